@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+#   make            everything, into build/
+#   make check      unit, packet and lab tests (root; installs what is missing)
+#   make demo       a real DTLS join through XDP, step by step (root)
+#   make bench      what relaying costs, as ratios in one run (root)
+#   make fuzz       the codecs under libFuzzer for FUZZ_SECONDS each
+#   make install    honours DESTDIR and PREFIX;  make uninstall
+#   V=1             shows the commands
+
+VERSION := 0.1.0
+BUILD	:= build
+PREFIX	?= /usr
+DESTDIR ?=
+
+CC	?= gcc
+CLANG	?= clang
+BPFTOOL ?= $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
+RST2MAN ?= rst2man
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-8s %s\n' '$(1)' '$(2)';
+endif
+
+# ---- what is built from what ---------------------------------------------
+
+PACKAGES := libbpf libxdp libcbor libevent libmnl jansson libconfuse libsystemd libcap-ng libcrypto
+PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
+PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES))
+
+WARN   := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+# -iquote: our headers never shadow the system's of the same name.
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DJPX_VERSION='"$(VERSION)"' $(WARN) -Iinclude \
+	     -iquote ctl/common -isystem $(BUILD)/bpf $(PKG_CFLAGS) -MMD -MP
+LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -std=gnu17 $(filter-out -Wstrict-prototypes,$(WARN)) \
+	      -Wno-unused-parameter -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
+
+COMMON_SRC := $(wildcard ctl/common/*.c)
+PROGRAMS   := jpd jpctl jpreg
+MAN_RST	   := $(wildcard docs/man/*.[58].rst)
+MAN	   := $(MAN_RST:docs/man/%.rst=$(BUILD)/man/%)
+
+src_of = $(wildcard ctl/$(1)/*.c)
+obj_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+.PHONY: all
+all: $(PROGRAMS:%=$(BUILD)/%) $(MAN)
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,CLANG,$<)$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+# libxdp's run configuration is a section that bpftool does not know: not news.
+$(BUILD)/bpf/jpx.skel.h: $(BUILD)/bpf/jpx.bpf.o
+	$(call say,SKEL,$@)$(Q)$(BPFTOOL) gen skeleton $< name jpx_bpf > $@.tmp 2> $@.log || \
+		{ cat $@.log >&2; exit 1; }
+	$(Q)mv $@.tmp $@
+
+$(BUILD)/obj/%.o: %.c | $(BUILD)/bpf/jpx.skel.h
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(Q)$(CC) $(ALL_CFLAGS) $(HARDEN) $(CFLAGS) -c $< -o $@
+
+$(BUILD)/libjpx.a: $(call obj_of,$(COMMON_SRC))
+	$(call say,AR,$@)$(Q)rm -f $@ && ar rcs $@ $^
+
+define program
+$(BUILD)/$(1): $(call obj_of,$(call src_of,$(1))) $(BUILD)/libjpx.a
+	$$(call say,LD,$$@)$$(Q)$(CC) $(LDFLAGS_ALL) $$^ -o $$@ $$(PKG_LIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+# ---- manual pages: the table of reasons comes from include/jpx/reasons.h --
+
+$(BUILD)/reasons-table: scripts/reasons-table.c ctl/common/words.c | $(BUILD)/bpf/jpx.skel.h
+	$(call say,CC,$@)$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $^ -o $@
+
+$(BUILD)/man/reasons.rst: $(BUILD)/reasons-table
+	@mkdir -p $(@D)
+	$(Q)$< > $@
+
+$(BUILD)/man/%: docs/man/%.rst $(BUILD)/man/reasons.rst
+	$(call say,MAN,$@)$(Q)cp $< $(BUILD)/man/$(notdir $<) && \
+		$(RST2MAN) --halt=warning $(BUILD)/man/$(notdir $<) $@ && rm $(BUILD)/man/$(notdir $<)
+
+# ---- tests ----------------------------------------------------------------
+
+UNIT_SRC  := $(wildcard tests/unit/test_*.c)
+UNIT	  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+LAB_SRC	  := $(wildcard tests/lab/*.c)
+LAB_BIN	  := $(LAB_SRC:tests/lab/%.c=$(BUILD)/tests/%)
+TEST_DEFS := -DJPX_TEST_DIR='"tests/unit"'
+
+# What a unit test needs besides the common library's sources.
+$(BUILD)/tests/test_jpreg_peers: UNIT_WITH := ctl/jpreg/peers.c ctl/jpreg/counters.c
+$(BUILD)/tests/test_table: UNIT_WITH := ctl/jpd/table.c
+$(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c
+
+$(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ctl/*/*.c include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 $(TEST_DEFS) $< $(UNIT_WITH) \
+		$(COMMON_SRC) -o $@ $(PKG_LIBS) -lcmocka
+
+# Counts packets and sums checksums by itself: plain, not sanitized, for speed.
+$(BUILD)/tests/packets: $(wildcard tests/packet/*.[ch]) ctl/common/jpy.c $(BUILD)/bpf/jpx.skel.h
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(TEST_DEFS) \
+		$(wildcard tests/packet/*.c) ctl/common/jpy.c -o $@ $(PKG_LIBS) -lcmocka
+
+$(BUILD)/tests/netwatch_test: LAB_WITH := ctl/jpd/netwatch.c
+$(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 -iquote ctl/jpd $< $(LAB_WITH) \
+		$(COMMON_SRC) -o $@ $(PKG_LIBS)
+
+.PHONY: test-programs
+test-programs: $(UNIT) $(BUILD)/tests/packets $(LAB_BIN)
+
+.PHONY: setup check demo
+setup:
+	$(Q)scripts/setup.sh
+check:
+	$(Q)scripts/setup.sh
+	$(Q)+$(MAKE) --no-print-directory all test-programs
+	$(Q)scripts/check.sh
+demo:
+	$(Q)scripts/setup.sh
+	$(Q)+$(MAKE) --no-print-directory all
+	$(Q)scripts/demo.sh
+
+# ---- bench, fuzz ----------------------------------------------------------
+
+$(BUILD)/bpf/bench.bpf.o: tests/bench/bench.bpf.c
+	@mkdir -p $(@D)
+	$(call say,CLANG,$<)$(Q)$(CLANG) $(BPF_CFLAGS) -Ibpf -iquote tests/bench -c $< -o $@
+$(BUILD)/bpf/bench.skel.h: $(BUILD)/bpf/bench.bpf.o
+	$(call say,SKEL,$@)$(Q)$(BPFTOOL) gen skeleton $< name bench_bpf > $@ 2> $@.log || \
+		{ cat $@.log >&2; exit 1; }
+BENCH_SRC := $(filter-out tests/bench/plain_relay.c,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
+$(BUILD)/bench: $(BENCH_SRC) $(wildcard tests/bench/*.h) $(BUILD)/libjpx.a $(BUILD)/bpf/bench.skel.h $(BUILD)/bpf/jpx.skel.h
+	$(call say,CC,$@)$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(BENCH_SRC) $(BUILD)/libjpx.a -o $@ $(PKG_LIBS) -lm -lpthread
+$(BUILD)/plain_relay: tests/bench/plain_relay.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $< -o $@
+
+.PHONY: bench
+bench:
+	$(Q)scripts/setup.sh
+	$(Q)+$(MAKE) --no-print-directory all $(BUILD)/bench $(BUILD)/plain_relay
+	$(Q)$(BUILD)/bench $(BENCH_ARGS)
+
+FUZZ_SECONDS ?= 60
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(COMMON_SRC)
+	@mkdir -p $(@D)
+	$(call say,CLANG,$@)$(Q)$(CLANG) -std=gnu17 -D_GNU_SOURCE $(WARN) -Iinclude -iquote ctl/common -g -O1 \
+		-fsanitize=fuzzer,address,undefined $< ctl/common/jpy.c -o $@ -lcbor
+.PHONY: fuzz
+fuzz: $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+	$(Q)for f in $^; do mkdir -p $$f.corpus && $$f -max_total_time=$(FUZZ_SECONDS) -max_len=2048 \
+		$$f.corpus tests/fuzz/corpus || exit 1; done
+
+# ---- install --------------------------------------------------------------
+
+UNITDIR ?= $(or $(shell pkg-config --variable=systemdsystemunitdir systemd 2>/dev/null),/lib/systemd/system)
+COMPLETIONS := $(PREFIX)/share/bash-completion/completions
+
+.PHONY: install uninstall
+install: all
+	install -D -m 755 $(BUILD)/jpd $(DESTDIR)$(PREFIX)/sbin/jpd
+	install -D -m 755 $(BUILD)/jpctl $(DESTDIR)$(PREFIX)/sbin/jpctl
+	install -D -m 755 $(BUILD)/jpreg $(DESTDIR)$(PREFIX)/sbin/jpreg
+	for m in $(notdir $(MAN)); do install -D -m 644 $(BUILD)/man/$$m \
+		$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
+	sed 's|@SBIN@|$(PREFIX)/sbin|g' scripts/jpd.service > $(BUILD)/jpd.service
+	install -D -m 644 $(BUILD)/jpd.service $(DESTDIR)$(UNITDIR)/jpd.service
+	install -D -m 644 scripts/completion/jpctl.bash $(DESTDIR)$(COMPLETIONS)/jpctl
+	[ -e $(DESTDIR)/etc/jpx/jpd.conf ] || install -D -m 644 scripts/jpd.conf $(DESTDIR)/etc/jpx/jpd.conf
+
+# The configuration file is the operator's: it stays unless it is the sample, unchanged.
+uninstall:
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/sbin/%)
+	for m in $(notdir $(MAN)); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
+	rm -f $(DESTDIR)$(UNITDIR)/jpd.service $(DESTDIR)$(COMPLETIONS)/jpctl
+	! cmp -s scripts/jpd.conf $(DESTDIR)/etc/jpx/jpd.conf || rm -f $(DESTDIR)/etc/jpx/jpd.conf
+	[ ! -d $(DESTDIR)/etc/jpx ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)/etc/jpx
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

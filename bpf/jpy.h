@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The BPF half of the JPY codec: writes the prefix (everything of a JPY message
+ * before the content's first byte) and reads it back.  ctl/common/jpy.c is the
+ * user half; both must agree on every message and on the reason for every drop.
+ *
+ * Reading has two gears.  The first knows the one encoding that this proxy
+ * writes and that an honest Registrar echoes.  Anything else goes to the second,
+ * which walks up to 64 bytes of CBOR by the rules; a message that needs more
+ * than that is left to the socket engine.
+ */
+#ifndef JPX_BPF_JPY_H
+#define JPX_BPF_JPY_H
+
+#include "csum.h"
+#include "parse.h"
+
+/* The end of a prefix, from the first byte whose place depends on a value. */
+struct jpx_tail {
+	__u64 low;  /* its last 8 bytes, the last one lowest */
+	__u32 len;  /* 1 to 9; a ninth byte is always the 0x19 of a UDP port */
+	__u64 sum;  /* as if it started at an even offset */
+};
+
+/* Whom a message is for, as a prefix tells it. */
+struct jpx_unwrapped {
+	__u64 iid;	   /* low 64 bits of the pledge's address, host order */
+	__u64 mac;	   /* 48 bits as a number; 0 where the form does not carry it */
+	__u64 prefix_sum;  /* of the prefix' bytes as they came */
+	__u32 prefix_len;
+	__u32 content_len;
+	__u16 udp_port;	   /* host order */
+	__u16 port_id;
+};
+
+#define JPX_UNWRAP_HAND_OFF (-1) /* not for the fast path: JPX_HANDOFF_ENCODING */
+
+static __always_inline __u64 jpx_tail_sum(__u64 low, __u32 len)
+{
+	__u64 sum;
+
+	if (len <= 8)
+		return jpx_csum_add64(0, bpf_cpu_to_be64(low << (8 * (8 - len) & 63)));
+	sum = jpx_csum_add64(0, bpf_cpu_to_be64(0x19ULL << 56 | low >> 8));
+	return sum + bpf_htons((low & 0xff) << 8);
+}
+
+/* Appends the head of a byte string of LEN bytes (RFC 8949 3.1). */
+static __always_inline void jpx_tail_content(struct jpx_tail *t, __u32 len)
+{
+	if (len < 24) {
+		t->low = t->low << 8 | 0x40 | len;
+		t->len += 1;
+	} else if (len < 256) {
+		t->low = t->low << 16 | 0x5800 | len;
+		t->len += 2;
+	} else {
+		t->low = t->low << 24 | 0x590000 | len;
+		t->len += 3;
+	}
+	t->sum = jpx_tail_sum(t->low, t->len);
+}
+
+/* The tail of a five-element message: port, family, port id, head of the content. */
+static __always_inline void jpx_tail_five(struct jpx_tail *t, __u32 udp_port, __u32 family,
+					  __u32 port_id, __u32 content_len)
+{
+	if (udp_port >= 256) {
+		t->low = 0x190000 | udp_port;
+		t->len = 3;
+	} else if (udp_port >= 24) {
+		t->low = 0x1800 | udp_port;
+		t->len = 2;
+	} else {
+		t->low = udp_port;
+		t->len = 1;
+	}
+	t->low = t->low << 8 | family;
+	if (port_id >= 24) {
+		t->low = t->low << 16 | 0x1800 | port_id;
+		t->len += 3;
+	} else {
+		t->low = t->low << 8 | port_id;
+		t->len += 2;
+	}
+	jpx_tail_content(t, content_len);
+}
+
+static __always_inline __u32 jpx_form_family(__u32 form)
+{
+	switch (form) {
+#define JPX_FORM_FAMILY(sym, name, family, text) \
+	case JPX_FORM_##sym:                     \
+		return family;
+		JPX_FORMS(JPX_FORM_FAMILY)
+#undef JPX_FORM_FAMILY
+	}
+	return 0;
+}
+
+/* What stands before the tail: 18 bytes in the five-element forms, 20 in draft-21. */
+#define JPX_FRONT_FIVE 18
+#define JPX_FRONT_H21  (2 + JPX_H21_LEN)
+
+/* ---- second gear -------------------------------------------------------- */
+
+#define JPX_WINDOW 64
+
+struct jpx_walk {
+	__u8 buf[JPX_WINDOW];
+	__u32 off;
+	__u32 avail; /* bytes of buf that are filled */
+	__u32 len;   /* of the whole message */
+	__u32 major;
+	__u64 value;
+};
+
+/* A verdict of the walk for bytes that are not there: they lie behind the
+ * window, or behind the end. */
+static __always_inline int jpx_walk_short(const struct jpx_walk *w)
+{
+	return w->len > w->avail ? JPX_UNWRAP_HAND_OFF : JPX_DROP_JPY_MALFORMED;
+}
+
+/* One head (RFC 8949 3): major type and argument.  Definite lengths only. */
+static __noinline int jpx_walk_head(struct jpx_walk *w)
+{
+	__u32 info, extra, i;
+	__u64 value;
+
+	if (!w)
+		return JPX_DROP_JPY_MALFORMED;
+	if (w->off >= w->avail || w->off >= JPX_WINDOW)
+		return w->off >= w->len ? JPX_DROP_JPY_MALFORMED : jpx_walk_short(w);
+	info = w->buf[w->off & (JPX_WINDOW - 1)];
+	w->major = info >> 5;
+	info &= 31;
+	w->off++;
+	w->value = info;
+	if (info < 24)
+		return JPX_RELAY;
+	if (info > 27)
+		return JPX_DROP_JPY_MALFORMED;
+	extra = 1U << (info - 24);
+	if (w->off + extra > w->avail)
+		return w->off + extra > w->len ? JPX_DROP_JPY_MALFORMED : JPX_UNWRAP_HAND_OFF;
+	value = 0;
+	for (i = 0; i < 8; i++) {
+		if (i >= extra)
+			break;
+		value = value << 8 | w->buf[(w->off + i) & (JPX_WINDOW - 1)];
+	}
+	w->value = value;
+	w->off += extra;
+	return JPX_RELAY;
+}
+
+/* The head of a byte string, and that its bytes are there. */
+static __always_inline int jpx_walk_bytes(struct jpx_walk *w)
+{
+	int err = jpx_walk_head(w);
+
+	if (err)
+		return err;
+	if (w->major != 2 || w->value > w->len - w->off)
+		return JPX_DROP_JPY_MALFORMED;
+	return JPX_RELAY;
+}
+
+/* An integer; a negative one becomes a value that no field admits. */
+static __always_inline int jpx_walk_int(struct jpx_walk *w)
+{
+	int err = jpx_walk_head(w);
+
+	if (err)
+		return err;
+	if (w->major > 1)
+		return JPX_DROP_JPY_MALFORMED;
+	if (w->major == 1)
+		w->value = ~0ULL;
+	return JPX_RELAY;
+}
+
+static __always_inline __u64 jpx_window_be(const struct jpx_walk *w, __u32 off, __u32 bytes)
+{
+	__u64 v = 0;
+
+#pragma unroll
+	for (__u32 i = 0; i < bytes; i++)
+		v = v << 8 | w->buf[(off + i) & (JPX_WINDOW - 1)];
+	return v;
+}
+
+/* The content's head, which must end the message exactly; fills lengths and the sum. */
+static __always_inline int jpx_walk_content(struct jpx_walk *w, struct jpx_unwrapped *u)
+{
+	__u64 sum = 0;
+	int err = jpx_walk_bytes(w);
+
+	if (err)
+		return err;
+	if (w->value < w->len - w->off)
+		return JPX_DROP_JPY_TRAILING;
+	u->prefix_len = w->off;
+	u->content_len = (__u32)w->value;
+	for (__u32 i = 0; i < JPX_WINDOW; i++) {
+		if (i >= w->off)
+			break;
+		sum += i & 1 ? bpf_htons(w->buf[i]) : bpf_htons(w->buf[i] << 8);
+	}
+	u->prefix_sum = sum;
+	return JPX_RELAY;
+}
+
+/*
+ * Reads the message of LEN bytes at offset OFF of the packet, in any encoding.
+ * Returns JPX_RELAY and fills U, JPX_UNWRAP_HAND_OFF, or the reason to drop.
+ */
+static __noinline int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, __u32 form,
+				      struct jpx_unwrapped *u)
+{
+	__u32 header_off, elements, family = jpx_form_family(form);
+	struct jpx_walk w = {};
+	__u64 addr_len, addr_hi, udp_port, family_seen, port_id;
+	int err;
+
+	if (!u)
+		return JPX_DROP_JPY_MALFORMED;
+	w.len = len;
+	w.avail = len < JPX_WINDOW ? len : JPX_WINDOW;
+	if (w.avail == 0)
+		return JPX_DROP_JPY_MALFORMED;
+	/* Said so that the verifier, too, sees 1 to 64. */
+	if (bpf_xdp_load_bytes(ctx, off, w.buf, ((w.avail - 1) & (JPX_WINDOW - 1)) + 1))
+		return JPX_UNWRAP_HAND_OFF;
+
+	err = jpx_walk_head(&w);
+	if (err)
+		return err;
+	if (w.major != 4)
+		return JPX_DROP_JPY_MALFORMED;
+	elements = form == JPX_FORM_DRAFT21 ? 2 : 5;
+	if (w.value < elements)
+		return JPX_DROP_JPY_COUNT;
+	if (w.value > elements)
+		return JPX_UNWRAP_HAND_OFF; /* more elements: the socket engine walks them */
+
+	err = jpx_walk_bytes(&w);
+	if (err)
+		return err;
+	addr_len = w.value;
+	header_off = w.off;
+	if (addr_len > JPX_WINDOW - 16)
+		return JPX_UNWRAP_HAND_OFF;
+	w.off += (__u32)addr_len;
+	if (w.off > w.avail)
+		return jpx_walk_short(&w);
+
+	if (form == JPX_FORM_DRAFT21) {
+		err = jpx_walk_content(&w, u);
+		if (err)
+			return err;
+		if (addr_len != JPX_H21_LEN || jpx_window_be(&w, header_off, 1) != JPX_H21_VERSION)
+			return JPX_DROP_JPY_HEADER;
+		u->mac = jpx_window_be(&w, header_off + JPX_H21_MAC, 6);
+		if (u->mac >> 40 & 1)
+			return JPX_DROP_JPY_HEADER;
+		u->iid = jpx_window_be(&w, header_off + JPX_H21_IID, 8);
+		if (u->iid == 0)
+			return JPX_DROP_PLEDGE_NOT_LINK_LOCAL;
+		udp_port = jpx_window_be(&w, header_off + JPX_H21_UDP_PORT, 2);
+		port_id = jpx_window_be(&w, header_off + JPX_H21_PORT_ID, 1);
+	} else {
+		err = jpx_walk_int(&w);
+		if (err)
+			return err;
+		udp_port = w.value;
+		err = jpx_walk_int(&w);
+		if (err)
+			return err;
+		family_seen = w.value;
+		err = jpx_walk_int(&w);
+		if (err)
+			return err;
+		port_id = w.value;
+		err = jpx_walk_content(&w, u);
+		if (err)
+			return err;
+		if (addr_len != 16 || family_seen != family)
+			return JPX_DROP_JPY_HEADER;
+		addr_hi = jpx_window_be(&w, header_off, 8);
+		u->iid = jpx_window_be(&w, header_off + 8, 8);
+		u->mac = 0;
+		if (!jpx_is_link_local(addr_hi, u->iid))
+			return JPX_DROP_PLEDGE_NOT_LINK_LOCAL;
+	}
+	if (udp_port == 0 || udp_port > 65535)
+		return JPX_DROP_PLEDGE_PORT_INVALID;
+	if (port_id == 0 || port_id >= JPX_MAX_PORTS)
+		return JPX_DROP_UNKNOWN_PLEDGE_PORT;
+	u->udp_port = (__u16)udp_port;
+	u->port_id = (__u16)port_id;
+	return JPX_RELAY;
+}
+
+/* ---- first gear --------------------------------------------------------- */
+
+/*
+ * Each returns 1 when the message at P, of LEN bytes, is in the very encoding
+ * that this proxy writes and names a possible pledge; else 0, and the second
+ * gear finds out what it is.
+ */
+static __always_inline int jpx_unwrap_five(void *p, void *end, __u32 len, __u32 family,
+					   struct jpx_unwrapped *u)
+{
+	__u32 id_at = JPX_FRONT_FIVE + 4, prefix;
+	struct jpx_tail t;
+	__u64 hi, lo;
+	__u8 *b = p;
+
+	/* The shortest such message has 24 bytes; what is read below ends at 26. */
+	if (len < 27 || p + 27 > end)
+		return 0;
+	if (jpx_load16(p) != bpf_htons(0x8550) || b[18] != 0x19 || b[21] != family)
+		return 0;
+	hi = jpx_load64(p + 2);
+	lo = jpx_load64(p + 10);
+	u->udp_port = bpf_ntohs(jpx_load16(p + 19));
+	u->port_id = b[id_at];
+	if (u->port_id == 0x18) {
+		u->port_id = b[23];
+		u->content_len = len - 24 - (b[24] < 0x58 ? 1 : b[24] == 0x58 ? 2 : 3);
+		prefix = len - u->content_len;
+		if (prefix == 27 ? b[24] != 0x59 || bpf_ntohs(jpx_load16(p + 25)) != u->content_len :
+		    prefix == 26 ? b[25] != u->content_len :
+				   b[24] != (0x40 | u->content_len))
+			return 0;
+	} else {
+		u->content_len = len - 23 - (b[23] < 0x58 ? 1 : b[23] == 0x58 ? 2 : 3);
+		prefix = len - u->content_len;
+		if (prefix == 26 ? b[23] != 0x59 || bpf_ntohs(jpx_load16(p + 24)) != u->content_len :
+		    prefix == 25 ? b[24] != u->content_len :
+				   b[23] != (0x40 | u->content_len))
+			return 0;
+	}
+	u->prefix_len = prefix;
+	/* Written anew from its values, it must come out as long: the encoding is the shortest. */
+	jpx_tail_five(&t, u->udp_port, family, u->port_id, u->content_len);
+	if (t.len + JPX_FRONT_FIVE != prefix || u->port_id == 0)
+		return 0;
+	u->iid = bpf_be64_to_cpu(lo);
+	if (!jpx_is_link_local(bpf_be64_to_cpu(hi), u->iid))
+		return 0;
+	u->prefix_sum = jpx_csum_add64(jpx_csum_add64(t.sum + bpf_htons(0x8550), hi), lo);
+	u->mac = 0;
+	return 1;
+}
+
+static __always_inline int jpx_unwrap_h21(void *p, void *end, __u32 len, struct jpx_unwrapped *u)
+{
+	struct jpx_tail t = {};
+	__u64 iid, mac_and_port;
+	__u32 prefix;
+	__u8 *b = p;
+
+	if (len < 23 || p + 23 > end)
+		return 0;
+	if (jpx_load16(p) != bpf_htons(0x8240 | JPX_H21_LEN) || b[2] != JPX_H21_VERSION)
+		return 0;
+	u->port_id = b[2 + JPX_H21_PORT_ID];
+	u->udp_port = bpf_ntohs(jpx_load16(p + 2 + JPX_H21_UDP_PORT));
+	iid = jpx_load64(p + 2 + JPX_H21_IID);
+	u->content_len = len - 20 - (b[20] < 0x58 ? 1 : b[20] == 0x58 ? 2 : 3);
+	prefix = len - u->content_len;
+	if (prefix == 23 ? b[20] != 0x59 || bpf_ntohs(jpx_load16(p + 21)) != u->content_len :
+	    prefix == 22 ? b[21] != u->content_len :
+			   b[20] != (0x40 | u->content_len))
+		return 0;
+	u->prefix_len = prefix;
+	jpx_tail_content(&t, u->content_len);
+	if (t.len + JPX_FRONT_H21 != prefix || u->port_id == 0 || u->udp_port == 0 || iid == 0 ||
+	    b[2 + JPX_H21_MAC] & 1)
+		return 0;
+	u->iid = bpf_be64_to_cpu(iid);
+	mac_and_port = bpf_be64_to_cpu(jpx_load64(p + 2 + JPX_H21_MAC - 2));
+	u->mac = mac_and_port & 0xffffffffffffULL;
+	u->prefix_sum = jpx_csum_add64(t.sum + jpx_load32(p), iid);
+	u->prefix_sum += jpx_load16(p + 4);
+	u->prefix_sum += jpx_load32(p + 14);
+	u->prefix_sum += jpx_load16(p + 18);
+	return 1;
+}
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map of the fast path, in one place: who writes it, who reads it.  The
+ * structures are in include/jpx/abi.h.  jpd pins them all and owns all but the
+ * three that say otherwise.
+ *
+ * Plain arrays wherever the hot path looks (the JIT inlines an array lookup to
+ * a few instructions; a hash lookup costs 40 ns).
+ */
+#ifndef JPX_BPF_MAPS_H
+#define JPX_BPF_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <jpx/abi.h>
+
+/* This instance's slot: fixed when jpd loads the program for one interface. */
+const volatile __u32 jpx_slot_id = 0;
+
+/* Which layout all the others have; read by jpd before it adopts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct jpx_meta);
+} jpx_meta SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, JPX_MAX_SLOTS);
+	__type(key, __u32);
+	__type(value, struct jpx_slot);
+} jpx_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, JPX_MAX_PORTS);
+	__type(key, __u32);
+	__type(value, struct jpx_port);
+} jpx_ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, JPX_MAX_SERVICES);
+	__type(key, __u32);
+	__type(value, struct jpx_service);
+} jpx_services SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct jpx_dport);
+} jpx_dports SEC(".maps");
+
+/* Looked up for tagged frames only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, JPX_MAX_VLANS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct jpx_vlan_key);
+	__type(value, __u32); /* port id */
+} jpx_vlans SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, JPX_TX_COUNT);
+	__type(key, __u32);
+	__type(value, __u32);
+} jpx_tx SEC(".maps");
+
+/* Written by the forward way: MACs that addresses do not tell. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, JPX_MAX_MACS);
+	__type(key, struct jpx_mac_key);
+	__type(value, __u64);
+} jpx_macs SEC(".maps");
+
+/* Written by the forward way, by port id: an EUI-64 address here lied about its MAC. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, JPX_MAX_PORTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} jpx_odd_macs SEC(".maps");
+
+/* Written by both ways, by port id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, JPX_MAX_PORTS);
+	__type(key, __u32);
+	__type(value, struct jpx_stats);
+} jpx_stats SEC(".maps");
+
+#endif

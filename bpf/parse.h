@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From the first byte of a frame to its UDP header.  Answers only "is there an
+ * IPv6 datagram with UDP right behind it, and where"; judges nothing.  Every
+ * other frame is not ours: the caller passes it on.
+ */
+#ifndef JPX_BPF_PARSE_H
+#define JPX_BPF_PARSE_H
+
+#include <linux/if_ether.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <jpx/wire.h>
+
+#include "maps.h"
+
+#define JPX_VLAN_HLEN 4
+#define JPX_VID_MASK  bpf_htons(0x0fff)
+
+/* Packet memory is touched in whole words: the compiler would go byte by byte
+ * through a packed struct.  x86-64 and arm64 take unaligned words as they are. */
+static __always_inline __u64 jpx_load64(const void *p)
+{
+	return *(const volatile __u64 *)p;
+}
+
+static __always_inline __u32 jpx_load32(const void *p)
+{
+	return *(const volatile __u32 *)p;
+}
+
+static __always_inline __u16 jpx_load16(const void *p)
+{
+	return *(const volatile __u16 *)p;
+}
+
+static __always_inline void jpx_store64(void *p, __u64 v)
+{
+	*(volatile __u64 *)p = v;
+}
+
+static __always_inline void jpx_store32(void *p, __u32 v)
+{
+	*(volatile __u32 *)p = v;
+}
+
+static __always_inline void jpx_store16(void *p, __u16 v)
+{
+	*(volatile __u16 *)p = v;
+}
+
+static __always_inline void jpx_store8(void *p, __u8 v)
+{
+	*(volatile __u8 *)p = v;
+}
+
+/* A frame taken apart: offsets are in l2_len, pointers are into the packet. */
+struct jpx_frame {
+	void *data, *end;
+	void *eth;	/* the Ethernet header, NULL on a bare IPv6 link */
+	void *ip6, *udp;
+	__u32 l2_len;	/* 0, 14, 18 or 22 */
+	__be16 outer_proto, outer_vid, inner_vid; /* 0 where there is no such tag */
+};
+
+enum jpx_parse {
+	JPX_PARSE_UDP,	   /* f->udp is there, 8 bytes of it readable */
+	JPX_PARSE_IP6,	   /* f->ip6 is there, something else than UDP behind it */
+	JPX_PARSE_FOREIGN, /* nothing that could ever be ours */
+};
+
+static __always_inline enum jpx_parse jpx_parse(struct xdp_md *ctx, enum jpx_link link,
+						struct jpx_frame *f)
+{
+	void *p;
+	__be16 proto;
+
+	f->data = p = (void *)(long)ctx->data;
+	f->end = (void *)(long)ctx->data_end;
+	f->eth = 0;
+	f->outer_proto = f->outer_vid = f->inner_vid = 0;
+	f->l2_len = 0;
+
+	if (link == JPX_LINK_ETHERNET) {
+		if (p + ETH_HLEN > f->end)
+			return JPX_PARSE_FOREIGN;
+		f->eth = p;
+		proto = jpx_load16(p + 12);
+		p += ETH_HLEN;
+		f->l2_len = ETH_HLEN;
+		if (proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD)) {
+			if (p + JPX_VLAN_HLEN > f->end)
+				return JPX_PARSE_FOREIGN;
+			f->outer_proto = proto;
+			f->outer_vid = jpx_load16(p) & JPX_VID_MASK;
+			proto = jpx_load16(p + 2);
+			p += JPX_VLAN_HLEN;
+			f->l2_len = ETH_HLEN + JPX_VLAN_HLEN;
+			if (proto == bpf_htons(ETH_P_8021Q)) {
+				if (p + JPX_VLAN_HLEN > f->end)
+					return JPX_PARSE_FOREIGN;
+				f->inner_vid = jpx_load16(p) & JPX_VID_MASK;
+				proto = jpx_load16(p + 2);
+				p += JPX_VLAN_HLEN;
+				f->l2_len = ETH_HLEN + 2 * JPX_VLAN_HLEN;
+			}
+		}
+		if (proto != bpf_htons(ETH_P_IPV6))
+			return JPX_PARSE_FOREIGN;
+	}
+
+	if (p + JPX_IP6_HLEN > f->end)
+		return JPX_PARSE_FOREIGN;
+	f->ip6 = p;
+	if ((*(__u8 *)p & 0xf0) != 0x60)
+		return JPX_PARSE_FOREIGN;
+	if (*(__u8 *)(p + 6) != IPPROTO_UDP)
+		return JPX_PARSE_IP6;
+	p += JPX_IP6_HLEN;
+	if (p + JPX_UDP_HLEN > f->end)
+		return JPX_PARSE_FOREIGN;
+	f->udp = p;
+	return JPX_PARSE_UDP;
+}
+
+/*
+ * Behind extension headers (at most four) or a first fragment header: the UDP
+ * destination port, or -1.  WHY tells what stood in between.  Only for counting
+ * what is handed off; out of line, since such traffic is rare.
+ */
+static __noinline long jpx_parse_behind(struct xdp_md *ctx, __u32 off, __u32 next)
+{
+	__u8 h[8] = {};
+	__u32 fragment = 0;
+
+	for (int i = 0; i < 4; i++) {
+		if (bpf_xdp_load_bytes(ctx, off, h, sizeof(h)))
+			return -1;
+		if (next == IPPROTO_UDP)
+			return (__s64)(h[2] << 8 | h[3]) | (__s64)fragment << 16;
+		switch (next) {
+		case 44: /* fragment: only the first one has the ports */
+			if (h[2] || h[3] & 0xf8)
+				return -1;
+			fragment = 1;
+			off += 8;
+			break;
+		case 0: /* hop-by-hop options */
+		case 43: /* routing */
+		case 60: /* destination options */
+			off += 8 + h[1] * 8;
+			break;
+		default:
+			return -1;
+		}
+		next = h[0];
+	}
+	return -1;
+}
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Registrar to pledge: only what comes from a service's very address and port
+ * is looked at; its header must name a pledge behind one of our ports, or it is
+ * dropped with a reason.  Everything that can refuse comes before the first
+ * byte of the packet changes.
+ */
+#ifndef JPX_BPF_UNWRAP_H
+#define JPX_BPF_UNWRAP_H
+
+#include "frame.h"
+#include "jpy.h"
+
+/*
+ * The pledge's MAC as a number, or 0.  From cheap to dear: the header, the
+ * address, the map that the forward way filled (41 ns), the kernel's neighbour
+ * table (bpf_fib_lookup, about 330 ns: only for a pledge whose map entry was
+ * pushed out or that was heard of by the socket engine alone).
+ */
+static __always_inline __u64 jpx_pledge_mac(struct xdp_md *ctx, const struct jpx_unwrapped *u,
+					    const struct jpx_port *port)
+{
+	__u32 port_id = u->port_id;
+	struct bpf_fib_lookup fib;
+	struct jpx_mac_key key;
+	__u64 *known;
+	__u32 *odd;
+
+	if (u->mac)
+		return u->mac;
+	if (jpx_iid_is_eui64(u->iid)) {
+		odd = bpf_map_lookup_elem(&jpx_odd_macs, &port_id);
+		if (odd && !*odd)
+			return jpx_iid_to_mac(u->iid);
+	}
+	__builtin_memset(&key, 0, sizeof(key));
+	key.iid = bpf_cpu_to_be64(u->iid);
+	key.udp_port = bpf_htons(u->udp_port);
+	key.port_id = (__u8)port_id;
+	known = bpf_map_lookup_elem(&jpx_macs, &key);
+	if (known)
+		return *known;
+	if (jpx_iid_is_eui64(u->iid))
+		return jpx_iid_to_mac(u->iid);
+
+	__builtin_memset(&fib, 0, sizeof(fib));
+	fib.family = 10; /* AF_INET6 */
+	fib.ifindex = port->ifindex;
+	fib.l4_protocol = IPPROTO_UDP;
+	__builtin_memcpy(fib.ipv6_src, port->addr, 16);
+	fib.ipv6_dst[0] = bpf_htonl(0xfe800000);
+	fib.ipv6_dst[2] = bpf_htonl((__u32)(u->iid >> 32));
+	fib.ipv6_dst[3] = bpf_htonl((__u32)u->iid);
+	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), BPF_FIB_LOOKUP_OUTPUT) != BPF_FIB_LKUP_RET_SUCCESS ||
+	    fib.ifindex != port->ifindex)
+		return 0;
+	return (__u64)fib.dmac[0] << 40 | (__u64)fib.dmac[1] << 32 | (__u64)fib.dmac[2] << 24 |
+	       (__u64)fib.dmac[3] << 16 | (__u64)fib.dmac[4] << 8 | fib.dmac[5];
+}
+
+/* Is this frame tagged as the service's own link header is? */
+static __always_inline int jpx_tags_match(const struct jpx_frame *f,
+					  const struct jpx_service *service)
+{
+	if (f->l2_len != service->l2_len)
+		return 0;
+	if (f->l2_len >= ETH_HLEN + JPX_VLAN_HLEN &&
+	    f->outer_vid != (*(const __be16 *)(service->l2 + 14) & JPX_VID_MASK))
+		return 0;
+	return f->l2_len < ETH_HLEN + 2 * JPX_VLAN_HLEN ||
+	       f->inner_vid == (*(const __be16 *)(service->l2 + 18) & JPX_VID_MASK);
+}
+
+/* F came to the uplink port of service SERVICE_ID. */
+static __always_inline int jpx_unwrap(struct xdp_md *ctx, enum jpx_link link,
+				      const struct jpx_frame *f, __u32 service_id)
+{
+	struct jpx_service *service = bpf_map_lookup_elem(&jpx_services, &service_id);
+	__u32 udp_len, content_sum, new_len, port_id, l2_len, form;
+	struct jpx_unwrapped u = {};
+	__u64 sum, mac = 0, dst_lo;
+	struct jpx_stats *stats;
+	struct jpx_port *port;
+	int verdict, known;
+	void *p, *end;
+
+	/* Ours only if both ends are exactly the service's. */
+	if (!service || !(service->flags & JPX_SERVICE_IN_USE))
+		return XDP_PASS;
+	if (jpx_load64(f->ip6 + 8) != *(const __u64 *)service->registrar ||
+	    jpx_load64(f->ip6 + 16) != *(const __u64 *)(service->registrar + 8) ||
+	    jpx_load64(f->ip6 + 24) != *(const __u64 *)service->uplink ||
+	    jpx_load64(f->ip6 + 32) != *(const __u64 *)(service->uplink + 8) ||
+	    jpx_load16(f->udp) != service->registrar_port)
+		return XDP_PASS;
+	if (link == JPX_LINK_ETHERNET &&
+	    (!jpx_tags_match(f, service) ||
+	     jpx_load32(f->eth) != *(const __u32 *)(service->l2 + 6) ||
+	     jpx_load16(f->eth + 4) != *(const __u16 *)(service->l2 + 10)))
+		return XDP_PASS;
+
+	verdict = jpx_frame_check(f, 0, service->path_sum, &udp_len, &content_sum);
+	if (verdict >= 0)
+		return verdict;
+
+	/* Whom is it for? */
+	p = f->udp + JPX_UDP_HLEN;
+	form = service->form;
+	if (form == JPX_FORM_DRAFT21)
+		known = jpx_unwrap_h21(p, f->end, udp_len - JPX_UDP_HLEN, &u);
+	else if (form == JPX_FORM_DRAFT02)
+		known = jpx_unwrap_five(p, f->end, udp_len - JPX_UDP_HLEN,
+					jpx_form_family(JPX_FORM_DRAFT02), &u);
+	else if (form == JPX_FORM_DRAFT06)
+		known = jpx_unwrap_five(p, f->end, udp_len - JPX_UDP_HLEN,
+					jpx_form_family(JPX_FORM_DRAFT06), &u);
+	else
+		return jpx_hand_off(0, JPX_HANDOFF_FORM);
+	if (!known) {
+		verdict = jpx_unwrap_slow(ctx, f->l2_len + JPX_IP6_HLEN + JPX_UDP_HLEN,
+					  udp_len - JPX_UDP_HLEN, form, &u);
+		if (verdict == JPX_UNWRAP_HAND_OFF)
+			return jpx_hand_off(0, JPX_HANDOFF_ENCODING);
+		if (verdict != JPX_RELAY)
+			return jpx_drop(0, verdict);
+	}
+	port_id = u.port_id;
+	port = bpf_map_lookup_elem(&jpx_ports, &port_id);
+	stats = bpf_map_lookup_elem(&jpx_stats, &port_id);
+	if (!port || !stats || !(port->flags & JPX_PORT_IN_USE) ||
+	    !(port->services >> (service_id & 63) & 1))
+		return jpx_drop(0, JPX_DROP_UNKNOWN_PLEDGE_PORT);
+	if (!(port->flags & JPX_PORT_READY) || port->flags & JPX_PORT_NO_TRANSMIT)
+		return jpx_hand_off(port_id, JPX_HANDOFF_NO_TRANSMIT);
+	new_len = u.content_len + JPX_UDP_HLEN;
+	if (new_len + JPX_IP6_HLEN > port->mtu)
+		return jpx_hand_off(port_id, JPX_HANDOFF_OVER_MTU);
+	if (port->link == JPX_LINK_ETHERNET) {
+		mac = jpx_pledge_mac(ctx, &u, port);
+		if (!mac)
+			return jpx_hand_off(port_id, JPX_HANDOFF_NO_PLEDGE_MAC);
+	}
+
+	/* What the content contributes, as if it started at an even offset. */
+	content_sum = jpx_csum_fold(content_sum + (__u64)(__u16)~jpx_csum_fold(u.prefix_sum));
+	if (u.prefix_len & 1)
+		content_sum = jpx_csum_swap(content_sum);
+
+	l2_len = port->l2_len & 31;
+	if (bpf_xdp_adjust_head(ctx, (int)(f->l2_len + u.prefix_len) - (int)l2_len))
+		return jpx_hand_off(port_id, JPX_HANDOFF_NO_HEADROOM);
+
+	p = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	if (p + 24 > end)
+		return XDP_DROP; /* cannot be: 48 bytes of headers were read behind it */
+	if (port->link == JPX_LINK_ETHERNET) {
+		/* Longest first; the IPv6 header overwrites what is too much. */
+		jpx_store64(p, bpf_cpu_to_be64(mac << 16) | (__u64)*(const __u16 *)port->mac << 48);
+		jpx_store32(p + 8, *(const __u32 *)(port->mac + 2));
+		jpx_store32(p + 12, *(const __u32 *)port->l2_type);
+		jpx_store32(p + 16, *(const __u32 *)(port->l2_type + 2));
+		jpx_store16(p + 20, port->l2_type[4]);
+	}
+	p += l2_len;
+	if (p + JPX_IP6_HLEN + JPX_UDP_HLEN > end)
+		return XDP_DROP; /* cannot be, as above */
+	dst_lo = bpf_cpu_to_be64(u.iid);
+	sum = jpx_csum_add64(port->addr_sum, bpf_cpu_to_be64(0xfe80000000000000ULL));
+	sum = jpx_csum_add64(sum, dst_lo);
+	sum += bpf_htons(IPPROTO_UDP) + 2ULL * bpf_htons(new_len);
+	sum += service->join_port + bpf_htons(u.udp_port) + content_sum;
+	jpx_store64(p, jpx_ip6_first(new_len));
+	jpx_store64(p + 8, *(const __u64 *)port->addr);
+	jpx_store64(p + 16, *(const __u64 *)(port->addr + 8));
+	jpx_store64(p + 24, bpf_cpu_to_be64(0xfe80000000000000ULL));
+	jpx_store64(p + 32, dst_lo);
+	jpx_store32(p + 40, (__u32)bpf_htons(u.udp_port) << 16 | service->join_port);
+	jpx_store16(p + 44, bpf_htons(new_len));
+	jpx_store16(p + 46, jpx_csum_finish(sum));
+
+	stats->to_pledge.packets++;
+	stats->to_pledge.bytes += u.content_len;
+	if (port->tx_ifindex == ctx->ingress_ifindex)
+		return XDP_TX;
+	return bpf_redirect_map(&jpx_tx, JPX_TX_PORT(port_id), XDP_DROP);
+}
+
+#endif

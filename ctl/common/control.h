@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The language between jpctl and jpd: one JSON object a line over the UNIX
+ * stream socket RUN_DIR/jpd.sock, one answer a request, in order.
+ *
+ * Request: {"verb": VERB, KEY: VALUE...}; keys not in the table are an error.
+ *
+ *   verb             keys (all strings unless said otherwise; * required)
+ *   attach           ifname*, registrar "[ADDR]:PORT", mode, jpy, join_port (int),
+ *                    uplink, xdp, content ("dtls" or "any")
+ *   detach           ifname*
+ *   registrar-list
+ *   registrar-add    name*, registrar* "[ADDR]:PORT", mode, jpy, join_port (int),
+ *                    uplink, xdp, content
+ *   registrar-del    name*
+ *   status           the object of jpx_report_status()
+ *   stats            the object of jpx_report_stats()
+ *
+ * Answer: {"ok": true, "result": OBJECT} where OBJECT may hold "notes", a list of
+ * sentences that the operator should read; or {"ok": false, "error": SENTENCE,
+ * "usage": BOOL} (usage: the request itself was wrong, jpctl exits with 2).
+ * registrar-list's result is {"services": [...]} with status' service objects.
+ */
+#ifndef JPX_CONTROL_H
+#define JPX_CONTROL_H
+
+#define JPX_RUN_DIR	  "/run/jpx"
+#define JPX_PIN_DIR	  "/sys/fs/bpf/jpx"
+#define JPX_CONFIG_FILE	  "/etc/jpx/jpd.conf"
+#define JPX_SOCKET_NAME	  "jpd.sock"
+#define JPX_REQUEST_MAX	  4096
+#define JPX_ANSWER_MAX	  (1 << 20)
+
+#endif

@@ -1,0 +1,662 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * See jpy.h.  Every CBOR head is read and written by libcbor, one item at a
+ * time and in place; what is here is the order of the items and what they mean.
+ *
+ * Must never allocate, keep state between calls, or look at a byte outside of
+ * the buffer it was handed: all of it comes from the network.
+ */
+#include <jpx/jpy.h>
+
+#include <arpa/inet.h>
+#include <cbor.h>
+#include <endian.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <jpx/wire.h>
+
+#define CF_CBOR	   60  /* content format of the draft-01 header: application/cbor */
+#define CF_CONTENT 281 /* what draft-01 calls the DTLS bytes it carries */
+
+#define MAX_NESTING 8 /* arrays and maps within each other, in what is skipped */
+
+static const struct {
+	const char *name;
+	uint64_t family;
+} forms[] = {
+#define FORM_ROW(sym, form_name, form_family, text) { form_name, form_family },
+	JPX_FORMS(FORM_ROW)
+#undef FORM_ROW
+};
+
+const char *jpx_form_name(enum jpx_form form)
+{
+	return (unsigned int)form < JPX_FORM_COUNT ? forms[form].name : NULL;
+}
+
+int jpx_form_by_name(const char *name)
+{
+	for (int i = 0; i < JPX_FORM_COUNT; i++)
+		if (!strcmp(forms[i].name, name))
+			return i;
+	return -1;
+}
+
+/*
+ * Reading: one item
+ */
+
+enum kind {
+	BAD, /* tag, indefinite length, break: none of them occurs in a JPY message */
+	INT,
+	BYTES,
+	TEXT,
+	ARRAY,
+	MAP,
+	SIMPLE, /* float, true, null ...: only ever skipped */
+};
+
+struct item {
+	enum kind kind;
+	bool negative;	     /* INT: the number is -1 - value */
+	uint64_t value;	     /* INT: the number; ARRAY, MAP: how many entries */
+	const uint8_t *data; /* BYTES, TEXT */
+	size_t len;
+};
+
+struct cursor {
+	const uint8_t *at, *end;
+};
+
+static void set(void *ctx, enum kind kind, bool negative, uint64_t value)
+{
+	struct item *it = ctx;
+
+	*it = (struct item){ .kind = kind, .negative = negative, .value = value };
+}
+
+static void set_string(void *ctx, enum kind kind, cbor_data data, size_t len)
+{
+	struct item *it = ctx;
+
+	*it = (struct item){ .kind = kind, .data = data, .len = len };
+}
+
+#define ON_INT(bits)                                                                               \
+	static void on_uint##bits(void *ctx, uint##bits##_t value)                                 \
+	{                                                                                          \
+		set(ctx, INT, false, value);                                                       \
+	}                                                                                          \
+	static void on_negint##bits(void *ctx, uint##bits##_t value)                               \
+	{                                                                                          \
+		set(ctx, INT, true, value);                                                        \
+	}
+ON_INT(8)
+ON_INT(16)
+ON_INT(32)
+ON_INT(64)
+#undef ON_INT
+
+static void on_bytes(void *ctx, cbor_data data, size_t len)
+{
+	set_string(ctx, BYTES, data, len);
+}
+
+static void on_text(void *ctx, cbor_data data, size_t len)
+{
+	set_string(ctx, TEXT, data, len);
+}
+
+static void on_array(void *ctx, size_t count)
+{
+	set(ctx, ARRAY, false, count);
+}
+
+static void on_map(void *ctx, size_t count)
+{
+	set(ctx, MAP, false, count);
+}
+
+static void on_simple(void *ctx)
+{
+	set(ctx, SIMPLE, false, 0);
+}
+
+static void on_boolean(void *ctx, bool value)
+{
+	(void)value;
+	set(ctx, SIMPLE, false, 0);
+}
+
+static void on_float(void *ctx, float value)
+{
+	(void)value;
+	set(ctx, SIMPLE, false, 0);
+}
+
+static void on_double(void *ctx, double value)
+{
+	(void)value;
+	set(ctx, SIMPLE, false, 0);
+}
+
+/* Where nothing is noted the item stays BAD, which next() made it. */
+static const struct cbor_callbacks callbacks = {
+	.uint8 = on_uint8,
+	.uint16 = on_uint16,
+	.uint32 = on_uint32,
+	.uint64 = on_uint64,
+	.negint8 = on_negint8,
+	.negint16 = on_negint16,
+	.negint32 = on_negint32,
+	.negint64 = on_negint64,
+	.byte_string_start = cbor_null_byte_string_start_callback,
+	.byte_string = on_bytes,
+	.string = on_text,
+	.string_start = cbor_null_string_start_callback,
+	.indef_array_start = cbor_null_indef_array_start_callback,
+	.array_start = on_array,
+	.indef_map_start = cbor_null_indef_map_start_callback,
+	.map_start = on_map,
+	.tag = cbor_null_tag_callback,
+	.float2 = on_float,
+	.float4 = on_float,
+	.float8 = on_double,
+	.undefined = on_simple,
+	.null = on_simple,
+	.boolean = on_boolean,
+	.indef_break = cbor_null_indef_break_callback,
+};
+
+/* Reads one item, or only the head of an array or map.  False: malformed. */
+static bool next(struct cursor *c, struct item *it)
+{
+	struct cbor_decoder_result res;
+
+	it->kind = BAD;
+	res = cbor_stream_decode(c->at, (size_t)(c->end - c->at), &callbacks, it);
+	if (res.status != CBOR_DECODER_FINISHED || it->kind == BAD)
+		return false;
+	c->at += res.read;
+	return true;
+}
+
+static bool next_is(struct cursor *c, enum kind kind, struct item *it)
+{
+	return next(c, it) && it->kind == kind;
+}
+
+/* Can COUNT items, of a byte each or more, still follow? */
+static bool room_for(const struct cursor *c, uint64_t count)
+{
+	return count <= (size_t)(c->end - c->at);
+}
+
+/* Steps over COUNT items of any type, whatever is inside of them included. */
+static bool skip(struct cursor *c, uint64_t count)
+{
+	uint64_t left[MAX_NESTING + 1] = { count };
+	struct item it;
+	int depth = 0;
+
+	for (;;) {
+		if (!left[depth]) {
+			if (!depth--)
+				return true;
+			continue;
+		}
+		left[depth]--;
+		if (!next(c, &it))
+			return false;
+		if (it.kind != ARRAY && it.kind != MAP)
+			continue;
+		/* so that the doubling below cannot overflow */
+		if (!room_for(c, it.value) || depth == MAX_NESTING)
+			return false;
+		left[++depth] = it.kind == MAP ? 2 * it.value : it.value;
+	}
+}
+
+/*
+ * Reading: the message
+ *
+ * Both engines have to give the same reason for the same bytes, so here is, in
+ * order, what decides it.
+ *
+ * The walk, from the first byte to the last; the first fault found is the reason.
+ *  1. No byte at all, a head or an item cut off by the end of the buffer, a
+ *     first item that is no array: JPY_MALFORMED.
+ *  2. The array's head says fewer elements than the form has (five; two for
+ *     draft-21): JPY_COUNT, before anything behind the head is looked at.
+ *     draft-01 needs three with the content nested and four with it flat; it is
+ *     JPY_COUNT, too, when that shows only later (an integer as the third and
+ *     last element, an inner array of fewer than two).
+ *  3. The elements in turn, each JPY_MALFORMED unless it is of its type:
+ *     - five elements: byte string, integer, integer, integer, byte string;
+ *     - draft-21: byte string, byte string;
+ *     - draft-01: integer, array or byte string, then either integer and byte
+ *       string, or an array that begins with these two.
+ *     An integer is of major type 0 or 1: a negative number is well-formed and
+ *     is judged for its value, below.  Longer-than-shortest heads are accepted.
+ *     JPY_MALFORMED anywhere: indefinite lengths, tags, reserved heads.
+ *  4. Elements behind the content, and what is in the draft-01 header array,
+ *     are stepped over if they are well-formed, of no more than MAX_NESTING
+ *     arrays and maps within each other, and no simple values that nobody has
+ *     assigned (libcbor knows none of these): else JPY_MALFORMED.
+ *  5. Bytes behind the outer array: JPY_TRAILING.
+ *
+ * The meaning (jpx_jpy_unwrap() only).
+ *  6. draft-01: the header array, bare or as the one and only item in a byte
+ *     string, is of the types address (byte or text string), port (integer,
+ *     absent in an array of two), ident (integer, byte or text string): else
+ *     JPY_MALFORMED; of fewer than two elements: JPY_COUNT.
+ *  7. JPY_HEADER: the address is not of 16 bytes; the family is not the form's.
+ *     draft-21: the header is not of JPX_H21_LEN bytes or of another version.
+ *     draft-01: the first element is not 60; a text address that is none; an
+ *     ident that is no integer; more than three elements in the header array.
+ *  8. PLEDGE_NOT_LINK_LOCAL: jpx_is_link_local() says no.  draft-21 carries the
+ *     interface identifier only, so this is left for an identifier of zero.
+ *  9. PLEDGE_PORT_INVALID: the UDP port is negative, 0 or more than 65535.
+ * 10. UNKNOWN_PLEDGE_PORT: the port id is negative, 0 or more than 255.
+ *
+ * An empty content is none of the codec's business, and accepted.
+ */
+
+/* A message after the walk; what the form does not have is left alone. */
+struct message {
+	struct item header;   /* draft-21: the header; draft-01: its array or byte string */
+	struct cursor inside; /* draft-01: behind the head of a bare header array */
+	struct item cf;	      /* draft-01: content format of the header */
+	struct item addr, port, family, index; /* five elements */
+	struct item content;
+	const uint8_t *content_at; /* the content item's head */
+};
+
+static bool next_content(struct cursor *c, struct message *m)
+{
+	m->content_at = c->at;
+	return next_is(c, BYTES, &m->content);
+}
+
+static enum jpx_drop walk_five(struct cursor *c, uint64_t count, struct message *m)
+{
+	if (count < 5)
+		return JPX_DROP_JPY_COUNT;
+	if (!next_is(c, BYTES, &m->addr) || !next_is(c, INT, &m->port) ||
+	    !next_is(c, INT, &m->family) || !next_is(c, INT, &m->index) || !next_content(c, m) ||
+	    !skip(c, count - 5))
+		return JPX_DROP_JPY_MALFORMED;
+	return JPX_RELAY;
+}
+
+static enum jpx_drop walk_two(struct cursor *c, uint64_t count, struct message *m)
+{
+	if (count < 2)
+		return JPX_DROP_JPY_COUNT;
+	if (!next_is(c, BYTES, &m->header) || !next_content(c, m) || !skip(c, count - 2))
+		return JPX_DROP_JPY_MALFORMED;
+	return JPX_RELAY;
+}
+
+static enum jpx_drop walk_multipart(struct cursor *c, uint64_t count, struct message *m)
+{
+	struct item it;
+
+	if (count < 3)
+		return JPX_DROP_JPY_COUNT;
+	if (!next_is(c, INT, &m->cf) || !next(c, &m->header))
+		return JPX_DROP_JPY_MALFORMED;
+	m->inside = *c;
+	if (m->header.kind == ARRAY) {
+		if (!skip(c, m->header.value))
+			return JPX_DROP_JPY_MALFORMED;
+	} else if (m->header.kind != BYTES) {
+		return JPX_DROP_JPY_MALFORMED;
+	}
+	if (!next(c, &it))
+		return JPX_DROP_JPY_MALFORMED;
+	if (it.kind == ARRAY) {
+		if (it.value < 2)
+			return JPX_DROP_JPY_COUNT;
+		count -= 3;
+		if (!next_is(c, INT, &(struct item){ 0 }) || !next_content(c, m) ||
+		    !skip(c, it.value - 2))
+			return JPX_DROP_JPY_MALFORMED;
+	} else if (it.kind == INT) {
+		if (count < 4)
+			return JPX_DROP_JPY_COUNT;
+		count -= 4;
+		if (!next_content(c, m))
+			return JPX_DROP_JPY_MALFORMED;
+	} else {
+		return JPX_DROP_JPY_MALFORMED;
+	}
+	return skip(c, count) ? JPX_RELAY : JPX_DROP_JPY_MALFORMED;
+}
+
+static enum jpx_drop walk(enum jpx_form form, struct cursor *c, uint64_t count, struct message *m)
+{
+	enum jpx_drop why = JPX_DROP_JPY_MALFORMED;
+
+	switch (form) {
+	case JPX_FORM_DRAFT02:
+	case JPX_FORM_DRAFT06:
+		why = walk_five(c, count, m);
+		break;
+	case JPX_FORM_DRAFT21:
+		why = walk_two(c, count, m);
+		break;
+	case JPX_FORM_DRAFT01:
+		why = walk_multipart(c, count, m);
+		break;
+	case JPX_FORM_COUNT:
+		break;
+	}
+	if (why == JPX_RELAY && c->at != c->end)
+		why = JPX_DROP_JPY_TRAILING;
+	return why;
+}
+
+static uint64_t load_be64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return be64toh(v);
+}
+
+/* Steps 8 to 10: the same for every form once the header is taken apart. */
+static enum jpx_drop judge(const uint8_t addr[16], const struct item *port,
+			   const struct item *index, struct jpx_pledge *pledge)
+{
+	if (!jpx_is_link_local(load_be64(addr), load_be64(addr + 8)))
+		return JPX_DROP_PLEDGE_NOT_LINK_LOCAL;
+	if (port->negative || port->value < 1 || port->value > 65535)
+		return JPX_DROP_PLEDGE_PORT_INVALID;
+	if (index->negative || index->value < 1 || index->value > 255)
+		return JPX_DROP_UNKNOWN_PLEDGE_PORT;
+	memset(pledge, 0, sizeof(*pledge));
+	memcpy(pledge->addr, addr, sizeof(pledge->addr));
+	pledge->udp_port = (uint16_t)port->value;
+	pledge->port_id = (uint8_t)index->value;
+	return JPX_RELAY;
+}
+
+static enum jpx_drop judge_five(const struct message *m, uint64_t family, struct jpx_pledge *pledge)
+{
+	if (m->addr.len != 16 || m->family.negative || m->family.value != family)
+		return JPX_DROP_JPY_HEADER;
+	return judge(m->addr.data, &m->port, &m->index, pledge);
+}
+
+static enum jpx_drop judge_two(const struct message *m, struct jpx_pledge *pledge)
+{
+	const uint8_t *h = m->header.data;
+	struct item port = { .kind = INT }, index = { .kind = INT };
+	uint8_t addr[16] = { 0xfe, 0x80 };
+	enum jpx_drop why;
+
+	if (m->header.len != JPX_H21_LEN || h[0] != JPX_H21_VERSION)
+		return JPX_DROP_JPY_HEADER;
+	memcpy(addr + 8, h + JPX_H21_IID, 8);
+	port.value = (uint64_t)h[JPX_H21_UDP_PORT] << 8 | h[JPX_H21_UDP_PORT + 1];
+	index.value = h[JPX_H21_PORT_ID];
+	why = judge(addr, &port, &index, pledge);
+	if (why == JPX_RELAY)
+		memcpy(pledge->mac, h + JPX_H21_MAC, sizeof(pledge->mac));
+	return why;
+}
+
+/* The 16 bytes of a draft-01 address, which -01 prints as text and describes as binary. */
+static bool read_address(const struct item *it, uint8_t addr[16])
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (it->kind == BYTES) {
+		if (it->len != 16)
+			return false;
+		memcpy(addr, it->data, 16);
+		return true;
+	}
+	if (it->len >= sizeof(text) || memchr(it->data, 0, it->len))
+		return false;
+	memcpy(text, it->data, it->len);
+	text[it->len] = 0;
+	return inet_pton(AF_INET6, text, addr) == 1;
+}
+
+static enum jpx_drop judge_multipart(const struct message *m, struct jpx_pledge *pledge)
+{
+	struct item addr, ident, array = m->header, port = { .kind = INT, .value = JPX_COAPS_PORT };
+	struct cursor c = m->inside;
+	uint8_t binary[16];
+
+	if (array.kind == BYTES) {
+		c = (struct cursor){ m->header.data, m->header.data + m->header.len };
+		if (!next_is(&c, ARRAY, &array))
+			return JPX_DROP_JPY_MALFORMED;
+	}
+	if (array.value < 2)
+		return JPX_DROP_JPY_COUNT;
+	if (!next(&c, &addr) || (addr.kind != BYTES && addr.kind != TEXT))
+		return JPX_DROP_JPY_MALFORMED;
+	if (array.value > 2 && !next_is(&c, INT, &port))
+		return JPX_DROP_JPY_MALFORMED;
+	if (!next(&c, &ident) || (ident.kind != INT && ident.kind != BYTES && ident.kind != TEXT))
+		return JPX_DROP_JPY_MALFORMED;
+	if (m->header.kind == BYTES &&
+	    (!skip(&c, array.value > 3 ? array.value - 3 : 0) || c.at != c.end))
+		return JPX_DROP_JPY_MALFORMED;
+
+	if (m->cf.negative || m->cf.value != CF_CBOR || array.value > 3 || ident.kind != INT ||
+	    !read_address(&addr, binary))
+		return JPX_DROP_JPY_HEADER;
+	return judge(binary, &port, &ident, pledge);
+}
+
+enum jpx_drop jpx_jpy_unwrap(enum jpx_form form, const void *buf, size_t len,
+			     struct jpx_pledge *pledge, struct jpx_span *content)
+{
+	const uint8_t *start = buf;
+	struct cursor c = { start, len ? start + len : start };
+	struct message m;
+	struct item array;
+	enum jpx_drop why;
+
+	if (!next_is(&c, ARRAY, &array))
+		return JPX_DROP_JPY_MALFORMED;
+	why = walk(form, &c, array.value, &m);
+	if (why != JPX_RELAY)
+		return why;
+	switch (form) {
+	case JPX_FORM_DRAFT21:
+		why = judge_two(&m, pledge);
+		break;
+	case JPX_FORM_DRAFT01:
+		why = judge_multipart(&m, pledge);
+		break;
+	default:
+		why = judge_five(&m, forms[form].family, pledge);
+		break;
+	}
+	if (why == JPX_RELAY)
+		*content = (struct jpx_span){ (size_t)(m.content.data - start), m.content.len };
+	return why;
+}
+
+/*
+ * Reading: the Registrar's view
+ *
+ * Steps 1 to 5 above, after the form has been told from the first two elements.
+ * An array of fewer than two is JPY_COUNT; a pair of elements that opens no form
+ * is JPY_MALFORMED.  A draft-01 message with a header only (A.1 of the draft
+ * prints one) has nothing to hand to DTLS and no place for an answer: JPY_COUNT.
+ */
+
+/* C stands behind the outer array's head and is taken by value: only a look ahead. */
+static int tell_form(struct cursor c)
+{
+	struct item first, second;
+
+	if (!next(&c, &first))
+		return -1;
+	if (first.kind == INT && !first.negative && first.value == CF_CBOR)
+		return JPX_FORM_DRAFT01;
+	if (first.kind != BYTES || !next(&c, &second))
+		return -1;
+	if (second.kind == INT)
+		return JPX_FORM_DRAFT02;
+	return second.kind == BYTES ? JPX_FORM_DRAFT21 : -1;
+}
+
+enum jpx_drop jpx_jpy_split(const void *buf, size_t len, struct jpx_jpy_layout *layout)
+{
+	const uint8_t *start = buf;
+	struct cursor c = { start, len ? start + len : start };
+	struct message m;
+	struct item array;
+	enum jpx_drop why;
+	size_t tail;
+	int form;
+
+	if (!next_is(&c, ARRAY, &array))
+		return JPX_DROP_JPY_MALFORMED;
+	if (array.value < 2)
+		return JPX_DROP_JPY_COUNT;
+	form = tell_form(c);
+	if (form < 0)
+		return JPX_DROP_JPY_MALFORMED;
+	why = walk((enum jpx_form)form, &c, array.value, &m);
+	if (why != JPX_RELAY)
+		return why;
+	if (form == JPX_FORM_DRAFT02 && !m.family.negative &&
+	    (m.family.value == 1 || m.family.value == 2))
+		form = JPX_FORM_DRAFT06;
+
+	tail = (size_t)(m.content.data - start) + m.content.len;
+	*layout = (struct jpx_jpy_layout){
+		.form = (enum jpx_form)form,
+		.head = { 0, (size_t)(m.content_at - start) },
+		.content = { (size_t)(m.content.data - start), m.content.len },
+		.tail = { tail, len - tail },
+	};
+	return JPX_RELAY;
+}
+
+/*
+ * Writing
+ *
+ * Once something does not fit, nothing is written any more and finish() says so.
+ */
+
+struct writer {
+	uint8_t *buf;
+	size_t len, cap;
+	bool full;
+};
+
+static struct writer writer(void *buf, size_t cap)
+{
+	return (struct writer){ .buf = buf, .cap = cap < JPX_UDP_MAX ? cap : JPX_UDP_MAX };
+}
+
+static ssize_t finish(const struct writer *w)
+{
+	return w->full ? -EMSGSIZE : (ssize_t)w->len;
+}
+
+static void put_raw(struct writer *w, const void *data, size_t len)
+{
+	if (w->full || len > w->cap - w->len) {
+		w->full = true;
+		return;
+	}
+	if (len)
+		memcpy(w->buf + w->len, data, len);
+	w->len += len;
+}
+
+/* A head of at most nine bytes, made aside so that libcbor never sees the end of BUF. */
+#define PUT_HEAD(w, encode, value)                                                                 \
+	do {                                                                                       \
+		uint8_t head_[9];                                                                  \
+		put_raw((w), head_, encode((value), head_, sizeof(head_)));                        \
+	} while (0)
+
+static void put_array(struct writer *w, size_t count)
+{
+	PUT_HEAD(w, cbor_encode_array_start, count);
+}
+
+static void put_uint(struct writer *w, uint64_t value)
+{
+	PUT_HEAD(w, cbor_encode_uint, value);
+}
+
+static void put_bytes(struct writer *w, const void *data, size_t len)
+{
+	PUT_HEAD(w, cbor_encode_bytestring_start, len);
+	put_raw(w, data, len);
+}
+
+static void put_header21(struct writer *w, const struct jpx_pledge *pledge)
+{
+	uint8_t h[JPX_H21_LEN] = { JPX_H21_VERSION };
+
+	h[JPX_H21_PORT_ID] = pledge->port_id;
+	h[JPX_H21_UDP_PORT] = (uint8_t)(pledge->udp_port >> 8);
+	h[JPX_H21_UDP_PORT + 1] = (uint8_t)pledge->udp_port;
+	memcpy(h + JPX_H21_IID, pledge->addr + 8, 8);
+	memcpy(h + JPX_H21_MAC, pledge->mac, sizeof(pledge->mac));
+	put_bytes(w, h, sizeof(h));
+}
+
+ssize_t jpx_jpy_wrap(enum jpx_form form, const struct jpx_pledge *pledge, const void *content,
+		     size_t len, void *buf, size_t cap)
+{
+	bool with_port = pledge->udp_port != JPX_COAPS_PORT;
+	struct writer w = writer(buf, cap);
+
+	switch (form) {
+	case JPX_FORM_DRAFT02:
+	case JPX_FORM_DRAFT06:
+		put_array(&w, 5);
+		put_bytes(&w, pledge->addr, sizeof(pledge->addr));
+		put_uint(&w, pledge->udp_port);
+		put_uint(&w, forms[form].family);
+		put_uint(&w, pledge->port_id);
+		break;
+	case JPX_FORM_DRAFT21:
+		put_array(&w, 2);
+		put_header21(&w, pledge);
+		break;
+	case JPX_FORM_DRAFT01:
+		put_array(&w, 4);
+		put_uint(&w, CF_CBOR);
+		put_array(&w, with_port ? 3 : 2);
+		put_bytes(&w, pledge->addr, sizeof(pledge->addr));
+		if (with_port)
+			put_uint(&w, pledge->udp_port);
+		put_uint(&w, pledge->port_id);
+		put_uint(&w, CF_CONTENT);
+		break;
+	default:
+		return -EINVAL;
+	}
+	put_bytes(&w, content, len);
+	return finish(&w);
+}
+
+ssize_t jpx_jpy_answer(const void *msg, const struct jpx_jpy_layout *layout, const void *content,
+		       size_t len, void *buf, size_t cap)
+{
+	const uint8_t *from = msg;
+	struct writer w = writer(buf, cap);
+
+	put_raw(&w, from + layout->head.off, layout->head.len);
+	put_bytes(&w, content, len);
+	put_raw(&w, from + layout->tail.off, layout->tail.len);
+	return finish(&w);
+}

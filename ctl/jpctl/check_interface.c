@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See check.h.  One interface at a time, and what the counters hint at. */
+#include "check.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_arp.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpx/jpy.h>
+#include <jpx/wire.h>
+
+#include "../common/features.h"
+#include "../common/words.h"
+#include "../jpd/netwatch.h"
+#include "show.h"
+
+#define IP6_MTU_MIN 1280
+#define HEADERS	    (JPX_IP6_HLEN + JPX_UDP_HLEN)
+
+/* <linux/if_arp.h> and glibc's header clash, and the kernel's lacks this one on some hosts. */
+#ifndef ARPHRD_6LOWPAN
+#define ARPHRD_6LOWPAN 825
+#endif
+#ifndef ARPHRD_IEEE802154
+#define ARPHRD_IEEE802154 804
+#endif
+#ifndef ARPHRD_RAWIP
+#define ARPHRD_RAWIP 519
+#endif
+
+/* What is known of the interface under examination. */
+struct subject {
+	struct check *check;
+	const struct netwatch_link *link;
+	const struct netwatch_link *carrier; /* that XDP sees: itself, or a VLAN's parent */
+	const char *ifname;
+	bool port, uplink; /* by status; both when it is in neither */
+};
+
+__attribute__((format(printf, 5, 6))) static void found(const struct subject *s,
+							enum check_result result, const char *what,
+							const char *remedy, const char *why, ...)
+{
+	char name[64], text[1024];
+	va_list ap;
+
+	snprintf(name, sizeof(name), "%s %s", s->ifname, what);
+	va_start(ap, why);
+	vsnprintf(text, sizeof(text), why, ap);
+	va_end(ap);
+	check_add(s->check, result, name, remedy, "%s", text);
+}
+
+/* ---- link and address ---- */
+
+/* The 6LoWPAN interface stacked on LINK, or NULL. */
+static const struct netwatch_link *lowpan_on(const struct netwatch *net,
+					     const struct netwatch_link *link)
+{
+	struct if_nameindex *all = if_nameindex();
+	const struct netwatch_link *on = NULL;
+
+	for (size_t i = 0; all && all[i].if_index && !on; i++) {
+		on = netwatch_link_by_index(net, (int)all[i].if_index);
+		if (on && (on->arphrd != ARPHRD_6LOWPAN || on->parent != link->ifindex))
+			on = NULL;
+	}
+	if_freenameindex(all);
+	return on;
+}
+
+/* Is a VLAN interface stacked on it? */
+static bool carries_vlans(const struct netwatch *net, const struct netwatch_link *link)
+{
+	struct if_nameindex *all = if_nameindex();
+	bool any = false;
+
+	for (size_t i = 0; all && all[i].if_index; i++) {
+		const struct netwatch_link *other =
+			netwatch_link_by_index(net, (int)all[i].if_index);
+
+		any = any || (other && other->vlan_id && other->parent == link->ifindex);
+	}
+	if_freenameindex(all);
+	return any;
+}
+
+/* Is it a kind of link that pledges can be served on? */
+static bool check_type(struct subject *s)
+{
+	char remedy[128];
+
+	switch (s->link->arphrd) {
+	case ARPHRD_ETHER:
+		found(s, CHECK_OK, "link", "", "Ethernet%s%s%s", *s->link->kind ? " (" : "",
+		      s->link->kind, *s->link->kind ? ")" : "");
+		return true;
+	case ARPHRD_6LOWPAN:
+	case ARPHRD_NONE:
+	case ARPHRD_RAWIP:
+		found(s, CHECK_OK, "link", "", "bare IPv6%s%s%s", *s->link->kind ? " (" : "",
+		      s->link->kind, *s->link->kind ? ")" : "");
+		return true;
+	case ARPHRD_IEEE802154:
+		snprintf(remedy, sizeof(remedy),
+			 "ip link add link %s name lowpan0 type lowpan && ip link set lowpan0 up",
+			 s->ifname);
+		found(s, CHECK_FAIL, "link", remedy,
+		      "an 802.15.4 interface without a 6LoWPAN interface on it");
+		return false;
+	default:
+		found(s, CHECK_FAIL, "link", "attach an Ethernet, 6LoWPAN or TUN interface instead",
+		      "pledges cannot be served on this kind of link (type %u)", s->link->arphrd);
+		return false;
+	}
+}
+
+static void check_up(const struct subject *s)
+{
+	char remedy[96];
+
+	snprintf(remedy, sizeof(remedy), "ip link set %s up, or look at the cable or the radio",
+		 s->ifname);
+	if (s->link->up)
+		found(s, CHECK_OK, "state", "", "up");
+	else
+		found(s, CHECK_FAIL, "state", remedy, "down, or without a carrier");
+}
+
+static void check_address(const struct subject *s)
+{
+	char remedy[192];
+
+	snprintf(remedy, sizeof(remedy),
+		 "see `ip -6 addr show %s' (tentative? dadfailed?) and sysctl "
+		 "net.ipv6.conf.%s.disable_ipv6",
+		 s->ifname, s->ifname);
+	if (s->link->has_link_local)
+		found(s, CHECK_OK, "address", "", "has a usable link-local address");
+	else
+		found(s, CHECK_FAIL, "address", remedy,
+		      "has no usable link-local address, which is what pledges send to");
+}
+
+/* ---- XDP ---- */
+
+static const struct netwatch_link *veth_peer(const struct subject *s)
+{
+	if (strcmp(s->carrier->kind, "veth") != 0 || !s->carrier->parent)
+		return NULL;
+	return netwatch_link_by_index(s->check->net, s->carrier->parent);
+}
+
+static void check_target(const struct subject *s, uint64_t features)
+{
+	const struct netwatch_link *peer = veth_peer(s);
+	char remedy[160] = "nothing needs to be done: the socket engine sends there";
+
+	if (features & JPX_XDP_ACT_NDO_XMIT) {
+		found(s, CHECK_OK, "redirect", "", "takes frames from XDP");
+		return;
+	}
+	if (strcmp(s->carrier->kind, "veth") == 0)
+		snprintf(remedy, sizeof(remedy), "ethtool -K %s gro on%s, then attach again",
+			 peer ? peer->ifname : "PEER",
+			 peer ? "" : " (its other end, in another network namespace)");
+	found(s, CHECK_WARN, "redirect", remedy,
+	      strcmp(s->carrier->kind, "veth") == 0
+		      ? "takes no frames from XDP, as its peer has neither GRO nor an XDP program"
+		      : "its driver takes no frames from XDP of another interface");
+}
+
+static void check_xdp(const struct subject *s)
+{
+	uint64_t features;
+	int ret = jpx_xdp_features(s->carrier->ifindex, &features);
+
+	if (ret) {
+		if (ret != -EOPNOTSUPP)
+			found(s, CHECK_WARN, "xdp", "", "the kernel does not tell its features: %s",
+			      strerror(-ret));
+		return;
+	}
+	if (features & JPX_XDP_ACT_BASIC)
+		found(s, CHECK_OK, "xdp", "", "native XDP%s%s", s->carrier != s->link ? " on " : "",
+		      s->carrier != s->link ? s->carrier->ifname : "");
+	else
+		found(s, CHECK_WARN, "xdp",
+		      "nothing needs to be done: --xdp auto chooses generic mode, at about half "
+		      "the speed",
+		      "its driver has no native XDP");
+	check_target(s, features);
+}
+
+/* Does the status say that our own program is on it? */
+static bool is_ours(const json_t *list, const char *ifname)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i,
+			   one) if (strcmp(show_text(one, "ifname"), ifname) == 0 &&
+				    strncmp(show_text(one, "engine"), "xdp-", 4) == 0) return true;
+	return false;
+}
+
+static void check_foreign(const struct subject *s)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+
+	if (bpf_xdp_query(s->carrier->ifindex, 0, &opts) || !opts.prog_id ||
+	    is_ours(json_object_get(s->check->status, "ports"), s->ifname) ||
+	    is_ours(json_object_get(s->check->status, "uplinks"), s->carrier->ifname))
+		return;
+	found(s, CHECK_WARN, "program",
+	      "see `xdp-loader status'; if that program cannot share, take it off or attach with "
+	      "--xdp off",
+	      "carries an XDP program that is not jpd's (id %u)", opts.prog_id);
+}
+
+/* ---- offloads ---- */
+
+static void check_checksums(const struct subject *s)
+{
+	const struct netwatch_link *peer = veth_peer(s);
+	char remedy[160];
+	int on;
+
+	if (strcmp(s->carrier->kind, "veth") == 0 && peer) {
+		on = jpx_ethtool_feature(peer->ifname, "tx-checksum-ip-generic");
+		snprintf(remedy, sizeof(remedy), "ethtool -K %s tx off", peer->ifname);
+		if (on == 1)
+			found(s, CHECK_WARN, "checksums", remedy,
+			      "its peer %s leaves UDP checksums to hardware that is not there; "
+			      "such frames go through the socket engine",
+			      peer->ifname);
+		else
+			found(s, CHECK_OK, "checksums", "", "its peer %s writes UDP checksums",
+			      peer->ifname);
+	} else if (strcmp(s->carrier->kind, "veth") == 0) {
+		found(s, CHECK_OK, "checksums", "if they appear: ethtool -K PEER tx off",
+		      "its peer is in another network namespace; `jpctl stats' counts frames "
+		      "without a whole checksum as checksum_partial");
+	}
+}
+
+static void check_vlan(const struct subject *s)
+{
+	char remedy[200];
+
+	if (s->carrier->arphrd != ARPHRD_ETHER ||
+	    (s->carrier == s->link && !carries_vlans(s->check->net, s->link)))
+		return;
+	if (strcmp(s->carrier->kind, "veth") == 0)
+		snprintf(remedy, sizeof(remedy),
+			 "on the sending end: ethtool -K PEER txvlan off tx-vlan-stag-hw-insert "
+			 "off; then here: ethtool -K %s rxvlan off rx-vlan-stag-hw-parse off",
+			 s->carrier->ifname);
+	else
+		snprintf(remedy, sizeof(remedy), "ethtool -K %s rxvlan off", s->carrier->ifname);
+	if (jpx_strips_vlan_tags(s->carrier->ifname))
+		found(s, CHECK_WARN, "vlan", remedy,
+		      "%s takes VLAN tags off before XDP sees them, so that the fast path cannot "
+		      "tell its VLANs apart",
+		      s->carrier->ifname);
+	else
+		found(s, CHECK_OK, "vlan", "", "%s leaves VLAN tags in the frame",
+		      s->carrier->ifname);
+}
+
+/* ---- MTU ---- */
+
+/* The most content that fits into MTU bytes in FORM; the codec itself is asked. */
+static unsigned int room(enum jpx_form form, unsigned int mtu)
+{
+	/* the longest encodings there are */
+	static const struct jpx_pledge pledge = {
+		.addr = { 0xfe, 0x80, [15] = 1 }, .udp_port = 65535, .port_id = 255, .mac = { 2 }
+	};
+	static unsigned char content[1024], message[sizeof(content) + 256];
+	ssize_t len =
+		jpx_jpy_wrap(form, &pledge, content, sizeof(content), message, sizeof(message));
+	size_t overhead = len < 0 ? 0 : (size_t)len - sizeof(content);
+
+	return mtu > HEADERS + overhead ? (unsigned int)(mtu - HEADERS - overhead) : 0;
+}
+
+static void check_mtu(const struct subject *s)
+{
+	unsigned int mtu = s->link->mtu, least = mtu - HEADERS;
+	char text[256], remedy[160];
+	size_t used = 0;
+
+	if (mtu < IP6_MTU_MIN) {
+		snprintf(remedy, sizeof(remedy), "ip link set %s mtu %d", s->ifname, IP6_MTU_MIN);
+		found(s, CHECK_FAIL, "mtu", remedy, "%u, less than the %d bytes that IPv6 needs",
+		      mtu, IP6_MTU_MIN);
+		return;
+	}
+	if (!s->uplink)
+		return;
+	*text = 0;
+	for (int form = 0; form < JPX_FORM_COUNT; form++) {
+		unsigned int n = room((enum jpx_form)form, mtu);
+
+		if (used < sizeof(text))
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u in %s",
+						 form ? ", " : "", n,
+						 jpx_form_name((enum jpx_form)form));
+		least = n < least ? n : least;
+	}
+	/* what fits through every link of a pledge's fits through here as well, or not */
+	snprintf(
+		remedy, sizeof(remedy),
+		"ip link set %s mtu %u if its link allows; larger ones leave as fragments, through "
+		"the socket engine",
+		s->ifname, mtu + (IP6_MTU_MIN - HEADERS) - least);
+	if (least < IP6_MTU_MIN - HEADERS)
+		found(s, CHECK_WARN, "mtu", remedy,
+		      "%u as an uplink carries DTLS datagrams of up to %s, %u stateful; a pledge "
+		      "may send %d and more",
+		      mtu, text, mtu - HEADERS, IP6_MTU_MIN - HEADERS);
+	else
+		found(s, CHECK_OK, "mtu", "",
+		      "%u as an uplink carries DTLS datagrams of up to %s, %u stateful", mtu, text,
+		      mtu - HEADERS);
+}
+
+/* ---- all of it ---- */
+
+static bool is_in(const json_t *list, const char *ifname)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i,
+			   one) if (strcmp(show_text(one, "ifname"), ifname) == 0) return true;
+	return false;
+}
+
+void check_interface(struct check *check, const char *ifname)
+{
+	struct subject s = { .check = check, .ifname = ifname };
+
+	if (!check->net) {
+		found(&s, CHECK_FAIL, "link", "allow AF_NETLINK sockets here",
+		      "rtnetlink does not answer");
+		return;
+	}
+	s.link = netwatch_link_by_name(check->net, ifname);
+	if (!s.link) {
+		found(&s, CHECK_FAIL, "link", "`ip link' lists what there is",
+		      "there is no such interface in this network namespace");
+		return;
+	}
+	s.port = is_in(json_object_get(check->status, "ports"), ifname);
+	s.uplink = is_in(json_object_get(check->status, "uplinks"), ifname);
+	if (!s.port && !s.uplink)
+		s.port = s.uplink = true;
+	if (s.link->arphrd == ARPHRD_IEEE802154 && lowpan_on(check->net, s.link)) {
+		s.link = lowpan_on(check->net, s.link);
+		found(&s, CHECK_OK, "6lowpan", "", "%s is stacked on it and is what is attached",
+		      s.link->ifname);
+		s.ifname = s.link->ifname;
+	}
+	s.carrier = s.link;
+	if (s.link->vlan_id && s.link->parent)
+		s.carrier = netwatch_link_by_index(check->net, s.link->parent);
+	if (!s.carrier)
+		s.carrier = s.link;
+	if (!check_type(&s))
+		return;
+	check_up(&s);
+	if (s.port)
+		check_address(&s);
+	check_xdp(&s);
+	check_foreign(&s);
+	check_checksums(&s);
+	check_vlan(&s);
+	check_mtu(&s);
+}
+
+static const struct {
+	enum jpx_handoff handoff;
+	const char *remedy;
+} hints[] = {
+	{ JPX_HANDOFF_CHECKSUM_PARTIAL, "on the sending host: ethtool -K IF tx off" },
+	{ JPX_HANDOFF_NO_TRANSMIT,
+	  "see the line `redirect' of `jpctl check IF'; for a veth: ethtool -K PEER gro on" },
+	{ JPX_HANDOFF_NO_NEXT_HOP,
+	  "see `ip -6 route get REGISTRAR' and `ip -6 neigh'; nothing needs to be done for a "
+	  "Registrar on this host" },
+	{ JPX_HANDOFF_OVER_MTU,
+	  "raise the MTU of the uplink, or have pledges send smaller DTLS records" },
+};
+
+void check_counters(struct check *check)
+{
+	const json_t *handoffs = json_object_get(check->stats, "handoffs");
+
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+		const char *word = jpx_handoff_word(hints[i].handoff);
+		json_int_t n = json_integer_value(json_object_get(handoffs, word));
+		char what[64];
+
+		if (!n)
+			continue;
+		snprintf(what, sizeof(what), "handed off: %s", word);
+		check_add(check, CHECK_WARN, what, hints[i].remedy,
+			  "%" JSON_INTEGER_FORMAT " datagrams so far took the slower way through "
+			  "the socket engine (%s)",
+			  n, jpx_handoff_text(hints[i].handoff));
+	}
+}

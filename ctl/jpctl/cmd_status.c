@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* jpctl status: interfaces, Registrars and how they stand. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "show.h"
+#include "snapshot.h"
+#include "table.h"
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	if (key != ARGP_KEY_ARG)
+		return ARGP_ERR_UNKNOWN;
+	argp_error(state, "\"%s\" is one argument too many: status takes none", arg);
+	return 0;
+}
+
+static void engine(struct table *t, const json_t *object)
+{
+	const char *word = show_text(object, "engine");
+	bool alone =
+		strncmp(word, "xdp-", 4) == 0 && json_is_false(json_object_get(object, "shared"));
+
+	table_cell(t, "%s%s", word, alone ? ", alone" : "");
+}
+
+/* Returns how many of them are not ready. */
+static size_t show_ports(const json_t *ports)
+{
+	static const char *const headings[] = { "PORT",	   "LINK",  "ENGINE",
+						"ADDRESS", "STATE", "JOIN PORTS" };
+	struct table *t = table_new(6, headings);
+	size_t i, not_ready = 0;
+	const json_t *p;
+
+	json_array_foreach(ports, i, p)
+	{
+		const char *state = show_text(p, "state"), *address = show_text(p, "address");
+		char *join_ports = show_join_ports(json_object_get(p, "join_ports"));
+
+		table_cell(t, "%s", show_text(p, "ifname"));
+		table_cell(t, "%s", show_text(p, "link"));
+		engine(t, p);
+		table_cell(t, "%s", strcmp(address, "::") ? address : "-");
+		if (strcmp(state, "ready") == 0) {
+			table_cell(t, "ready");
+		} else {
+			table_problem(t, "%s",
+				      strcmp(state, "no-address") == 0 ? "no link-local address"
+				      : strcmp(state, "absent") == 0   ? "no such interface"
+								       : state);
+			not_ready++;
+		}
+		if (*join_ports)
+			table_cell(t, "%s", join_ports);
+		else
+			table_problem(t, "none: no Registrar");
+		free(join_ports);
+	}
+	table_print(t);
+	return not_ready;
+}
+
+static void show_uplinks(const json_t *uplinks)
+{
+	static const char *const headings[] = { "UPLINK", "ENGINE" };
+	struct table *t = table_new(2, headings);
+	const json_t *u;
+	size_t i;
+
+	json_array_foreach(uplinks, i, u)
+	{
+		table_cell(t, "%s", show_text(u, "ifname"));
+		engine(t, u);
+	}
+	table_print(t);
+}
+
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+/* Tables first and the summary last: with many ports it is what stays on the screen. */
+static void print(const json_t *status, const char *note)
+{
+	const json_t *ports = json_object_get(status, "ports");
+	const json_t *uplinks = json_object_get(status, "uplinks");
+	const json_t *services = json_object_get(status, "services");
+	const json_t *daemon = json_object_get(status, "daemon");
+	size_t not_ready = 0;
+
+	if (json_array_size(ports)) {
+		not_ready = show_ports(ports);
+		putchar('\n');
+	}
+	if (json_array_size(uplinks)) {
+		show_uplinks(uplinks);
+		putchar('\n');
+	}
+	if (json_array_size(services)) {
+		show_services(services);
+		putchar('\n');
+	}
+	table_line(not_ready, "%zu pledge port%s (%zu not ready), %zu uplink%s, %zu service%s",
+		   json_array_size(ports), plural(json_array_size(ports)), not_ready,
+		   json_array_size(uplinks), plural(json_array_size(uplinks)),
+		   json_array_size(services), plural(json_array_size(services)));
+	if (!json_array_size(ports))
+		table_line(false, "No pledges are served; serve them on an interface: jpctl attach "
+				  "IF --registrar [ADDR]:PORT");
+	else if (!json_array_size(services))
+		table_line(true, "No Registrar is known; add one: jpctl registrar add NAME "
+				 "[ADDR]:PORT");
+	if (*note)
+		table_line(true, "%s", note);
+	else
+		table_line(false, "jpd is running (pid %d)",
+			   (int)json_integer_value(json_object_get(daemon, "pid")));
+}
+
+int cmd_status(struct jpctl *ctl, int argc, char **argv)
+{
+	static const struct argp argp = {
+		.parser = parse,
+		.doc = "Shows interfaces, Registrars and how they stand. Works without jpd, too, "
+		       "from what the fast path has pinned.",
+	};
+	struct client_error error;
+	json_t *status = NULL;
+	char note[1536];
+	int ret = 0;
+
+	jpctl_parse(ctl, "jpctl status", &argp, NULL, argc, argv);
+	if (snapshot_take(ctl, "status", &status, note, sizeof(note), &error))
+		return client_fail(&error);
+	if (ctl->json)
+		ret = jpctl_print_json(status);
+	else
+		print(status, note);
+	json_decref(status);
+	return ret;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See service_args.h. */
+#include "service_args.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpx/jpy.h>
+
+#include "../common/addr.h"
+#include "../common/words.h"
+#include "table.h"
+
+enum { OPT_REGISTRAR = 320, OPT_MODE, OPT_JPY, OPT_JOIN_PORT, OPT_UPLINK, OPT_XDP, OPT_CONTENT };
+
+static const struct argp_option options[] = {
+	{ "registrar", OPT_REGISTRAR, "[ADDR]:PORT", 0, "Where the Registrar is", 0 },
+	{ "mode", OPT_MODE, "MODE", 0, "stateless (default) or stateful", 0 },
+	{ "jpy", OPT_JPY, "FORM", 0, "JPY form: draft-21 (default), draft-06, draft-02, draft-01",
+	  0 },
+	{ "join-port", OPT_JOIN_PORT, "N", 0,
+	  "UDP port that pledges send to (the first free one from 5684 upwards)", 0 },
+	{ "uplink", OPT_UPLINK, "IF", 0, "Interface towards the Registrar (by the routing table)",
+	  0 },
+	{ "xdp", OPT_XDP, "MODE", 0, "auto (default), native, generic or off", 0 },
+	{ "content", OPT_CONTENT, "WHAT", 0, "What to relay: dtls (default) or any", 0 },
+	{ 0 },
+};
+
+static const char *mode_word(unsigned int i)
+{
+	const char *word = jpx_mode_word(i);
+
+	return strcmp(word, "?") ? word : NULL;
+}
+
+static const char *xdp_word(unsigned int i)
+{
+	const char *word = jpx_xdp_word(i);
+
+	return strcmp(word, "?") ? word : NULL;
+}
+
+static const char *jpy_word(unsigned int i)
+{
+	return jpx_form_name((enum jpx_form)i);
+}
+
+static const char *content_word(unsigned int i)
+{
+	return i == 0 ? "dtls" : i == 1 ? "any" : NULL;
+}
+
+static void set(struct argp_state *state, const char *key, const char *arg)
+{
+	if (json_object_set_new(state->input, key, json_string(arg)))
+		argp_error(state, "--%s: its value is not UTF-8", key);
+}
+
+void service_set_registrar(struct argp_state *state, json_t *request, const char *arg)
+{
+	struct sockaddr_in6 sa;
+	char err[200];
+
+	if (jpx_endpoint_parse(arg, 0, &sa, err, sizeof(err)))
+		argp_error(state, "--registrar: %s", err);
+	json_object_set_new(request, "registrar", json_string(arg));
+}
+
+static int port_number(struct argp_state *state, const char *arg)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(arg, &end, 10);
+	if (*arg < '0' || *arg > '9' || *end || errno || n < 1 || n > 65535)
+		argp_error(state, "--join-port: \"%s\" is no UDP port from 1 to 65535", arg);
+	return (int)n;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case OPT_REGISTRAR:
+		service_set_registrar(state, state->input, arg);
+		break;
+	case OPT_MODE:
+		jpctl_check_choice(state, "--mode", arg, mode_word);
+		set(state, "mode", arg);
+		break;
+	case OPT_JPY:
+		jpctl_check_choice(state, "--jpy", arg, jpy_word);
+		set(state, "jpy", arg);
+		break;
+	case OPT_JOIN_PORT:
+		json_object_set_new(state->input, "join_port",
+				    json_integer(port_number(state, arg)));
+		break;
+	case OPT_UPLINK:
+		jpctl_check_ifname(state, "--uplink", arg);
+		set(state, "uplink", arg);
+		break;
+	case OPT_XDP:
+		jpctl_check_choice(state, "--xdp", arg, xdp_word);
+		set(state, "xdp", arg);
+		break;
+	case OPT_CONTENT:
+		jpctl_check_choice(state, "--content", arg, content_word);
+		set(state, "content", arg);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+const struct argp service_argp = { .options = options, .parser = parse_option };
+
+int service_request(const struct jpctl *ctl, json_t *request, json_t **result)
+{
+	struct client_error error;
+	int ret = client_ask(ctl->run_dir, request, result, &error);
+
+	json_decref(request);
+	return ret ? client_fail(&error) : EXIT_SUCCESS;
+}
+
+void service_print_notes(const json_t *result)
+{
+	json_t *note;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "notes"), i, note) if (json_is_string(note))
+		table_line(false, "note: %s", json_string_value(note));
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See show.h. */
+#include "show.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "table.h"
+
+/* More of them on one line nobody reads. */
+#define JOIN_PORTS_SHOWN 4
+
+const char *show_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "?";
+}
+
+static int number(const json_t *object, const char *key)
+{
+	return (int)json_integer_value(json_object_get(object, key));
+}
+
+char *show_join_ports(const json_t *join_ports)
+{
+	size_t len = 0, i, count = json_array_size(join_ports);
+	const json_t *one;
+	char *text = NULL;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f) {
+		fputs("jpctl: not enough memory\n", stderr);
+		exit(EXIT_FAILURE);
+	}
+	json_array_foreach(join_ports, i, one)
+	{
+		if (i == JOIN_PORTS_SHOWN && count > JOIN_PORTS_SHOWN + 1) {
+			fprintf(f, " and %zu more (--json shows all)", count - i);
+			break;
+		}
+		fprintf(f, "%s%d %s", i ? ", " : "", number(one, "port"),
+			show_text(one, "service"));
+	}
+	fclose(f);
+	return text;
+}
+
+static const struct {
+	const char *state, *words;
+	bool problem;
+} service_states[] = {
+	{ "serving", "serving", false },
+	{ "no-route", "no route to the Registrar", true },
+	{ "resolving", "waiting for the next hop's link-layer address", false },
+	{ "local", "serving through the socket engine: the Registrar is on this host", false },
+	{ "no-port", "no pledge port is ready for it", true },
+};
+
+static void service_state(struct table *t, const char *state)
+{
+	for (size_t i = 0; i < sizeof(service_states) / sizeof(service_states[0]); i++)
+		if (strcmp(state, service_states[i].state) == 0) {
+			if (service_states[i].problem)
+				table_problem(t, "%s", service_states[i].words);
+			else
+				table_cell(t, "%s", service_states[i].words);
+			return;
+		}
+	table_cell(t, "%s", state);
+}
+
+void show_services(const json_t *services)
+{
+	static const char *const headings[] = { "SERVICE",    "REGISTRAR", "MODE", "JPY",
+						">JOIN PORT", "FROM",	   "STATE" };
+	struct table *t = table_new(7, headings);
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(services, i, s)
+	{
+		const char *mode = show_text(s, "mode");
+
+		table_cell(t, "%s", show_text(s, "name"));
+		table_cell(t, "[%s]:%d", show_text(s, "address"), number(s, "port"));
+		table_cell(t, "%s", mode);
+		table_cell(t, "%s", strcmp(mode, "stateful") == 0 ? "-" : show_text(s, "jpy"));
+		table_cell(t, "%d", number(s, "join_port"));
+		table_cell(t, "%s", show_text(s, "source"));
+		service_state(t, show_text(s, "state"));
+	}
+	table_print(t);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See config.h. */
+#include "config.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jpx/jpy.h>
+
+#include "addr.h"
+#include "log.h"
+#include "proxy.h"
+#include "words.h"
+
+/* The first error of a read: libconfuse's callback has no place for a context. */
+static char first_error[512];
+
+static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	size_t n;
+
+	if (*first_error)
+		return;
+	n = (size_t)snprintf(first_error, sizeof(first_error), "%s:%d: ",
+			     cfg && cfg->filename ? cfg->filename : "configuration",
+			     cfg ? cfg->line : 0);
+	if (n < sizeof(first_error))
+		vsnprintf(first_error + n, sizeof(first_error) - n, fmt, ap);
+}
+
+static int check_word(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *word = cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1);
+	struct sockaddr_in6 sa;
+	char why[256];
+
+	if (!strcmp(opt->name, "mode") && jpx_mode_by_word(word) < 0)
+		cfg_error(cfg, "mode \"%s\" is neither stateless nor stateful", word);
+	else if (!strcmp(opt->name, "jpy") && jpx_form_by_name(word) < 0)
+		cfg_error(cfg, "jpy \"%s\" is none of draft-01, draft-02, draft-06, draft-21",
+			  word);
+	else if (!strcmp(opt->name, "xdp") && jpx_xdp_by_word(word) < 0)
+		cfg_error(cfg, "xdp \"%s\" is none of auto, native, generic, off", word);
+	else if (!strcmp(opt->name, "content") && strcmp(word, "dtls") && strcmp(word, "any"))
+		cfg_error(cfg, "content \"%s\" is neither dtls nor any", word);
+	else if (!strcmp(opt->name, "log-level") && jpx_log_level_by_name(word) < 0)
+		cfg_error(cfg, "log-level \"%s\" is none of error, warning, info, debug", word);
+	else if (!strcmp(opt->name, "address") &&
+		 jpx_endpoint_parse(word, 0, &sa, why, sizeof(why)) && !strchr(word, '%'))
+		/* A zone may name an interface that is not there yet. */
+		cfg_error(cfg, "address %s", why);
+	else
+		return 0;
+	return -1;
+}
+
+static int check_port(cfg_t *cfg, cfg_opt_t *opt)
+{
+	long port = cfg_opt_getnint(opt, 0);
+
+	if (port >= 1 && port <= 65535)
+		return 0;
+	cfg_error(cfg, "join-port %ld is not from 1 to 65535", port);
+	return -1;
+}
+
+static int check_registrar(cfg_t *cfg, cfg_opt_t *opt)
+{
+	cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+
+	if (cfg_getstr(section, "address"))
+		return 0;
+	cfg_error(cfg, "registrar %s has no address", cfg_title(section));
+	return -1;
+}
+
+int config_read(const char *path, bool must_exist, struct config *config, char *err,
+		size_t err_len)
+{
+	cfg_opt_t registrar[] = {
+		CFG_STR("address", NULL, CFGF_NODEFAULT),
+		CFG_STR("mode", NULL, CFGF_NODEFAULT),
+		CFG_STR("jpy", NULL, CFGF_NODEFAULT),
+		CFG_INT("join-port", 0, CFGF_NODEFAULT),
+		CFG_STR("uplink", NULL, CFGF_NODEFAULT),
+		CFG_STR("xdp", NULL, CFGF_NODEFAULT),
+		CFG_STR("content", NULL, CFGF_NODEFAULT),
+		CFG_END(),
+	};
+	cfg_opt_t port[] = {
+		CFG_STR("xdp", NULL, CFGF_NODEFAULT),
+		CFG_STR_LIST("registrars", NULL, CFGF_NODEFAULT),
+		CFG_END(),
+	};
+	cfg_opt_t top[] = {
+		CFG_STR("log-level", NULL, CFGF_NODEFAULT),
+		CFG_STR("xdp", NULL, CFGF_NODEFAULT),
+		CFG_SEC("registrar", registrar, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
+		CFG_SEC("port", port, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
+		CFG_END(),
+	};
+	static const char *const words[] = {
+		"log-level",	     "xdp",		"port|xdp",	     "registrar|mode",
+		"registrar|jpy",     "registrar|xdp",	"registrar|content", "registrar|address",
+	};
+	cfg_t *cfg;
+	int ret;
+
+	memset(config, 0, sizeof(*config));
+	config->log_level = config->xdp = -1;
+	if (access(path, F_OK) && errno == ENOENT && !must_exist)
+		return 0;
+	*first_error = 0;
+	cfg = cfg_init(top, CFGF_NONE);
+	if (!cfg) {
+		snprintf(err, err_len, "out of memory");
+		return -ENOMEM;
+	}
+	cfg_set_error_function(cfg, on_error);
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		cfg_set_validate_func(cfg, words[i], check_word);
+	cfg_set_validate_func(cfg, "registrar|join-port", check_port);
+	cfg_set_validate_func(cfg, "registrar", check_registrar);
+	ret = cfg_parse(cfg, path);
+	if (ret != CFG_SUCCESS) {
+		if (ret == CFG_FILE_ERROR)
+			snprintf(err, err_len, "cannot read %s: %s", path, strerror(errno));
+		else
+			snprintf(err, err_len, "%s", first_error);
+		cfg_free(cfg);
+		return ret == CFG_FILE_ERROR ? -errno : -EINVAL;
+	}
+	config->tree = cfg;
+	if (cfg_getstr(cfg, "log-level"))
+		config->log_level = jpx_log_level_by_name(cfg_getstr(cfg, "log-level"));
+	if (cfg_getstr(cfg, "xdp"))
+		config->xdp = jpx_xdp_by_word(cfg_getstr(cfg, "xdp"));
+	return 0;
+}
+
+static int word(cfg_t *section, const char *key, int (*by_word)(const char *))
+{
+	const char *text = cfg_getstr(section, key);
+
+	return text ? by_word(text) : PROXY_UNSET;
+}
+
+static int report(int ret, const char *what, const char *name, const struct proxy_answer *answer)
+{
+	if (!ret)
+		return 0;
+	jpx_error("%s %s in the configuration file: %s", what, name, answer->error);
+	return 1;
+}
+
+static int apply_registrar(cfg_t *section, struct proxy *proxy)
+{
+	const char *content = cfg_getstr(section, "content");
+	struct proxy_wish wish = PROXY_WISH_NONE;
+	struct proxy_answer answer;
+
+	wish.registrar = cfg_getstr(section, "address");
+	wish.uplink = cfg_getstr(section, "uplink");
+	wish.mode = word(section, "mode", jpx_mode_by_word);
+	wish.form = word(section, "jpy", jpx_form_by_name);
+	wish.xdp = word(section, "xdp", jpx_xdp_by_word);
+	if (content)
+		wish.any_content = !strcmp(content, "any");
+	if (cfg_size(section, "join-port"))
+		wish.join_port = (int)cfg_getint(section, "join-port");
+	if (wish.join_port == 0)
+		wish.join_port = PROXY_UNSET;
+	return report(proxy_add_registrar(proxy, cfg_title(section), &wish, &answer), "registrar",
+		      cfg_title(section), &answer);
+}
+
+static int apply_port(cfg_t *section, struct proxy *proxy)
+{
+	struct proxy_wish wish = PROXY_WISH_NONE;
+	struct proxy_answer answer;
+	int failed;
+
+	wish.xdp = word(section, "xdp", jpx_xdp_by_word);
+	failed = report(proxy_attach(proxy, cfg_title(section), &wish, &answer), "port",
+			cfg_title(section), &answer);
+	for (unsigned int i = 0; !failed && i < cfg_size(section, "registrars"); i++)
+		failed |= report(proxy_choose(proxy, cfg_title(section),
+					      cfg_getnstr(section, "registrars", i), &answer),
+				 "port", cfg_title(section), &answer);
+	return failed;
+}
+
+int config_apply(const struct config *config, struct proxy *proxy)
+{
+	cfg_t *cfg = config->tree;
+	int failed = 0;
+
+	if (config->xdp >= 0)
+		proxy_set_default_xdp(proxy, (enum jpx_xdp)config->xdp);
+	for (unsigned int i = 0; cfg && i < cfg_size(cfg, "registrar"); i++)
+		failed += apply_registrar(cfg_getnsec(cfg, "registrar", i), proxy);
+	for (unsigned int i = 0; cfg && i < cfg_size(cfg, "port"); i++)
+		failed += apply_port(cfg_getnsec(cfg, "port", i), proxy);
+	return failed;
+}
+
+void config_free(struct config *config)
+{
+	if (config->tree)
+		cfg_free(config->tree);
+	config->tree = NULL;
+}

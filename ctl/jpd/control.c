@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See control.h and ctl/common/control.h (the protocol). */
+#include "control.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <jpx/jpy.h>
+
+#include "../common/control.h"
+#include "log.h"
+#include "proxy.h"
+#include "report.h"
+#include "words.h"
+
+#define CLIENTS_MAX 64
+#define CLIENT_IDLE_S 30
+
+struct control {
+	struct event_base *base;
+	struct proxy **proxy;
+	struct evconnlistener *listener;
+	char socket_path[108];
+	int lock_fd;
+	unsigned int clients;
+};
+
+/* ---- verbs -------------------------------------------------------------- */
+
+/* What a request came to: RESULT, or ANSWER's error. */
+struct outcome {
+	struct proxy_answer answer;
+	json_t *result;
+};
+
+static int bad(struct outcome *o, const char *what, const char *value)
+{
+	snprintf(o->answer.error, sizeof(o->answer.error), "\"%.64s\" is no %s", value, what);
+	o->answer.usage = true;
+	return -EINVAL;
+}
+
+/* The keys of attach and registrar-add that make a wish. */
+static int read_wish(json_t *request, struct proxy_wish *wish, struct outcome *o)
+{
+	const char *mode = NULL, *jpy = NULL, *xdp = NULL, *content = NULL;
+
+	*wish = PROXY_WISH_NONE;
+	if (json_unpack(request, "{s?s, s?s, s?s, s?i, s?s, s?s, s?s}", "registrar",
+			&wish->registrar, "mode", &mode, "jpy", &jpy, "join_port",
+			&wish->join_port, "uplink", &wish->uplink, "xdp", &xdp, "content",
+			&content))
+		return bad(o, "well-typed request", "request");
+	if (mode && (wish->mode = jpx_mode_by_word(mode)) < 0)
+		return bad(o, "mode (stateless, stateful)", mode);
+	if (jpy && (wish->form = jpx_form_by_name(jpy)) < 0)
+		return bad(o, "JPY form (draft-01, draft-02, draft-06, draft-21)", jpy);
+	if (xdp && (wish->xdp = jpx_xdp_by_word(xdp)) < 0)
+		return bad(o, "XDP mode (auto, native, generic, off)", xdp);
+	if (content && strcmp(content, "any") && strcmp(content, "dtls"))
+		return bad(o, "content policy (dtls, any)", content);
+	if (content)
+		wish->any_content = !strcmp(content, "any");
+	if (wish->join_port != PROXY_UNSET && (wish->join_port < 1 || wish->join_port > 65535))
+		return bad(o, "UDP port from 1 to 65535", "join_port");
+	return 0;
+}
+
+static const char *text_of(json_t *request, const char *key)
+{
+	const char *text = json_string_value(json_object_get(request, key));
+
+	return text ? text : "";
+}
+
+static int do_attach(struct proxy *proxy, json_t *request, struct outcome *o)
+{
+	struct proxy_wish wish;
+	int ret = read_wish(request, &wish, o);
+
+	return ret ? ret : proxy_attach(proxy, text_of(request, "ifname"), &wish, &o->answer);
+}
+
+static int do_detach(struct proxy *proxy, json_t *request, struct outcome *o)
+{
+	return proxy_detach(proxy, text_of(request, "ifname"), &o->answer);
+}
+
+static int do_registrar_add(struct proxy *proxy, json_t *request, struct outcome *o)
+{
+	struct proxy_wish wish;
+	int ret = read_wish(request, &wish, o);
+
+	return ret ? ret :
+		     proxy_add_registrar(proxy, text_of(request, "name"), &wish, &o->answer);
+}
+
+static int do_registrar_del(struct proxy *proxy, json_t *request, struct outcome *o)
+{
+	return proxy_del_registrar(proxy, text_of(request, "name"), &o->answer);
+}
+
+static int do_registrar_list(struct proxy *proxy, json_t *request, struct outcome *o)
+{
+	json_t *status = jpx_report_status(proxy_state(proxy), getpid());
+
+	(void)request;
+	o->result = json_pack("{s:O}", "services", json_object_get(status, "services"));
+	json_decref(status);
+	return 0;
+}
+
+static int do_status(struct proxy *proxy, json_t *request, struct outcome *o)
+{
+	(void)request;
+	o->result = jpx_report_status(proxy_state(proxy), getpid());
+	return 0;
+}
+
+static int do_stats(struct proxy *proxy, json_t *request, struct outcome *o)
+{
+	static struct jpx_counters counters;
+	int ret = proxy_counters(proxy, &counters);
+
+	(void)request;
+	if (ret) {
+		snprintf(o->answer.error, sizeof(o->answer.error), "cannot read the counters: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	o->result = jpx_report_stats(proxy_state(proxy), &counters);
+	return 0;
+}
+
+#define WISH_KEYS "registrar", "mode", "jpy", "join_port", "uplink", "xdp", "content"
+
+static const struct verb {
+	const char *name;
+	int (*run)(struct proxy *proxy, json_t *request, struct outcome *o);
+	const char *keys[10];
+} verbs[] = {
+	{ "attach", do_attach, { "ifname", WISH_KEYS } },
+	{ "detach", do_detach, { "ifname" } },
+	{ "registrar-list", do_registrar_list, { NULL } },
+	{ "registrar-add", do_registrar_add, { "name", WISH_KEYS } },
+	{ "registrar-del", do_registrar_del, { "name" } },
+	{ "status", do_status, { NULL } },
+	{ "stats", do_stats, { NULL } },
+};
+
+static bool key_known(const struct verb *verb, const char *key)
+{
+	if (!strcmp(key, "verb"))
+		return true;
+	for (size_t i = 0; i < sizeof(verb->keys) / sizeof(*verb->keys) && verb->keys[i]; i++)
+		if (!strcmp(key, verb->keys[i]))
+			return true;
+	return false;
+}
+
+static int run(struct proxy *proxy, json_t *request, struct outcome *o)
+{
+	const char *name = text_of(request, "verb"), *key;
+	const struct verb *verb = NULL;
+	json_t *value;
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (!strcmp(verbs[i].name, name))
+			verb = &verbs[i];
+	if (!verb)
+		return bad(o, "verb that this jpd knows", name);
+	json_object_foreach(request, key, value)
+	{
+		if (!key_known(verb, key))
+			return bad(o, "key of this verb", key);
+		if (!json_is_string(value) &&
+		    !(json_is_integer(value) && !strcmp(key, "join_port")))
+			return bad(o, "key with a value of that type", key);
+	}
+	return verb->run(proxy, request, o);
+}
+
+static json_t *outcome_json(int ret, struct outcome *o)
+{
+	json_t *notes;
+
+	if (ret)
+		return json_pack("{s:b, s:s, s:b}", "ok", 0, "error",
+				 *o->answer.error ? o->answer.error : strerror(-ret), "usage",
+				 o->answer.usage);
+	if (!o->result) {
+		notes = json_array();
+		for (unsigned int i = 0; i < o->answer.note_count; i++)
+			json_array_append_new(notes, json_string(o->answer.notes[i]));
+		o->result = json_pack("{s:o}", "notes", notes);
+	}
+	return json_pack("{s:b, s:o}", "ok", 1, "result", o->result);
+}
+
+/* ---- clients ------------------------------------------------------------ */
+
+static void client_close(struct bufferevent *client, struct control *control)
+{
+	control->clients--;
+	bufferevent_free(client);
+}
+
+static void answer_line(struct control *control, struct bufferevent *client, const char *line)
+{
+	struct outcome o = { 0 };
+	json_t *request = json_loads(line, JSON_REJECT_DUPLICATES, NULL), *answer;
+	char *text;
+	int ret;
+
+	if (json_is_object(request))
+		ret = run(*control->proxy, request, &o);
+	else
+		ret = bad(&o, "JSON object", "request");
+	answer = outcome_json(ret, &o);
+	text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	if (text)
+		evbuffer_add_printf(bufferevent_get_output(client), "%s\n", text);
+	free(text);
+	json_decref(answer);
+	json_decref(request);
+}
+
+static void on_read(struct bufferevent *client, void *arg)
+{
+	struct control *control = arg;
+	struct evbuffer *in = bufferevent_get_input(client);
+	char *line;
+
+	while ((line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF))) {
+		answer_line(control, client, line);
+		free(line);
+	}
+	if (evbuffer_get_length(in) > JPX_REQUEST_MAX ||
+	    evbuffer_get_length(bufferevent_get_output(client)) > JPX_ANSWER_MAX)
+		client_close(client, control);
+}
+
+static void on_event(struct bufferevent *client, short what, void *arg)
+{
+	(void)what; /* end of file, an error or silence: all end the conversation */
+	client_close(client, arg);
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
+		      int len, void *arg)
+{
+	struct timeval idle = { .tv_sec = CLIENT_IDLE_S };
+	struct control *control = arg;
+	struct bufferevent *client;
+
+	(void)listener;
+	(void)addr;
+	(void)len;
+	if (control->clients >= CLIENTS_MAX) {
+		close(fd);
+		return;
+	}
+	client = bufferevent_socket_new(control->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!client) {
+		close(fd);
+		return;
+	}
+	control->clients++;
+	bufferevent_setwatermark(client, EV_READ, 0, JPX_REQUEST_MAX + 1);
+	bufferevent_set_timeouts(client, &idle, &idle);
+	bufferevent_setcb(client, on_read, NULL, on_event, control);
+	bufferevent_enable(client, EV_READ | EV_WRITE);
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+static void make_dirs(const char *path)
+{
+	char part[256];
+
+	snprintf(part, sizeof(part), "%s", path);
+	for (char *p = part + 1; *p; p++)
+		if (*p == '/') {
+			*p = 0;
+			mkdir(part, 0755);
+			*p = '/';
+		}
+	mkdir(part, 0755);
+}
+
+/* One jpd a run directory: the lock dies with its holder, whatever killed it. */
+static int take_lock(const char *run_dir, char *err, size_t err_len)
+{
+	char path[256], pid[32] = "";
+	int fd;
+	ssize_t n;
+
+	make_dirs(run_dir);
+	snprintf(path, sizeof(path), "%s/jpd.lock", run_dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0) {
+		snprintf(err, err_len, "cannot make %s: %s%s", path, strerror(errno),
+			 errno == EACCES || errno == EPERM ? "; run jpd as root, or choose another "
+							     "--run-dir" :
+			 errno == ENOSPC ? "; free some space, or choose another --run-dir" :
+					   "; choose another --run-dir");
+		return -1;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		n = pread(fd, pid, sizeof(pid) - 1, 0);
+		pid[n > 0 ? n : 0] = 0;
+		pid[strcspn(pid, "\n")] = 0;
+		snprintf(err, err_len,
+			 "another jpd%s%s runs with %s; stop it first, or give this one a "
+			 "--run-dir and a --pin-dir of its own",
+			 *pid ? ", pid " : "", pid, run_dir);
+		close(fd);
+		return -1;
+	}
+	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) || pwrite(fd, pid, (size_t)n, 0) != n)
+		jpx_warning("cannot write %s: %s (going on without)", path, strerror(errno));
+	return fd;
+}
+
+struct control *control_new(struct event_base *base, const char *run_dir, struct proxy **proxy,
+			    char *err, size_t err_len)
+{
+	struct control *control = calloc(1, sizeof(*control));
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	mode_t mask;
+
+	if (!control)
+		return NULL;
+	control->base = base;
+	control->proxy = proxy;
+	if ((size_t)snprintf(un.sun_path, sizeof(un.sun_path), "%s/%s", run_dir,
+			     JPX_SOCKET_NAME) >= sizeof(un.sun_path)) {
+		snprintf(err, err_len, "the run directory's name is too long for a UNIX socket: %s",
+			 run_dir);
+		free(control);
+		return NULL;
+	}
+	control->lock_fd = take_lock(run_dir, err, err_len);
+	if (control->lock_fd < 0) {
+		free(control);
+		return NULL;
+	}
+	memcpy(control->socket_path, un.sun_path, sizeof(un.sun_path));
+	unlink(un.sun_path); /* we hold the lock: it is nobody's */
+	mask = umask(0177);
+	control->listener = evconnlistener_new_bind(base, on_accept, control,
+						    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+						    -1, (struct sockaddr *)&un, sizeof(un));
+	umask(mask);
+	if (!control->listener) {
+		snprintf(err, err_len, "cannot listen on %s: %s%s", un.sun_path, strerror(errno),
+			 errno == ENOSPC ? "; free some space, or choose another --run-dir" : "");
+		close(control->lock_fd);
+		free(control);
+		return NULL;
+	}
+	return control;
+}
+
+void control_free(struct control *control)
+{
+	if (!control)
+		return;
+	evconnlistener_free(control->listener);
+	unlink(control->socket_path);
+	close(control->lock_fd);
+	free(control);
+}

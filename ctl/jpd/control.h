@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The UNIX socket that jpctl talks to: requests in, answers out, as
+ * ctl/common/control.h says.  Knows the verbs' words, not what they do.
+ */
+#ifndef JPX_JPD_CONTROL_H
+#define JPX_JPD_CONTROL_H
+
+#include <stddef.h>
+
+struct event_base;
+struct proxy;
+struct control;
+
+/* Makes RUN_DIR, takes its lock and listens; requests are for *PROXY as it is then.  NULL with ERR filled: another jpd
+ * is there, no permission, no space. A socket left by a dead jpd is replaced. */
+struct control *control_new(struct event_base *base, const char *run_dir, struct proxy **proxy,
+			    char *err, size_t err_len);
+void control_free(struct control *control);
+
+#endif

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See datapath.h. */
+#include "datapath.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "jpx.skel.h"
+#include "log.h"
+
+#define BPFFS_MAGIC 0xcafe4a11
+
+struct datapath {
+	struct jpx_pinned maps;
+	bool bpf;
+	char pin_dir[256];
+	struct jpx_stats *socket_stats;
+	/* What the maps hold, to know what is ready there right now. */
+	struct jpx_state shadow;
+};
+
+#define SOCKET_STATS_SIZE (JPX_MAX_PORTS * sizeof(struct jpx_stats))
+
+/* Only files of ours: a pin directory may be somebody else's by mistake. */
+static void remove_pins(const char *pin_dir)
+{
+	DIR *dir = opendir(pin_dir);
+	struct dirent *entry;
+	char path[512];
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "jpx_", 4))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", pin_dir, entry->d_name);
+		unlink(path);
+	}
+	closedir(dir);
+	rmdir(pin_dir);
+}
+
+static int create_socket_stats(const char *pin_dir)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	char path[512];
+	int fd, ret = 0;
+
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "jpx_socket_stats", sizeof(__u32),
+			    sizeof(struct jpx_stats), JPX_MAX_PORTS, &opts);
+	if (fd < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/jpx_socket_stats", pin_dir);
+	if (bpf_obj_pin(fd, path))
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* Makes every map and pins it; jpx_meta last, so that its presence means "complete". */
+static int create_maps(const char *pin_dir)
+{
+	struct jpx_meta meta = { .magic = JPX_ABI_MAGIC, .version = JPX_ABI_VERSION };
+	struct bpf_map *map, *last = NULL;
+	struct jpx_bpf *skel;
+	char path[512];
+	__u32 zero = 0;
+	int ret;
+
+	if (mkdir(pin_dir, 0700) && errno != EEXIST)
+		return -errno;
+	skel = jpx_bpf__open();
+	if (!skel)
+		return -errno;
+	bpf_program__set_autoload(skel->progs.jpx_xdp_ethernet, false);
+	bpf_program__set_autoload(skel->progs.jpx_xdp_ipv6, false);
+	ret = jpx_bpf__load(skel);
+	if (!ret)
+		ret = create_socket_stats(pin_dir);
+	if (!ret)
+		ret = bpf_map_update_elem(bpf_map__fd(skel->maps.jpx_meta), &zero, &meta, BPF_ANY);
+	bpf_object__for_each_map(map, skel->obj)
+	{
+		if (ret)
+			break;
+		if (bpf_map__is_internal(map))
+			continue;
+		if (map == skel->maps.jpx_meta) {
+			last = map;
+			continue;
+		}
+		snprintf(path, sizeof(path), "%s/%s", pin_dir, bpf_map__name(map));
+		ret = bpf_map__pin(map, path);
+	}
+	if (!ret && last) {
+		snprintf(path, sizeof(path), "%s/%s", pin_dir, bpf_map__name(last));
+		ret = bpf_map__pin(last, path);
+	}
+	jpx_bpf__destroy(skel);
+	if (ret)
+		remove_pins(pin_dir);
+	return ret;
+}
+
+static bool on_bpffs(const char *pin_dir)
+{
+	char parent[256];
+	struct statfs fs;
+	char *slash;
+
+	snprintf(parent, sizeof(parent), "%s", pin_dir);
+	slash = strrchr(parent, '/');
+	if (slash && slash != parent)
+		*slash = 0;
+	return statfs(parent, &fs) == 0 && (unsigned int)fs.f_type == BPFFS_MAGIC;
+}
+
+static bool interrupted_creation(const char *pin_dir)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/jpx_meta", pin_dir);
+	return access(pin_dir, F_OK) == 0 && access(path, F_OK) != 0;
+}
+
+static int map_socket_stats(struct datapath *dp)
+{
+	void *mem = MAP_FAILED;
+
+	if (dp->bpf)
+		mem = mmap(NULL, SOCKET_STATS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   dp->maps.socket_stats, 0);
+	else
+		mem = mmap(NULL, SOCKET_STATS_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
+		return -errno;
+	dp->socket_stats = mem;
+	return 0;
+}
+
+int datapath_open(const char *pin_dir, struct datapath **out, struct jpx_state *state,
+		  bool *adopted, char *why_no_bpf, size_t why_len, char *err, size_t err_len)
+{
+	struct datapath *dp = calloc(1, sizeof(*dp));
+	int ret;
+
+	*why_no_bpf = 0;
+	*adopted = false;
+	memset(state, 0, sizeof(*state));
+	if (!dp)
+		return -ENOMEM;
+	memset(&dp->maps, 0xff, sizeof(dp->maps));
+	snprintf(dp->pin_dir, sizeof(dp->pin_dir), "%s", pin_dir);
+
+	if (!on_bpffs(pin_dir)) {
+		snprintf(why_no_bpf, why_len,
+			 "%s is not on a BPF file system; mount one: mount -t bpf bpf /sys/fs/bpf",
+			 pin_dir);
+		goto memory;
+	}
+	if (interrupted_creation(pin_dir))
+		remove_pins(pin_dir);
+	ret = jpx_pinned_open(pin_dir, &dp->maps, err, err_len);
+	if (ret == -ENOENT) {
+		ret = create_maps(pin_dir);
+		if (ret) {
+			snprintf(why_no_bpf, why_len, "cannot make BPF maps under %s: %s%s", pin_dir,
+				 strerror(-ret),
+				 ret == -EPERM || ret == -EACCES ? "; run jpd as root" : "");
+			goto memory;
+		}
+		ret = jpx_pinned_open(pin_dir, &dp->maps, err, err_len);
+	} else if (!ret) {
+		*adopted = true;
+	}
+	if (ret) {
+		free(dp);
+		return ret;
+	}
+	dp->bpf = true;
+	ret = jpx_pinned_state(&dp->maps, state);
+	if (ret) {
+		snprintf(err, err_len, "cannot read the maps under %s: %s", pin_dir,
+			 strerror(-ret));
+		jpx_pinned_close(&dp->maps);
+		free(dp);
+		return ret;
+	}
+	dp->shadow = *state;
+memory:
+	ret = map_socket_stats(dp);
+	if (ret) {
+		snprintf(err, err_len, "cannot map the counters: %s", strerror(-ret));
+		jpx_pinned_close(&dp->maps);
+		free(dp);
+		return ret;
+	}
+	*out = dp;
+	return 0;
+}
+
+void datapath_close(struct datapath *dp, bool unpin)
+{
+	if (!dp)
+		return;
+	munmap(dp->socket_stats, SOCKET_STATS_SIZE);
+	jpx_pinned_close(&dp->maps);
+	if (unpin && dp->bpf)
+		remove_pins(dp->pin_dir);
+	free(dp);
+}
+
+const struct jpx_pinned *datapath_maps(const struct datapath *dp)
+{
+	return dp->bpf ? &dp->maps : NULL;
+}
+
+static int put(const struct datapath *dp, int fd, const char *what, const void *key,
+	       const void *value)
+{
+	if (!dp->bpf)
+		return 0;
+	if (bpf_map_update_elem(fd, key, value, BPF_ANY)) {
+		jpx_error("cannot write %s: %s", what, strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+/*
+ * An array entry is not replaced in one step.  So an entry that packets may be
+ * reading is first marked not ready (they then go to the socket engine), left
+ * alone for far longer than one packet takes, written, and only then marked.
+ */
+static void settle(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
+void datapath_put_slot(struct datapath *dp, unsigned int id, const struct jpx_slot *slot)
+{
+	__u32 key = id;
+
+	dp->shadow.slots[id] = *slot;
+	put(dp, dp->maps.slots, "an interface slot", &key, slot);
+}
+
+void datapath_put_port(struct datapath *dp, unsigned int id, const struct jpx_port *port)
+{
+	struct jpx_port *shadow = &dp->shadow.ports[id];
+	__u32 key = id, zero = 0;
+	struct jpx_port quiet;
+
+	if (shadow->flags & JPX_PORT_READY) {
+		quiet = *shadow;
+		quiet.flags &= (__u8)~JPX_PORT_READY;
+		put(dp, dp->maps.ports, "a pledge port", &key, &quiet);
+		settle();
+	}
+	/* A port id given to another interface starts with no memory of the last one. */
+	if (!(shadow->flags & JPX_PORT_IN_USE))
+		put(dp, dp->maps.odd_macs, "a pledge port", &key, &zero);
+	quiet = *port;
+	quiet.flags &= (__u8)~JPX_PORT_READY;
+	if (put(dp, dp->maps.ports, "a pledge port", &key, &quiet) == 0 &&
+	    port->flags & JPX_PORT_READY)
+		put(dp, dp->maps.ports, "a pledge port", &key, port);
+	*shadow = *port;
+}
+
+void datapath_put_service(struct datapath *dp, unsigned int id, const struct jpx_service *service)
+{
+	struct jpx_service *shadow = &dp->shadow.services[id];
+	struct jpx_service quiet;
+	__u32 key = id;
+
+	if (shadow->flags & JPX_SERVICE_READY) {
+		quiet = *shadow;
+		quiet.flags &= (__u8)~JPX_SERVICE_READY;
+		put(dp, dp->maps.services, "a service", &key, &quiet);
+		settle();
+	}
+	quiet = *service;
+	quiet.flags &= (__u8)~JPX_SERVICE_READY;
+	if (put(dp, dp->maps.services, "a service", &key, &quiet) == 0 &&
+	    service->flags & JPX_SERVICE_READY)
+		put(dp, dp->maps.services, "a service", &key, service);
+	*shadow = *service;
+}
+
+void datapath_put_dport(struct datapath *dp, unsigned int udp_port, unsigned int join,
+			unsigned int back)
+{
+	struct jpx_dport value = { .join = (__u8)join, .back = (__u8)back };
+	__u32 key = udp_port;
+
+	put(dp, dp->maps.dports, "a UDP port's meaning", &key, &value);
+}
+
+void datapath_put_vlan(struct datapath *dp, const struct jpx_vlan_key *key, unsigned int port_id)
+{
+	__u32 value = port_id;
+
+	if (!dp->bpf)
+		return;
+	if (port_id)
+		put(dp, dp->maps.vlans, "a VLAN", key, &value);
+	else
+		bpf_map_delete_elem(dp->maps.vlans, key);
+}
+
+void datapath_put_tx(struct datapath *dp, unsigned int key, unsigned int ifindex)
+{
+	__u32 k = key, value = ifindex;
+
+	if (!dp->bpf)
+		return;
+	if (ifindex)
+		put(dp, dp->maps.tx, "a way out", &k, &value);
+	else
+		bpf_map_delete_elem(dp->maps.tx, &k);
+}
+
+struct jpx_stats *datapath_socket_stats(struct datapath *dp)
+{
+	return dp->socket_stats;
+}
+
+int datapath_counters(const struct datapath *dp, struct jpx_counters *counters)
+{
+	if (dp->bpf)
+		return jpx_pinned_counters(&dp->maps, counters);
+	memset(counters, 0, sizeof(*counters));
+	memcpy(counters->socket, dp->socket_stats, sizeof(counters->socket));
+	return 0;
+}
+
+int datapath_noted_mac(const struct datapath *dp, const struct jpx_mac_key *key,
+		       unsigned char mac[6])
+{
+	__u64 value;
+
+	if (!dp->bpf || bpf_map_lookup_elem(dp->maps.macs, key, &value))
+		return -ENOENT;
+	for (int i = 5; i >= 0; i--, value >>= 8)
+		mac[i] = (unsigned char)value;
+	return 0;
+}

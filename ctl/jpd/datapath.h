@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The fast path's maps: makes and pins them, or adopts what is pinned; writes
+ * configuration into them in an order that a packet in flight survives; reads
+ * counters.  Knows nothing of interfaces, routes or sockets.
+ *
+ * Where the kernel has no BPF the same calls work on memory alone, so that the
+ * socket engine needs no second set of books.
+ */
+#ifndef JPX_DATAPATH_H
+#define JPX_DATAPATH_H
+
+#include <stdbool.h>
+
+#include "pinned.h"
+
+struct datapath;
+
+/* Adopts the maps under PIN_DIR, or makes new ones.  STATE is filled with what
+ * was adopted, else zeroed; ADOPTED tells which.  Returns 0 or a negative errno with a
+ * sentence in ERR.  A kernel or mount without BPF is no error: WHY_NO_BPF then
+ * says what is missing, else it is empty. */
+int datapath_open(const char *pin_dir, struct datapath **out, struct jpx_state *state,
+		  bool *adopted, char *why_no_bpf, size_t why_len, char *err, size_t err_len);
+
+/* UNPIN: also remove everything pinned, the directory included. */
+void datapath_close(struct datapath *dp, bool unpin);
+
+/* The maps for programs to share; NULL without BPF. */
+const struct jpx_pinned *datapath_maps(const struct datapath *dp);
+
+/* Each writes one entry.  Log what failed; a failed write leaves the entry not
+ * ready, so that the socket engine serves it. */
+void datapath_put_slot(struct datapath *dp, unsigned int id, const struct jpx_slot *slot);
+void datapath_put_port(struct datapath *dp, unsigned int id, const struct jpx_port *port);
+void datapath_put_service(struct datapath *dp, unsigned int id, const struct jpx_service *service);
+void datapath_put_dport(struct datapath *dp, unsigned int udp_port, unsigned int join,
+			unsigned int back);
+void datapath_put_vlan(struct datapath *dp, const struct jpx_vlan_key *key, unsigned int port_id);
+/* IFINDEX 0 removes the entry. */
+void datapath_put_tx(struct datapath *dp, unsigned int key, unsigned int ifindex);
+
+/* The socket engine's own counters, by port id: write them in place. */
+struct jpx_stats *datapath_socket_stats(struct datapath *dp);
+int datapath_counters(const struct datapath *dp, struct jpx_counters *counters);
+
+/* The MAC that the forward way noted for a pledge.  Returns 0 or -ENOENT. */
+int datapath_noted_mac(const struct datapath *dp, const struct jpx_mac_key *key,
+		       unsigned char mac[6]);
+
+#endif

@@ -1,0 +1,904 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See proxy.h. */
+#include "proxy.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <jpx/jpy.h>
+#include <jpx/wire.h>
+
+#include "addr.h"
+#include "datapath.h"
+#include "features.h"
+#include "keepalive.h"
+#include "log.h"
+#include "netwatch.h"
+#include "relay.h"
+#include "resolve.h"
+#include "table.h"
+#include "words.h"
+#include "xdp.h"
+
+#define FIRST_JOIN_PORT JPX_COAPS_PORT
+#define RETRY_S		5  /* before an attachment that failed is tried again */
+#define AUDIT_S		10 /* how often programs are looked for where they should be */
+
+struct proxy {
+	struct event_base *base;
+	struct datapath *dp;
+	struct netwatch *nw;
+	struct relay *relay;
+	struct keepalive *keepalive;
+	struct event *audit;
+	struct jpx_state state;
+	struct in6_addr next_hops[JPX_MAX_SERVICES];
+	enum jpx_xdp default_xdp;
+	struct proxy_answer *answer; /* of the verb that runs now, or NULL */
+	/* Interfaces where an attachment failed, not to be tried again at once. */
+	struct {
+		unsigned int ifindex;
+		time_t when;
+		char note[320];
+	} failed[JPX_MAX_SLOTS];
+};
+
+/* ---- answers ------------------------------------------------------------ */
+
+static int refuse(struct proxy_answer *answer, int error, bool usage, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static int refuse(struct proxy_answer *answer, int error, bool usage, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(answer->error, sizeof(answer->error), fmt, ap);
+	va_end(ap);
+	answer->usage = usage;
+	return error;
+}
+
+/* To whoever asked, or to the log when nobody did. */
+static void note(struct proxy *proxy, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void note(struct proxy *proxy, const char *fmt, ...)
+{
+	struct proxy_answer *answer = proxy->answer;
+	char line[320];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	jpx_info("%s", line);
+	if (!answer)
+		return;
+	for (unsigned int i = 0; i < answer->note_count; i++)
+		if (!strcmp(answer->notes[i], line))
+			return;
+	if (answer->note_count < PROXY_NOTES)
+		memcpy(answer->notes[answer->note_count++], line, sizeof(line));
+}
+
+static time_t now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+/* ---- slots: our program on an interface --------------------------------- */
+
+static void remember_failure(struct proxy *proxy, unsigned int ifindex, const char *why)
+{
+	unsigned int i, at = 0;
+
+	for (i = 0; i < JPX_MAX_SLOTS; i++) {
+		if (proxy->failed[i].ifindex == ifindex)
+			break;
+		if (proxy->failed[i].when < proxy->failed[at].when)
+			at = i;
+	}
+	if (i == JPX_MAX_SLOTS)
+		i = at;
+	if (proxy->failed[i].ifindex != ifindex || strcmp(proxy->failed[i].note, why))
+		note(proxy, "%s", why);
+	proxy->failed[i].ifindex = ifindex;
+	proxy->failed[i].when = now_s();
+	snprintf(proxy->failed[i].note, sizeof(proxy->failed[i].note), "%s", why);
+}
+
+static bool failed_lately(const struct proxy *proxy, unsigned int ifindex)
+{
+	/* An operator who asks wants it tried now. */
+	if (proxy->answer)
+		return false;
+	for (unsigned int i = 0; i < JPX_MAX_SLOTS; i++)
+		if (proxy->failed[i].ifindex == ifindex)
+			return now_s() - proxy->failed[i].when < RETRY_S;
+	return false;
+}
+
+static void drop_slot(struct proxy *proxy, unsigned int id, bool detach)
+{
+	struct jpx_slot *slot = &proxy->state.slots[id];
+	int ret = detach ? xdp_detach(slot) : 0;
+
+	if (ret)
+		jpx_error("%s: cannot take the XDP program off: %s", slot->ifname, strerror(-ret));
+	memset(slot, 0, sizeof(*slot));
+	datapath_put_slot(proxy->dp, id, slot);
+}
+
+/* The slot of the interface that WAY leaves through; attaches it if need be.  0: socket engine. */
+static unsigned int want_slot(struct proxy *proxy, const struct resolve_way *way,
+			      enum jpx_xdp wanted)
+{
+	const struct netwatch_link *link =
+		netwatch_link_by_index(proxy->nw, (int)way->tx_ifindex);
+	unsigned int id = table_slot_by_ifindex(&proxy->state, way->tx_ifindex);
+	struct jpx_slot slot = { .ifindex = way->tx_ifindex, .link = (__u8)way->link };
+	char text[320];
+
+	if (wanted == JPX_XDP_OFF || !link || !datapath_maps(proxy->dp))
+		return 0;
+	if (id)
+		return id;
+	if (failed_lately(proxy, way->tx_ifindex))
+		return 0;
+	id = table_free_slot(&proxy->state);
+	if (!id) {
+		note(proxy, "%s: %d interfaces carry the XDP program already; the socket engine "
+			    "serves this one",
+		     link->ifname, JPX_MAX_SLOTS - 1);
+		return 0;
+	}
+	snprintf(slot.ifname, sizeof(slot.ifname), "%s", link->ifname);
+	if (xdp_attach(datapath_maps(proxy->dp), id, &slot, wanted, text, sizeof(text))) {
+		remember_failure(proxy, way->tx_ifindex, text);
+		return 0;
+	}
+	if (*text)
+		note(proxy, "%s", text);
+	slot.flags = JPX_SLOT_IN_USE;
+	proxy->state.slots[id] = slot;
+	datapath_put_slot(proxy->dp, id, &slot);
+	return id;
+}
+
+/* Programs whose interface is gone, or that somebody took off. */
+static void audit_slots(struct proxy *proxy, bool look_at_programs)
+{
+	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
+		struct jpx_slot *slot = &proxy->state.slots[id];
+		const struct netwatch_link *link;
+
+		if (!(slot->flags & JPX_SLOT_IN_USE))
+			continue;
+		link = netwatch_link_by_index(proxy->nw, (int)slot->ifindex);
+		if (!link) {
+			jpx_info("%s: the interface is gone", slot->ifname);
+			drop_slot(proxy, id, false);
+		} else if (look_at_programs && !xdp_is_attached(slot)) {
+			jpx_warning("%s: our XDP program was taken off; attaching it again",
+				    slot->ifname);
+			drop_slot(proxy, id, false);
+		}
+	}
+}
+
+/* Can frames be redirected to this interface from a program in native mode? */
+static bool can_transmit(const struct resolve_way *way)
+{
+	uint64_t features;
+
+	if (jpx_xdp_features((int)way->tx_ifindex, &features) == 0)
+		return features & JPX_XDP_ACT_NDO_XMIT;
+	return way->link == JPX_LINK_ETHERNET; /* an older kernel: most NICs can */
+}
+
+static bool any_native(const struct proxy *proxy, bool uplinks)
+{
+	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
+		const struct jpx_slot *slot = &proxy->state.slots[id];
+
+		if (slot->flags & JPX_SLOT_IN_USE && slot->engine == JPX_ENGINE_XDP_NATIVE &&
+		    (!uplinks || slot->flags & JPX_SLOT_UPLINK))
+			return true;
+	}
+	return false;
+}
+
+/* ---- making everything agree with the state ----------------------------- */
+
+static struct jpx_vlan_key vlan_key(const struct jpx_port *port)
+{
+	return (struct jpx_vlan_key){
+		.slot = port->slot,
+		.outer_proto = port->l2_type[0],
+		.outer_tci = port->l2_type[1],
+		.inner_tci = port->l2_len == 22 ? port->l2_type[3] : 0,
+	};
+}
+
+static bool is_tagged(const struct jpx_port *port)
+{
+	return port->flags & JPX_PORT_IN_USE && port->slot && port->l2_len > 14;
+}
+
+static void commit_port(struct proxy *proxy, unsigned int id, const struct jpx_port *next)
+{
+	struct jpx_port *port = &proxy->state.ports[id];
+	struct jpx_vlan_key key;
+
+	if (!memcmp(port, next, sizeof(*port)))
+		return;
+	if (is_tagged(port)) {
+		key = vlan_key(port);
+		datapath_put_vlan(proxy->dp, &key, 0);
+	}
+	/* The way out first: a READY port promises it. */
+	if (port->tx_ifindex != next->tx_ifindex || !(port->flags & JPX_PORT_READY))
+		datapath_put_tx(proxy->dp, JPX_TX_PORT(id), next->tx_ifindex);
+	datapath_put_port(proxy->dp, id, next);
+	if (is_tagged(next)) {
+		key = vlan_key(next);
+		datapath_put_vlan(proxy->dp, &key, id);
+	}
+	if ((port->flags ^ next->flags) & JPX_PORT_READY)
+		jpx_info("%s: %s", next->ifname,
+			 next->flags & JPX_PORT_READY ? "ready" : "not ready (down, or no "
+								  "link-local address yet)");
+	*port = *next;
+}
+
+static void refresh_port(struct proxy *proxy, unsigned int id)
+{
+	struct jpx_port next = proxy->state.ports[id];
+	struct resolve_way way;
+
+	resolve_port(proxy->nw, &next);
+	next.services = table_services_of(&proxy->state, &next);
+	next.slot = 0;
+	next.l2_len = 0;
+	next.tx_ifindex = next.ifindex;
+	memset(next.l2_type, 0, sizeof(next.l2_type));
+	next.flags |= JPX_PORT_NO_TRANSMIT;
+	if (next.ifindex && resolve_way(proxy->nw, (int)next.ifindex, next.xdp, &way)) {
+		next.slot = (__u16)want_slot(proxy, &way, next.xdp);
+		if (next.slot) {
+			next.tx_ifindex = way.tx_ifindex;
+			next.l2_len = way.l2_len;
+			memcpy(next.l2_type, way.l2_type, sizeof(next.l2_type));
+			if (!any_native(proxy, true) || can_transmit(&way))
+				next.flags &= (__u8)~JPX_PORT_NO_TRANSMIT;
+		}
+	}
+	commit_port(proxy, id, &next);
+}
+
+static bool served_by_fast_path(const struct proxy *proxy, unsigned int service_id)
+{
+	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
+		if (proxy->state.ports[id].slot && proxy->state.ports[id].services >> service_id & 1)
+			return true;
+	return false;
+}
+
+static void refresh_service(struct proxy *proxy, unsigned int id)
+{
+	struct jpx_service *service = &proxy->state.services[id], next = *service;
+	struct resolve_way way;
+
+	resolve_service(proxy->nw, &next, &proxy->next_hops[id]);
+	next.flags &= (__u8)~JPX_SERVICE_NO_TRANSMIT;
+	if (next.tx_ifindex && served_by_fast_path(proxy, id) &&
+	    resolve_way(proxy->nw, (int)next.ifindex, next.xdp, &way)) {
+		want_slot(proxy, &way, next.xdp);
+		if (any_native(proxy, false) && !can_transmit(&way))
+			next.flags |= JPX_SERVICE_NO_TRANSMIT;
+	}
+	if (!memcmp(service, &next, sizeof(next)))
+		return;
+	if (service->tx_ifindex != next.tx_ifindex || !(service->flags & JPX_SERVICE_READY))
+		datapath_put_tx(proxy->dp, JPX_TX_SERVICE(id), next.tx_ifindex);
+	datapath_put_service(proxy->dp, id, &next);
+	if ((service->flags ^ next.flags) & JPX_SERVICE_READY)
+		jpx_info("registrar %s: %s", next.name,
+			 next.flags & JPX_SERVICE_READY ? "next hop resolved" :
+			 next.ifindex			? "next hop not resolved" :
+							  "no route");
+	*service = next;
+}
+
+/* What each slot is for, now that ports and services are settled; takes unused programs off. */
+static void refresh_slots(struct proxy *proxy)
+{
+	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
+		struct jpx_slot *slot = &proxy->state.slots[id], next = *slot;
+		const struct netwatch_link *link;
+		bool used = false;
+
+		if (!(slot->flags & JPX_SLOT_IN_USE))
+			continue;
+		next.flags = JPX_SLOT_IN_USE;
+		next.port_id = 0;
+		link = netwatch_link_by_index(proxy->nw, (int)slot->ifindex);
+		if (link)
+			snprintf(next.ifname, sizeof(next.ifname), "%s", link->ifname);
+		for (unsigned int p = 1; p < JPX_MAX_PORTS; p++) {
+			const struct jpx_port *port = &proxy->state.ports[p];
+
+			if (!(port->flags & JPX_PORT_IN_USE) || port->slot != id)
+				continue;
+			used = true;
+			if (!is_tagged(port))
+				next.port_id = (__u8)p;
+		}
+		for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
+			const struct jpx_service *service = &proxy->state.services[s];
+
+			if (service->flags & JPX_SERVICE_IN_USE &&
+			    service->tx_ifindex == slot->ifindex && served_by_fast_path(proxy, s)) {
+				used = true;
+				next.flags |= JPX_SLOT_UPLINK;
+			}
+		}
+		if (!used) {
+			drop_slot(proxy, id, true);
+		} else if (memcmp(slot, &next, sizeof(next))) {
+			*slot = next;
+			datapath_put_slot(proxy->dp, id, slot);
+		}
+	}
+}
+
+static void refresh(struct proxy *proxy)
+{
+	audit_slots(proxy, false);
+	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
+		if (proxy->state.ports[id].flags & JPX_PORT_IN_USE)
+			refresh_port(proxy, id);
+	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++)
+		if (proxy->state.services[id].flags & JPX_SERVICE_IN_USE)
+			refresh_service(proxy, id);
+	refresh_slots(proxy);
+	relay_sync(proxy->relay);
+	keepalive_run(proxy->keepalive);
+}
+
+static void on_change(void *arg)
+{
+	refresh(arg);
+}
+
+static void on_audit(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	audit_slots(arg, true);
+	refresh(arg);
+}
+
+/* ---- services ----------------------------------------------------------- */
+
+static int wished_service(struct proxy *proxy, const struct proxy_wish *wish,
+			  struct jpx_service *service, struct proxy_answer *answer)
+{
+	struct sockaddr_in6 sa;
+	char why[256], zone[IF_NAMESIZE] = "";
+
+	memset(service, 0, sizeof(*service));
+	if (jpx_endpoint_parse(wish->registrar, 0, &sa, why, sizeof(why)))
+		return refuse(answer, -EINVAL, true, "Registrar %s", why);
+	if (IN6_IS_ADDR_MULTICAST(&sa.sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&sa.sin6_addr))
+		return refuse(answer, -EINVAL, true,
+			      "Registrar \"%s\" is not the address of one host", wish->registrar);
+	if (sa.sin6_scope_id && if_indextoname(sa.sin6_scope_id, zone) && !wish->uplink)
+		snprintf(service->uplink_ifname, sizeof(service->uplink_ifname), "%s", zone);
+	if (IN6_IS_ADDR_LINKLOCAL(&sa.sin6_addr) && !zone[0] && !wish->uplink)
+		return refuse(answer, -EINVAL, true,
+			      "Registrar \"%s\" is link-local and does not say on which interface; "
+			      "add it (%%eth0) or use --uplink",
+			      wish->registrar);
+	if (wish->mode == JPX_MODE_STATEFUL)
+		return refuse(answer, -EOPNOTSUPP, true,
+			      "mode \"stateful\" is not part of this version; use --mode stateless");
+	if (wish->uplink && strlen(wish->uplink) >= sizeof(service->uplink_ifname))
+		return refuse(answer, -EINVAL, true, "\"%s\" is no interface name", wish->uplink);
+	if (wish->uplink)
+		snprintf(service->uplink_ifname, sizeof(service->uplink_ifname), "%s",
+			 wish->uplink);
+	memcpy(service->registrar, &sa.sin6_addr, 16);
+	service->registrar_port = sa.sin6_port;
+	service->flags = JPX_SERVICE_IN_USE;
+	service->mode = JPX_MODE_STATELESS;
+	service->form = (__u8)(wish->form == PROXY_UNSET ? JPX_FORM_DRAFT21 : wish->form);
+	service->xdp = (__u8)(wish->xdp == PROXY_UNSET ? (int)proxy->default_xdp : wish->xdp);
+	service->source = JPX_SOURCE_CONFIG;
+	if (wish->any_content == 1)
+		service->flags |= JPX_SERVICE_ANY_CONTENT;
+	return 0;
+}
+
+static int choose_join_port(struct proxy *proxy, const struct proxy_wish *wish, __be16 *join_port,
+			    struct proxy_answer *answer)
+{
+	unsigned int other;
+
+	if (wish->join_port != PROXY_UNSET) {
+		*join_port = htons((uint16_t)wish->join_port);
+		other = table_service_by_udp_port(&proxy->state, *join_port);
+		if (other)
+			return refuse(answer, -EADDRINUSE, false,
+				      "UDP port %d is already registrar %s's; choose another "
+				      "--join-port",
+				      wish->join_port, proxy->state.services[other].name);
+		return 0;
+	}
+	for (unsigned int port = FIRST_JOIN_PORT; port < 65536; port++) {
+		*join_port = htons((uint16_t)port);
+		if (!table_service_by_udp_port(&proxy->state, *join_port))
+			return 0;
+	}
+	return refuse(answer, -EADDRINUSE, false, "no UDP port is left for a join port");
+}
+
+/* Opens the uplink socket on the port of before, else on one that is no join port. */
+static int open_uplink(struct proxy *proxy, unsigned int id)
+{
+	struct jpx_service *service = &proxy->state.services[id];
+	__be16 before = service->uplink_port, port;
+
+	for (int tries = 0; tries < 16; tries++) {
+		port = relay_open_uplink(proxy->relay, id, before);
+		if (!port)
+			return errno ? -errno : -EIO;
+		service->uplink_port = 0;
+		if (!table_service_by_udp_port(&proxy->state, port)) {
+			service->uplink_port = port;
+			return 0;
+		}
+		before = 0;
+	}
+	return -EADDRINUSE;
+}
+
+static int create_service(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
+			  struct jpx_service *service, struct proxy_answer *answer)
+{
+	unsigned int id = table_free_service(&proxy->state);
+	int ret;
+
+	if (!id)
+		return refuse(answer, -ENOSPC, false, "%d Registrars are configured, no more fit",
+			      JPX_MAX_SERVICES - 1);
+	ret = choose_join_port(proxy, wish, &service->join_port, answer);
+	if (ret)
+		return ret;
+	snprintf(service->name, sizeof(service->name), "%s", name);
+	proxy->state.services[id] = *service;
+	ret = open_uplink(proxy, id);
+	if (ret) {
+		memset(&proxy->state.services[id], 0, sizeof(*service));
+		return refuse(answer, ret, false, "cannot open a UDP socket towards the Registrar: %s",
+			      strerror(-ret));
+	}
+	datapath_put_service(proxy->dp, id, &proxy->state.services[id]);
+	datapath_put_dport(proxy->dp, ntohs(service->join_port), id, 0);
+	datapath_put_dport(proxy->dp, ntohs(proxy->state.services[id].uplink_port), 0, id);
+	return (int)id;
+}
+
+static void remove_service(struct proxy *proxy, unsigned int id)
+{
+	struct jpx_service *service = &proxy->state.services[id];
+
+	datapath_put_dport(proxy->dp, ntohs(service->join_port), 0, 0);
+	datapath_put_dport(proxy->dp, ntohs(service->uplink_port), 0, 0);
+	relay_close_uplink(proxy->relay, id);
+	for (unsigned int p = 1; p < JPX_MAX_PORTS; p++) {
+		struct jpx_port next = proxy->state.ports[p];
+
+		next.services &= ~(1ULL << id);
+		commit_port(proxy, p, &next);
+	}
+	relay_sync(proxy->relay);
+	memset(service, 0, sizeof(*service));
+	datapath_put_service(proxy->dp, id, service);
+	datapath_put_tx(proxy->dp, JPX_TX_SERVICE(id), 0);
+}
+
+/* The service that WISH names, made if there is none like it.  Its id, or a negative errno. */
+static int implied_service(struct proxy *proxy, const struct proxy_wish *wish,
+			   struct proxy_answer *answer)
+{
+	struct jpx_service service;
+	unsigned int like;
+	char name[JPX_NAME_LEN];
+	int ret = wished_service(proxy, wish, &service, answer);
+
+	if (ret)
+		return ret;
+	like = table_service_like(&proxy->state, &service);
+	if (like) {
+		const struct jpx_service *known = &proxy->state.services[like];
+
+		if (wish->join_port != PROXY_UNSET && wish->join_port != ntohs(known->join_port))
+			return refuse(answer, -EEXIST, false,
+				      "that Registrar is already served as \"%s\" on join port %u",
+				      known->name, ntohs(known->join_port));
+		return (int)like;
+	}
+	for (unsigned int i = 1;; i++) {
+		snprintf(name, sizeof(name), "r%u", i);
+		if (!table_service_by_name(&proxy->state, name))
+			break;
+	}
+	service.flags |= JPX_SERVICE_IMPLIED;
+	return create_service(proxy, name, wish, &service, answer);
+}
+
+/* ---- verbs -------------------------------------------------------------- */
+
+static void begin(struct proxy *proxy, struct proxy_answer *answer)
+{
+	memset(answer, 0, sizeof(*answer));
+	proxy->answer = answer;
+}
+
+static int end(struct proxy *proxy, int ret)
+{
+	proxy->answer = NULL;
+	return ret;
+}
+
+static void note_what_is_missing(struct proxy *proxy, unsigned int port_id)
+{
+	const struct jpx_port *port = &proxy->state.ports[port_id];
+
+	if (!(port->flags & JPX_PORT_READY))
+		note(proxy, "%s: waits until it is up and has a link-local address", port->ifname);
+	if (!port->services)
+		note(proxy, "%s: no Registrar to relay to yet; add one: jpctl registrar add NAME "
+			    "[ADDR]:PORT",
+		     port->ifname);
+	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
+		const struct jpx_service *service = &proxy->state.services[s];
+		int error = relay_join_error(proxy->relay, port_id, s);
+
+		if (!(port->services >> s & 1))
+			continue;
+		if (error)
+			note(proxy, "%s: UDP port %u: %s; what the fast path passes up is lost "
+				    "there (choose another --join-port)",
+			     port->ifname, ntohs(service->join_port), strerror(error));
+		if (!service->ifindex)
+			note(proxy, "registrar %s: no route to it; pledges are relayed as soon as "
+				    "there is one",
+			     service->name);
+	}
+}
+
+static int new_port(struct proxy *proxy, const char *ifname, const struct proxy_wish *wish,
+		    struct proxy_answer *answer)
+{
+	unsigned int id = table_free_port(&proxy->state);
+	struct jpx_port *port;
+
+	if (!id)
+		return refuse(answer, -ENOSPC, false, "%d pledge ports are attached, no more fit",
+			      JPX_MAX_PORTS - 1);
+	port = &proxy->state.ports[id];
+	memset(port, 0, sizeof(*port));
+	snprintf(port->ifname, sizeof(port->ifname), "%s", ifname);
+	port->flags = JPX_PORT_IN_USE;
+	port->xdp = (__u8)(wish->xdp == PROXY_UNSET ? (int)proxy->default_xdp : wish->xdp);
+	return (int)id;
+}
+
+static void forget_port(struct proxy *proxy, unsigned int id)
+{
+	struct jpx_port none = { 0 };
+	__u64 services = proxy->state.ports[id].services;
+
+	commit_port(proxy, id, &none);
+	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
+		bool used = false;
+
+		if (!(services >> s & 1) ||
+		    !(proxy->state.services[s].flags & JPX_SERVICE_IMPLIED))
+			continue;
+		for (unsigned int p = 1; p < JPX_MAX_PORTS; p++)
+			used |= proxy->state.ports[p].services >> s & 1;
+		if (!used)
+			remove_service(proxy, s);
+	}
+	refresh(proxy);
+}
+
+static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wish *wish,
+		  struct proxy_answer *answer)
+{
+	unsigned int id = table_port_by_name(&proxy->state, ifname);
+	const struct netwatch_link *link = netwatch_link_by_name(proxy->nw, ifname);
+	bool fresh = !id;
+	int service = 0, ret;
+	struct jpx_port *port;
+
+	if (!link && fresh)
+		return refuse(answer, -ENODEV, false,
+			      "there is no interface \"%s\"; ip -br link shows those that exist",
+			      ifname);
+	if (wish->xdp == JPX_XDP_NATIVE && !datapath_maps(proxy->dp))
+		return refuse(answer, -EOPNOTSUPP, false,
+			      "%s: native XDP was asked for but BPF is not available; jpctl check "
+			      "says why",
+			      ifname);
+	if (wish->registrar) {
+		service = implied_service(proxy, wish, answer);
+		if (service < 0)
+			return service;
+	}
+	if (fresh) {
+		ret = new_port(proxy, ifname, wish, answer);
+		if (ret < 0)
+			return ret;
+		id = (unsigned int)ret;
+	}
+	port = &proxy->state.ports[id];
+	if (!fresh && wish->xdp != PROXY_UNSET && wish->xdp != port->xdp) {
+		/* Another way of attaching: let go of the old one first. */
+		unsigned int slot = port->slot;
+
+		port->xdp = (__u8)wish->xdp;
+		if (slot)
+			drop_slot(proxy, slot, true);
+	}
+	if (service) {
+		if (!(port->flags & JPX_PORT_CHOSEN))
+			port->services = 0;
+		port->flags |= JPX_PORT_CHOSEN;
+		port->services |= 1ULL << service;
+		datapath_put_port(proxy->dp, id, port);
+	}
+	refresh(proxy);
+	refresh(proxy); /* a new uplink program changes what ports can transmit */
+	if (fresh && (wish->xdp == JPX_XDP_NATIVE || wish->xdp == JPX_XDP_GENERIC) &&
+	    !proxy->state.ports[id].slot) {
+		forget_port(proxy, id);
+		return refuse(answer, -EOPNOTSUPP, false, "%s",
+			      answer->note_count ? answer->notes[answer->note_count - 1] :
+						   "cannot attach XDP there");
+	}
+	note_what_is_missing(proxy, id);
+	return 0;
+}
+
+int proxy_attach(struct proxy *proxy, const char *ifname, const struct proxy_wish *wish,
+		 struct proxy_answer *answer)
+{
+	begin(proxy, answer);
+	if (!*ifname || strlen(ifname) >= IF_NAMESIZE)
+		return end(proxy, refuse(answer, -EINVAL, true, "\"%s\" is no interface name",
+					 ifname));
+	return end(proxy, attach(proxy, ifname, wish, answer));
+}
+
+int proxy_detach(struct proxy *proxy, const char *ifname, struct proxy_answer *answer)
+{
+	unsigned int id;
+
+	begin(proxy, answer);
+	id = table_port_by_name(&proxy->state, ifname);
+	if (!id)
+		return end(proxy, refuse(answer, -ENOENT, false,
+					 "\"%s\" is not attached; jpctl status lists what is",
+					 ifname));
+	forget_port(proxy, id);
+	return end(proxy, 0);
+}
+
+int proxy_add_registrar(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
+			struct proxy_answer *answer)
+{
+	struct jpx_service service;
+	unsigned int known;
+	int ret;
+
+	begin(proxy, answer);
+	if (!*name || strlen(name) >= JPX_NAME_LEN ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") !=
+		    strlen(name))
+		return end(proxy, refuse(answer, -EINVAL, true,
+					 "\"%s\" is no name for a Registrar: 1 to %d letters, "
+					 "digits, - _ .",
+					 name, JPX_NAME_LEN - 1));
+	if (!wish->registrar)
+		return end(proxy, refuse(answer, -EINVAL, true,
+					 "registrar %s: its address is missing", name));
+	ret = wished_service(proxy, wish, &service, answer);
+	if (ret)
+		return end(proxy, ret);
+	service.flags |= JPX_SERVICE_EVERY_PORT;
+	known = table_service_by_name(&proxy->state, name);
+	if (known && known == table_service_like(&proxy->state, &service) &&
+	    (wish->join_port == PROXY_UNSET ||
+	     wish->join_port == ntohs(proxy->state.services[known].join_port)))
+		return end(proxy, 0); /* said twice is said once */
+	if (known)
+		return end(proxy, refuse(answer, -EEXIST, false,
+					 "there is another registrar \"%s\"; remove it first: jpctl "
+					 "registrar del %s",
+					 name, name));
+	ret = create_service(proxy, name, wish, &service, answer);
+	if (ret < 0)
+		return end(proxy, ret);
+	refresh(proxy);
+	refresh(proxy);
+	if (!proxy->state.services[ret].ifindex)
+		note(proxy, "registrar %s: no route to it; pledges are relayed as soon as there "
+			    "is one",
+		     name);
+	return end(proxy, 0);
+}
+
+int proxy_del_registrar(struct proxy *proxy, const char *name, struct proxy_answer *answer)
+{
+	unsigned int id;
+
+	begin(proxy, answer);
+	id = table_service_by_name(&proxy->state, name);
+	if (!id)
+		return end(proxy, refuse(answer, -ENOENT, false,
+					 "there is no registrar \"%s\"; jpctl registrar list shows "
+					 "those that exist",
+					 name));
+	remove_service(proxy, id);
+	refresh(proxy);
+	return end(proxy, 0);
+}
+
+int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
+		 struct proxy_answer *answer)
+{
+	unsigned int port_id, service_id;
+	struct jpx_port *port;
+
+	begin(proxy, answer);
+	port_id = table_port_by_name(&proxy->state, ifname);
+	service_id = table_service_by_name(&proxy->state, name);
+	if (!port_id || !service_id)
+		return end(proxy, refuse(answer, -ENOENT, true,
+					 "port %s names a registrar \"%s\" that is not configured",
+					 ifname, name));
+	port = &proxy->state.ports[port_id];
+	if (!(port->flags & JPX_PORT_CHOSEN))
+		port->services = 0;
+	port->flags |= JPX_PORT_CHOSEN;
+	port->services |= 1ULL << service_id;
+	datapath_put_port(proxy->dp, port_id, port);
+	refresh(proxy);
+	return end(proxy, 0);
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+/* Takes over what a jpd before us pinned: the same ids, the same UDP ports. */
+static void adopt(struct proxy *proxy)
+{
+	unsigned int ports = 0;
+
+	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++) {
+		struct jpx_service *service = &proxy->state.services[id];
+		__be16 before = service->uplink_port;
+
+		if (!(service->flags & JPX_SERVICE_IN_USE))
+			continue;
+		if (open_uplink(proxy, id)) {
+			jpx_warning("registrar %s: cannot open a UDP socket: %s", service->name,
+				    strerror(errno));
+			service->uplink_port = before;
+			continue;
+		}
+		if (service->uplink_port != before) {
+			jpx_warning("registrar %s: UDP port %u was taken meanwhile, now sending "
+				    "from %u",
+				    service->name, ntohs(before), ntohs(service->uplink_port));
+			datapath_put_dport(proxy->dp, ntohs(before), 0, 0);
+		}
+		/* Written again whole: the one before may have died in between. */
+		datapath_put_dport(proxy->dp, ntohs(service->uplink_port), 0, id);
+		datapath_put_dport(proxy->dp, ntohs(service->join_port), id, 0);
+	}
+	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
+		ports += proxy->state.ports[id].flags & JPX_PORT_IN_USE;
+	jpx_info("adopted %u pledge port%s from the pinned maps", ports, ports == 1 ? "" : "s");
+	audit_slots(proxy, true);
+}
+
+struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err, size_t err_len)
+{
+	struct proxy *proxy = calloc(1, sizeof(*proxy));
+	char why_no_bpf[512];
+	bool adopted;
+
+	if (!proxy) {
+		snprintf(err, err_len, "out of memory");
+		return NULL;
+	}
+	proxy->base = base;
+	xdp_init();
+	if (datapath_open(pin_dir, &proxy->dp, &proxy->state, &adopted, why_no_bpf,
+			  sizeof(why_no_bpf), err, err_len)) {
+		free(proxy);
+		return NULL;
+	}
+	if (*why_no_bpf)
+		jpx_warning("no fast path, the socket engine does everything: %s", why_no_bpf);
+	proxy->nw = netwatch_new(base, on_change, proxy);
+	if (!proxy->nw) {
+		snprintf(err, err_len, "cannot watch the network over rtnetlink: %s",
+			 strerror(errno));
+		goto fail;
+	}
+	proxy->relay = relay_new(base, &proxy->state, proxy->dp, proxy->nw);
+	proxy->keepalive = keepalive_new(base, &proxy->state, proxy->next_hops, proxy->dp,
+					 proxy->nw);
+	proxy->audit = event_new(base, -1, EV_PERSIST, on_audit, proxy);
+	if (!proxy->relay || !proxy->keepalive || !proxy->audit ||
+	    event_add(proxy->audit, &(struct timeval){ .tv_sec = AUDIT_S })) {
+		snprintf(err, err_len, "out of memory");
+		goto fail;
+	}
+	if (adopted)
+		adopt(proxy);
+	refresh(proxy);
+	refresh(proxy);
+	return proxy;
+fail:
+	proxy_free(proxy);
+	return NULL;
+}
+
+void proxy_free(struct proxy *proxy)
+{
+	bool empty = true;
+
+	if (!proxy)
+		return;
+	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
+		empty &= !(proxy->state.ports[id].flags & JPX_PORT_IN_USE);
+	if (proxy->audit)
+		event_free(proxy->audit);
+	keepalive_free(proxy->keepalive);
+	relay_free(proxy->relay);
+	netwatch_free(proxy->nw);
+	datapath_close(proxy->dp, empty);
+	free(proxy);
+}
+
+void proxy_set_default_xdp(struct proxy *proxy, enum jpx_xdp xdp)
+{
+	proxy->default_xdp = xdp;
+}
+
+const struct jpx_state *proxy_state(const struct proxy *proxy)
+{
+	return &proxy->state;
+}
+
+int proxy_counters(struct proxy *proxy, struct jpx_counters *counters)
+{
+	relay_collect(proxy->relay);
+	return datapath_counters(proxy->dp, counters);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The Join Proxy itself: which ports, which services, which programs where.  It
+ * owns the state; every verb and every change in the network ends in one
+ * function that makes maps, programs and sockets agree with it.
+ */
+#ifndef JPX_PROXY_H
+#define JPX_PROXY_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+
+#include "pinned.h"
+
+struct event_base;
+struct proxy;
+
+/* What somebody asks for; UNSET where they said nothing. */
+#define PROXY_UNSET (-1)
+
+struct proxy_wish {
+	const char *registrar; /* "[ADDR]:PORT", or NULL */
+	const char *uplink;    /* or NULL */
+	int mode, form, xdp, any_content;
+	int join_port; /* 1 to 65535, or UNSET */
+};
+#define PROXY_WISH_NONE                                                                   \
+	(struct proxy_wish)                                                               \
+	{                                                                                 \
+		.mode = PROXY_UNSET, .form = PROXY_UNSET, .xdp = PROXY_UNSET,             \
+		.any_content = PROXY_UNSET, .join_port = PROXY_UNSET                      \
+	}
+
+/* What they get to read. */
+#define PROXY_NOTES 8
+struct proxy_answer {
+	bool usage; /* the wish itself was wrong */
+	char error[512];
+	char notes[PROXY_NOTES][320];
+	unsigned int note_count;
+};
+
+/* Opens everything and adopts what is pinned under PIN_DIR.  NULL with ERR filled. */
+struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err, size_t err_len);
+
+/* Leaves the fast path running, unless no port is attached: then nothing is left behind. */
+void proxy_free(struct proxy *proxy);
+
+/* For ports and services that do not say --xdp. */
+void proxy_set_default_xdp(struct proxy *proxy, enum jpx_xdp xdp);
+
+/* Each returns 0 or a negative errno with ANSWER->error filled. */
+int proxy_attach(struct proxy *proxy, const char *ifname, const struct proxy_wish *wish,
+		 struct proxy_answer *answer);
+int proxy_detach(struct proxy *proxy, const char *ifname, struct proxy_answer *answer);
+int proxy_add_registrar(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
+			struct proxy_answer *answer);
+int proxy_del_registrar(struct proxy *proxy, const char *name, struct proxy_answer *answer);
+/* Makes port IFNAME serve service NAME as one of those that it names. */
+int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
+		 struct proxy_answer *answer);
+
+/* Valid until the next call. */
+const struct jpx_state *proxy_state(const struct proxy *proxy);
+int proxy_counters(struct proxy *proxy, struct jpx_counters *counters);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See resolve.h. */
+#include "resolve.h"
+
+#include <arpa/inet.h>
+#include <net/if_arp.h>
+#include <string.h>
+
+#include "features.h"
+
+#ifndef ARPHRD_6LOWPAN
+#define ARPHRD_6LOWPAN 825
+#endif
+
+/* The same kind of sum as bpf/csum.h: 16-bit words as they lie in memory, kept wide. */
+static __u32 sum_of(const void *data, size_t len)
+{
+	const unsigned char *p = data;
+	__u32 sum = 0;
+	__u16 word;
+
+	for (size_t i = 0; i + 1 < len; i += 2) {
+		memcpy(&word, p + i, 2);
+		sum += word;
+	}
+	return sum;
+}
+
+static __u16 mtu_of(__u32 mtu)
+{
+	return mtu > 65535 ? 65535 : (__u16)mtu;
+}
+
+static bool link_kind(const struct netwatch_link *link, enum jpx_link *kind)
+{
+	switch (link->arphrd) {
+	case ARPHRD_ETHER:
+		*kind = JPX_LINK_ETHERNET;
+		return true;
+	case ARPHRD_NONE:
+	case ARPHRD_RAWIP:
+	case ARPHRD_6LOWPAN:
+		*kind = JPX_LINK_IPV6;
+		return true;
+	}
+	return false;
+}
+
+void resolve_port(const struct netwatch *nw, struct jpx_port *port)
+{
+	const struct netwatch_link *link = netwatch_link_by_name(nw, port->ifname);
+	enum jpx_link kind = JPX_LINK_ETHERNET;
+
+	port->flags &= (__u8)~JPX_PORT_READY;
+	if (!link) {
+		port->ifindex = 0;
+		memset(port->addr, 0, sizeof(port->addr));
+		return;
+	}
+	port->ifindex = (__u32)link->ifindex;
+	port->mtu = mtu_of(link->mtu);
+	memcpy(port->mac, link->mac, 6);
+	link_kind(link, &kind);
+	port->link = (__u8)kind;
+	if (!link->has_link_local) {
+		memset(port->addr, 0, sizeof(port->addr));
+		return;
+	}
+	memcpy(port->addr, &link->link_local, 16);
+	port->addr_sum = sum_of(port->addr, 16);
+	if (link->up)
+		port->flags |= JPX_PORT_READY;
+}
+
+bool resolve_way(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, struct resolve_way *way)
+{
+	const struct netwatch_link *link = netwatch_link_by_index(nw, ifindex), *parent;
+	__be16 vid[2], proto[2];
+	int tags = 0;
+
+	memset(way, 0, sizeof(*way));
+	if (!link || !link_kind(link, &way->link))
+		return false;
+	way->tx_ifindex = (unsigned int)ifindex;
+	if (way->link == JPX_LINK_IPV6)
+		return true;
+
+	/* Innermost tag first on the way down to the NIC. */
+	for (parent = link; xdp == JPX_XDP_AUTO || xdp == JPX_XDP_NATIVE;) {
+		if (!parent->vlan_id || tags == 2)
+			break;
+		proto[tags] = htons(parent->vlan_proto);
+		vid[tags] = htons(parent->vlan_id);
+		parent = netwatch_link_by_index(nw, parent->parent);
+		if (!parent || parent->arphrd != ARPHRD_ETHER ||
+		    jpx_strips_vlan_tags(parent->ifname)) {
+			/* No parent that shows its tags: stay on the VLAN interface itself. */
+			tags = 0;
+			parent = link;
+			break;
+		}
+		tags++;
+	}
+	way->l2_len = 14;
+	if (tags) {
+		way->tx_ifindex = (unsigned int)parent->ifindex;
+		way->l2_len = (unsigned char)(14 + 4 * tags);
+		way->tagged = true;
+		way->tags.outer_proto = proto[tags - 1];
+		way->tags.outer_tci = vid[tags - 1];
+		way->tags.inner_tci = tags == 2 ? vid[0] : 0;
+		for (int i = 0; i < tags; i++) {
+			way->l2_type[2 * i] = proto[tags - 1 - i];
+			way->l2_type[2 * i + 1] = vid[tags - 1 - i];
+		}
+	}
+	way->l2_type[2 * tags] = htons(0x86dd);
+	return true;
+}
+
+void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in6_addr *next_hop)
+{
+	const struct netwatch_link *link = NULL;
+	struct netwatch_route route;
+	struct resolve_way way;
+	struct in6_addr registrar;
+	unsigned char mac[6];
+
+	memset(next_hop, 0, sizeof(*next_hop));
+	memcpy(&registrar, service->registrar, 16);
+	service->flags &= (__u8)~JPX_SERVICE_READY;
+	service->tx_ifindex = 0;
+	service->l2_len = 0;
+
+	if (service->uplink_ifname[0]) {
+		link = netwatch_link_by_name(nw, service->uplink_ifname);
+		if (!link) {
+			service->ifindex = 0;
+			return;
+		}
+	}
+	if (netwatch_route(nw, &registrar, link ? link->ifindex : 0, &route)) {
+		service->ifindex = 0;
+		return;
+	}
+	service->ifindex = (__u32)route.ifindex;
+	memcpy(service->uplink, &route.source, 16);
+	service->mtu = mtu_of(route.mtu);
+	service->path_sum = sum_of(service->registrar, 16) + sum_of(service->uplink, 16) +
+			    service->registrar_port + service->uplink_port + htons(IPPROTO_UDP);
+	link = netwatch_link_by_index(nw, route.ifindex);
+	if (route.local || !link || !link->up ||
+	    !resolve_way(nw, route.ifindex, service->xdp, &way))
+		return;
+	service->tx_ifindex = way.tx_ifindex;
+	if (way.link == JPX_LINK_IPV6) {
+		service->flags |= JPX_SERVICE_READY;
+		return;
+	}
+	service->l2_len = way.l2_len;
+	*next_hop = route.next_hop;
+	if (netwatch_neighbour(nw, route.ifindex, next_hop, mac))
+		return;
+	memcpy(service->l2, mac, 6);
+	memcpy(service->l2 + 6, link->mac, 6);
+	memcpy(service->l2 + 12, way.l2_type, sizeof(way.l2_type));
+	service->flags |= JPX_SERVICE_READY;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Puts our XDP program on an interface through libxdp and takes it off again.
+ * Never displaces a program that is not ours.
+ */
+#ifndef JPX_XDP_H
+#define JPX_XDP_H
+
+#include "pinned.h"
+
+/* Routes libbpf's and libxdp's messages to the debug log. */
+void xdp_init(void);
+
+/* Attaches the program for SLOT's kind of link to SLOT->ifindex, sharing MAPS.
+ * On success fills SLOT's prog_id, engine and alone and returns 0; NOTE then may
+ * hold a sentence that the operator should read.  Else a negative errno, and
+ * NOTE says what failed and what to try. */
+int xdp_attach(const struct jpx_pinned *maps, unsigned int slot_id, struct jpx_slot *slot,
+	       enum jpx_xdp wanted, char *note, size_t note_len);
+
+/* Removes the program that SLOT names, and nothing else.  0 when it is gone. */
+int xdp_detach(const struct jpx_slot *slot);
+
+/* Is the program that SLOT names still on its interface? */
+int xdp_is_attached(const struct jpx_slot *slot);
+
+#endif

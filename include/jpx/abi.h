@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The structures that live in pinned maps: the one place where the BPF half and
+ * the user half meet.  Fixed-width fields, explicit padding, sizes asserted.
+ * jpd is the only writer of everything here but the counters and jpx_macs.
+ *
+ * Any change of a structure, of a limit or of the order of a table in reasons.h
+ * or forms.h needs a new JPX_ABI_VERSION: a jpd that finds another version
+ * pinned says so and does not touch it.
+ */
+#ifndef JPX_ABI_H
+#define JPX_ABI_H
+
+#include <linux/types.h>
+
+#include "forms.h"
+#include "reasons.h"
+
+#define JPX_ABI_MAGIC	 0x4a505831 /* "JPX1" */
+#define JPX_ABI_VERSION	 1
+
+#define JPX_MAX_PORTS	 256  /* pledge ports, by port id; 0 is no port (one byte on the wire) */
+#define JPX_MAX_SERVICES 64   /* by service id; 0 is no service (a bit each in jpx_port.services) */
+#define JPX_MAX_SLOTS	 512  /* interfaces that carry our program, by slot; 0 is no slot */
+#define JPX_MAX_VLANS	 1024 /* tagged pledge ports over all parents */
+#define JPX_MAX_MACS	 65536 /* pledges whose address does not tell their MAC */
+
+#define JPX_NAME_LEN	 32
+#define JPX_IFNAME_LEN	 16
+
+/* Keys of the devmap jpx_tx: pledge ports first, then each service's way out. */
+#define JPX_TX_PORT(id)	    (id)
+#define JPX_TX_SERVICE(id)  (JPX_MAX_PORTS + (id))
+#define JPX_TX_COUNT	    (JPX_MAX_PORTS + JPX_MAX_SERVICES)
+
+enum jpx_link { JPX_LINK_ETHERNET, JPX_LINK_IPV6 };
+enum jpx_mode { JPX_MODE_STATELESS, JPX_MODE_STATEFUL };
+enum jpx_engine { JPX_ENGINE_SOCKET, JPX_ENGINE_XDP_NATIVE, JPX_ENGINE_XDP_GENERIC };
+
+/* What the operator asked for with --xdp; AUTO is native, else generic, else none. */
+enum jpx_xdp { JPX_XDP_AUTO, JPX_XDP_NATIVE, JPX_XDP_GENERIC, JPX_XDP_OFF };
+
+enum jpx_source { JPX_SOURCE_CONFIG, JPX_SOURCE_COAP, JPX_SOURCE_GRASP, JPX_SOURCE_DNS_SD };
+
+/* map jpx_meta, one entry */
+struct jpx_meta {
+	__u32 magic;
+	__u32 version;
+};
+
+/* map jpx_slots: an interface that carries our program */
+#define JPX_SLOT_IN_USE 0x01
+#define JPX_SLOT_UPLINK 0x02 /* the return way is looked for here */
+
+struct jpx_slot {
+	__u32 ifindex;
+	__u32 prog_id;	/* of the attached program, to know it again */
+	__u8 flags;
+	__u8 port_id;	/* pledge port for untagged frames, or 0 */
+	__u8 link;	/* enum jpx_link */
+	__u8 engine;	/* enum jpx_engine */
+	__u8 alone;	/* attached without libxdp's dispatcher */
+	__u8 pad[3];
+	char ifname[JPX_IFNAME_LEN];
+};
+
+/* map jpx_vlans: (slot, tags as they are on the wire, 0 where absent) to a port id */
+struct jpx_vlan_key {
+	__u16 slot;
+	__be16 outer_proto, outer_tci; /* tci: the 12 bits of the VLAN id only */
+	__be16 inner_tci;
+};
+
+/* map jpx_ports: a pledge port, by port id */
+#define JPX_PORT_IN_USE	     0x01
+#define JPX_PORT_READY	     0x02 /* up, and its link-local address known */
+#define JPX_PORT_NO_TRANSMIT 0x04 /* cannot be a redirect target: the socket engine sends */
+#define JPX_PORT_CHOSEN	     0x08 /* names its services: EVERY_PORT ones do not apply */
+
+struct jpx_port {
+	__u8 addr[16];	   /* the proxy's link-local address here */
+	__u64 services;	   /* bit per service id served here */
+	__u32 addr_sum;	   /* ones' complement sum of addr, see bpf/csum.h */
+	__u32 ifindex;	   /* of the pledge port itself */
+	__u32 tx_ifindex;  /* where its frames leave: itself, or a VLAN's parent */
+	__u16 slot;
+	__u16 mtu;
+	__u8 flags;
+	__u8 link;	   /* enum jpx_link */
+	__u8 xdp;	   /* enum jpx_xdp, as asked for */
+	__u8 l2_len;	   /* of a frame's link header: 0, 14, 18 or 22 */
+	__u8 mac[6];
+	__be16 l2_type[5]; /* what follows the MACs in a link header: tags, then the ethertype */
+	char ifname[JPX_IFNAME_LEN];
+};
+
+/* map jpx_services: one Registrar service and the way to it, by service id */
+#define JPX_SERVICE_IN_USE	0x01
+#define JPX_SERVICE_READY	0x02 /* next hop resolved: the fast path may use it */
+#define JPX_SERVICE_ANY_CONTENT 0x04 /* relay what is no DTLS record, too */
+#define JPX_SERVICE_EVERY_PORT	0x08 /* served on each pledge port that names no service */
+#define JPX_SERVICE_NO_TRANSMIT 0x10 /* its uplink cannot be a redirect target */
+#define JPX_SERVICE_IMPLIED	0x20 /* made by "attach --registrar": goes with its last port */
+
+struct jpx_service {
+	__u8 registrar[16];
+	__u8 uplink[16];	/* source address towards the Registrar */
+	__be16 registrar_port;
+	__be16 uplink_port;
+	__be16 join_port;
+	__u16 mtu;		/* of the outgoing interface */
+	__u32 path_sum;		/* ones' complement sum of both addresses, both ports, next header */
+	__u32 ifindex;		/* outgoing interface, 0 while unknown */
+	__u32 tx_ifindex;	/* where frames leave: itself, or a VLAN's parent */
+	__u8 flags;
+	__u8 form;		/* enum jpx_form */
+	__u8 mode;		/* enum jpx_mode */
+	__u8 source;		/* enum jpx_source */
+	__u8 l2_len;		/* bytes of l2 in use: 0, 14, 18 or 22 */
+	__u8 xdp;		/* enum jpx_xdp for the uplink, as asked for */
+	__u8 pad[6];
+	__u8 l2[24];		/* the link header, ready to copy */
+	char uplink_ifname[JPX_IFNAME_LEN]; /* as asked for with --uplink; empty: by route */
+	char name[JPX_NAME_LEN];
+};
+
+/* map jpx_dports: what a UDP destination port means, one entry a port */
+struct jpx_dport {
+	__u8 join;	/* service id whose join port this is, or 0 */
+	__u8 back;	/* service id whose uplink port this is, or 0 */
+	__u8 pad[2];
+};
+
+/*
+ * map jpx_macs: LRU, written by the forward way only when a pledge's MAC is not
+ * the one its address tells.  Value: the MAC as a number in the low 48 bits.
+ */
+struct jpx_mac_key {
+	__be64 iid;
+	__be16 udp_port;
+	__u8 port_id;
+	__u8 pad[5];
+};
+
+/* map jpx_odd_macs, by port id: 1 once a modified EUI-64 address here lied about its MAC */
+
+/* map jpx_stats (per CPU) and jpx_socket_stats (written by jpd): by port id, 0 where none is known */
+struct jpx_way {
+	__u64 packets;
+	__u64 bytes; /* of content, the DTLS datagram */
+};
+
+struct jpx_stats {
+	struct jpx_way to_registrar;
+	struct jpx_way to_pledge;
+	__u64 drops[24];    /* by enum jpx_drop */
+	__u64 handoffs[16]; /* by enum jpx_handoff; 0 in jpx_socket_stats */
+};
+
+#define JPX_ASSERT(name, cond) typedef char jpx_assert_##name[(cond) ? 1 : -1]
+JPX_ASSERT(slot, sizeof(struct jpx_slot) == 32);
+JPX_ASSERT(vlan_key, sizeof(struct jpx_vlan_key) == 8);
+JPX_ASSERT(port, sizeof(struct jpx_port) == 80);
+JPX_ASSERT(service, sizeof(struct jpx_service) == 136);
+JPX_ASSERT(mac_key, sizeof(struct jpx_mac_key) == 16);
+JPX_ASSERT(stats, sizeof(struct jpx_stats) == 352);
+JPX_ASSERT(drops, JPX_DROP_COUNT <= 24);
+JPX_ASSERT(handoffs, JPX_HANDOFF_COUNT <= 16);
+
+#endif

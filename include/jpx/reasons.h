@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Why a datagram that was ours did not go out.  One row a reason; the enum, the
+ * JSON key, the metric label and the manual's table all follow from it.  A name
+ * seen in a metric is found by searching this tree for it.
+ *
+ * JPX_DROP(symbol, "name", "what it means and what to look at")
+ *
+ * JPX_HANDOFF rows are the other list: why the fast path left a datagram, whole
+ * and untouched, to the socket engine.  Nothing is lost by a hand-off.
+ *
+ * Shared by both halves: must not include anything.  Append at the end of a
+ * table only: the position is the index into pinned counters (see JPX_ABI_VERSION).
+ */
+#ifndef JPX_REASONS_H
+#define JPX_REASONS_H
+
+#define JPX_DROPS(JPX_DROP)                                                                      \
+	/* from the pledge */                                                                    \
+	JPX_DROP(SRC_NOT_LINK_LOCAL, "src_not_link_local",                                       \
+		 "a pledge's source address is not link-local unicast (fe80::/64)")              \
+	JPX_DROP(SRC_PORT_ZERO, "src_port_zero", "a pledge's UDP source port is 0")              \
+	JPX_DROP(LENGTH_MISMATCH, "length_mismatch",                                             \
+		 "frame, IPv6 and UDP disagree about the length")                                \
+	JPX_DROP(CHECKSUM_ZERO, "checksum_zero", "UDP over IPv6 without a checksum")             \
+	JPX_DROP(NOT_DTLS, "not_dtls",                                                           \
+		 "content is no DTLS record (relay it all the same with --content any)")         \
+	JPX_DROP(CONTENT_TOO_BIG, "content_too_big",                                             \
+		 "the JPY message would not fit into one UDP datagram (65527 bytes)")            \
+	/* from the Registrar */                                                                 \
+	JPX_DROP(NOT_REGISTRAR, "not_registrar",                                                 \
+		 "came to a service's uplink port, but not from its Registrar")                  \
+	JPX_DROP(JPY_MALFORMED, "jpy_malformed",                                                 \
+		 "not CBOR, or an element of the wrong type, or lengths that lie")               \
+	JPX_DROP(JPY_COUNT, "jpy_count", "fewer elements than the service's JPY form has")       \
+	JPX_DROP(JPY_TRAILING, "jpy_trailing", "bytes after the end of the JPY message")         \
+	JPX_DROP(JPY_HEADER, "jpy_header",                                                       \
+		 "the header is not one that this proxy wrote (family, version, size)")          \
+	JPX_DROP(PLEDGE_NOT_LINK_LOCAL, "pledge_not_link_local",                                 \
+		 "the header names an address that is not link-local unicast")                   \
+	JPX_DROP(PLEDGE_PORT_INVALID, "pledge_port_invalid",                                     \
+		 "the header names UDP port 0 or one over 65535")                                \
+	JPX_DROP(UNKNOWN_PLEDGE_PORT, "unknown_pledge_port",                                     \
+		 "the header names an interface that is no pledge port of this service")         \
+	/* either way, socket engine only */                                                     \
+	JPX_DROP(SERVICE_NOT_READY, "service_not_ready",                                         \
+		 "no route to the Registrar, or no address to send from")                        \
+	JPX_DROP(SEND_FAILED, "send_failed", "the kernel refused to send (see the log)")         \
+	JPX_DROP(KERNEL_REFUSED, "kernel_refused",                                               \
+		 "the kernel dropped it before the socket: wrong checksum or full queue")
+
+enum jpx_drop {
+	JPX_RELAY = 0, /* not dropped; never counted under this index */
+#define JPX_DROP_ENUM(sym, name, text) JPX_DROP_##sym,
+	JPX_DROPS(JPX_DROP_ENUM)
+#undef JPX_DROP_ENUM
+	JPX_DROP_COUNT
+};
+
+#define JPX_HANDOFFS(JPX_HANDOFF)                                                                \
+	JPX_HANDOFF(FRAGMENT, "fragment", "IPv6 fragment: the kernel reassembles it")            \
+	JPX_HANDOFF(EXTENSION_HEADER, "extension_header", "IPv6 extension header before UDP")    \
+	JPX_HANDOFF(PADDING, "padding", "bytes after the end of the UDP datagram")               \
+	JPX_HANDOFF(CHECKSUM_PARTIAL, "checksum_partial",                                        \
+		    "the sender left the UDP checksum to hardware that is not there; "           \
+		    "on the sender: ethtool -K IF tx off")                                       \
+	JPX_HANDOFF(OVER_MTU, "over_mtu", "result larger than the outgoing interface's MTU")     \
+	JPX_HANDOFF(NO_NEXT_HOP, "no_next_hop",                                                  \
+		    "next hop not resolved, or the Registrar is on this host")                   \
+	JPX_HANDOFF(FORM, "form", "a JPY form that the fast path does not write")                \
+	JPX_HANDOFF(ENCODING, "encoding", "a JPY message in an encoding too long for one look")  \
+	JPX_HANDOFF(NO_PLEDGE_MAC, "no_pledge_mac", "the pledge's link-layer address is unknown") \
+	JPX_HANDOFF(NO_TRANSMIT, "no_transmit",                                                  \
+		    "the outgoing interface cannot take frames from XDP")                        \
+	JPX_HANDOFF(NO_HEADROOM, "no_headroom", "no room in the frame for the new headers")
+
+enum jpx_handoff {
+#define JPX_HANDOFF_ENUM(sym, name, text) JPX_HANDOFF_##sym,
+	JPX_HANDOFFS(JPX_HANDOFF_ENUM)
+#undef JPX_HANDOFF_ENUM
+	JPX_HANDOFF_COUNT
+};
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The runner's parts and what they hand to each other.  No part keeps state of
+ * its own besides struct bench; errors go up as negative errno after one
+ * sentence on stderr where the cause is known.
+ */
+#ifndef JPX_BENCH_H
+#define JPX_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jpx/forms.h>
+
+#include "shared.h"
+
+struct bench_bpf;
+
+enum bench_way { BENCH_WRAP, BENCH_UNWRAP, BENCH_FOREIGN };
+
+enum bench_prog { BENCH_FLOOR, BENCH_JPX, BENCH_FIB, BENCH_RESET, BENCH_PROGS };
+
+/* The interfaces, in a network namespace that this process made and that ends with it. */
+struct bench_topo {
+	int far0, p0, p1, far1; /* ifindexes; far0-p0 and p1-far1 are veth pairs */
+};
+
+#define BENCH_REGISTRAR	     "2001:db8:1::2" /* behind p1 */
+#define BENCH_PROXY	     "2001:db8:1::1" /* on p1 */
+#define BENCH_ELSEWHERE	     "2001:db8:2::"  /* sources of plain traffic */
+#define BENCH_PLEDGE_SIDE    "fe80::1"	     /* on p0 */
+#define BENCH_REGISTRAR_PORT 5684
+#define BENCH_JOIN_PORT	     5001 /* plus the service id less one */
+#define BENCH_UPLINK_PORT    6001 /* plus the service id less one */
+
+extern const uint8_t bench_mac_p0[6], bench_mac_p1[6], bench_mac_registrar[6],
+	bench_mac_pledges[6]; /* the last byte is the flow's number */
+
+/* Frames as one program gets them and as they must leave it. */
+struct bench_frames {
+	size_t sent_len, want_len;
+	size_t tag_off; /* in the frame that arrives */
+	int undo;
+	uint8_t sent[BENCH_FLOWS][BENCH_FRAME_MAX];
+	uint8_t want[BENCH_FLOWS][BENCH_FRAME_MAX];
+};
+
+#define BENCH_ROUNDS_MAX 64
+
+/* One figure over the rounds. */
+struct bench_series {
+	double v[BENCH_ROUNDS_MAX];
+	int n;
+};
+
+struct bench_figure {
+	double median, low, high; /* quartiles */
+	double min, max;
+};
+
+/* What one program cost, round by round. */
+struct bench_cost {
+	struct bench_series ns;	   /* of CPU time a packet */
+	struct bench_series instr; /* instructions a packet, where counters work */
+};
+
+struct bench_case {
+	char name[48];
+	enum bench_way way;
+	enum jpx_form form;
+	bool opaque; /* the pledges' addresses do not tell their MACs */
+	size_t content;
+	const char *foreign; /* BENCH_FOREIGN: the kind of frame */
+	struct bench_frames *frames[BENCH_PROGS];
+	struct bench_cost live[BENCH_PROGS];  /* the whole pipeline */
+	struct bench_cost inner[BENCH_PROGS]; /* the program alone, undoing included */
+};
+
+struct bench {
+	struct bench_bpf *bpf;
+	struct bench_topo topo;
+	int p0_link, far1_link; /* bpf_links, so that swapping programs loses nothing */
+	int perf_fd;		/* instructions of this thread in the kernel, or -1 */
+	uint64_t live_packets;	/* a run */
+	uint64_t inner_packets;
+};
+
+/* What one run measured, per packet. */
+struct bench_sample_cost {
+	double ns, instr;
+};
+
+/* frames.c: every byte of every frame, by the user half's codec and plain checksums. */
+int bench_frames_build(const struct bench_case *c, enum bench_prog prog,
+		       struct bench_frames *frames);
+/* The UDP checksum of an Ethernet/IPv6/UDP frame, in full: true if it is right. */
+bool bench_frame_checksum_ok(const uint8_t *frame, size_t len);
+/* A frame that is none of ours (KIND of bench_foreign[]); returns its length. */
+size_t bench_frame_foreign(const char *kind, uint8_t *frame);
+extern const char *const bench_foreign[];
+
+/* topo.c */
+int bench_topo_make(struct bench_topo *topo);
+/* Fills the fast path's maps as the control daemon would. */
+int bench_topo_configure(struct bench *b);
+
+/* live.c: frames through veths. */
+int bench_live_open(struct bench *b);
+/* Sends a few frames and compares every byte of what arrives, checksum recomputed. */
+int bench_live_verify(struct bench *b, const struct bench_case *c, enum bench_prog prog);
+/* Times one run; an error if one packet is lost or differs. */
+int bench_live_run(struct bench *b, const struct bench_case *c, enum bench_prog prog,
+		   struct bench_sample_cost *cost);
+
+/* inner.c: the program alone, in the kernel's test loop. */
+int bench_inner_run(struct bench *b, const struct bench_case *c, enum bench_prog prog,
+		    struct bench_sample_cost *cost);
+int bench_foreign_run(struct bench *b, const struct bench_case *c, enum bench_prog prog,
+		      struct bench_sample_cost *cost);
+
+/* common to both, in bench.c */
+void bench_plan(struct bench *b, const struct bench_frames *frames);
+uint64_t bench_now_ns(void);
+/* Time that this thread ran, soft interrupts that it took on included: what other
+ * processes took from the CPU meanwhile is not in it. */
+uint64_t bench_cpu_ns(void);
+void bench_counters_start(struct bench *b);
+double bench_counters_stop(struct bench *b); /* instructions, or NaN */
+
+/*
+ * relay.c: any user-space relay.  COMMAND is run by sh in the namespace, pinned
+ * to one CPU, with BENCH_PLEDGE_IF, BENCH_UPLINK_IF, BENCH_JOIN_PORT,
+ * BENCH_REGISTRAR and BENCH_REGISTRAR_PORT in its environment; it must listen
+ * on the join port within ten seconds.  Frames of C (a wrap case) are then
+ * thrown at it from another CPU, more than it can take, and what it sends to
+ * the Registrar's port is counted at the far end.
+ */
+struct bench_relay {
+	double pps;	     /* that arrived at the far end */
+	double share;	     /* of its CPU that the relay had */
+	double pps_per_core; /* pps / share */
+	double offered;	     /* packets a second thrown at it */
+	uint64_t good, bad;
+};
+int bench_relay_measure(struct bench *b, const struct bench_case *c, const char *command,
+			double seconds, struct bench_relay *r);
+
+/* report.c */
+struct bench_figure bench_figure(const struct bench_series *s);
+/* Prints the table and the targets, writes JSON; returns how many targets were missed. */
+int bench_report(struct bench_case *cases, int count, const struct bench_relay *relays,
+		 int relay_count, const char *relay_name, const char *json_path);
+
+#endif
