@@ -20,7 +20,7 @@ RST2MAN ?= rst2man
 
 ifeq ($(V),1)
 Q :=
-say = @:
+say =
 else
 Q := @
 say = @printf '  %-8s %s\n' '$(1)' '$(2)';
@@ -58,38 +58,38 @@ all: $(PROGRAMS:%=$(BUILD)/%) $(MAN)
 
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
-	$(call say,CLANG,$<)$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 # libxdp's run configuration is a section that bpftool does not know: not news.
 $(BUILD)/bpf/jpx.skel.h: $(BUILD)/bpf/jpx.bpf.o
-	$(call say,SKEL,$@)$(Q)$(BPFTOOL) gen skeleton $< name jpx_bpf > $@.tmp 2> $@.log || \
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name jpx_bpf > $@.tmp 2> $@.log || \
 		{ cat $@.log >&2; exit 1; }
 	$(Q)mv $@.tmp $@
 
 $(BUILD)/obj/%.o: %.c | $(BUILD)/bpf/jpx.skel.h
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(Q)$(CC) $(ALL_CFLAGS) $(HARDEN) $(CFLAGS) -c $< -o $@
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(HARDEN) $(CFLAGS) -c $< -o $@
 
 $(BUILD)/libjpx.a: $(call obj_of,$(COMMON_SRC))
-	$(call say,AR,$@)$(Q)rm -f $@ && ar rcs $@ $^
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 
 define program
 $(BUILD)/$(1): $(call obj_of,$(call src_of,$(1))) $(BUILD)/libjpx.a
-	$$(call say,LD,$$@)$$(Q)$(CC) $(LDFLAGS_ALL) $$^ -o $$@ $$(PKG_LIBS)
+	$$(call say,LD,$$@)$(CC) $(LDFLAGS_ALL) $$^ -o $$@ $$(PKG_LIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # ---- manual pages: the table of reasons comes from include/jpx/reasons.h --
 
 $(BUILD)/reasons-table: scripts/reasons-table.c ctl/common/words.c | $(BUILD)/bpf/jpx.skel.h
-	$(call say,CC,$@)$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $^ -o $@
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $^ -o $@
 
 $(BUILD)/man/reasons.rst: $(BUILD)/reasons-table
 	@mkdir -p $(@D)
 	$(Q)$< > $@
 
 $(BUILD)/man/%: docs/man/%.rst $(BUILD)/man/reasons.rst
-	$(call say,MAN,$@)$(Q)cp $< $(BUILD)/man/$(notdir $<) && \
+	$(call say,MAN,$@)cp $< $(BUILD)/man/$(notdir $<) && \
 		$(RST2MAN) --halt=warning $(BUILD)/man/$(notdir $<) $@ && rm $(BUILD)/man/$(notdir $<)
 
 # ---- tests ----------------------------------------------------------------
@@ -101,25 +101,24 @@ LAB_BIN	  := $(LAB_SRC:tests/lab/%.c=$(BUILD)/tests/%)
 TEST_DEFS := -DJPX_TEST_DIR='"tests/unit"'
 
 # What a unit test needs besides the common library's sources.
-$(BUILD)/tests/test_jpreg_peers: UNIT_WITH := ctl/jpreg/peers.c ctl/jpreg/counters.c
+$(BUILD)/tests/test_jpreg_peers: UNIT_WITH := ctl/jpreg/peers.c
 $(BUILD)/tests/test_table: UNIT_WITH := ctl/jpd/table.c
 $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c
 
 $(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ctl/*/*.c include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
 	@mkdir -p $(@D)
-	$(call say,CC,$@)$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 $(TEST_DEFS) $< $(UNIT_WITH) \
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 $(TEST_DEFS) $< $(UNIT_WITH) \
 		$(COMMON_SRC) -o $@ $(PKG_LIBS) -lcmocka
 
 # Counts packets and sums checksums by itself: plain, not sanitized, for speed.
 $(BUILD)/tests/packets: $(wildcard tests/packet/*.[ch]) ctl/common/jpy.c $(BUILD)/bpf/jpx.skel.h
 	@mkdir -p $(@D)
-	$(call say,CC,$@)$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(TEST_DEFS) \
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(TEST_DEFS) \
 		$(wildcard tests/packet/*.c) ctl/common/jpy.c -o $@ $(PKG_LIBS) -lcmocka
 
-$(BUILD)/tests/netwatch_test: LAB_WITH := ctl/jpd/netwatch.c
 $(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
 	@mkdir -p $(@D)
-	$(call say,CC,$@)$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 -iquote ctl/jpd $< $(LAB_WITH) \
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 -iquote ctl/jpd $< $(LAB_WITH) \
 		$(COMMON_SRC) -o $@ $(PKG_LIBS)
 
 .PHONY: test-programs
@@ -141,16 +140,16 @@ demo:
 
 $(BUILD)/bpf/bench.bpf.o: tests/bench/bench.bpf.c
 	@mkdir -p $(@D)
-	$(call say,CLANG,$<)$(Q)$(CLANG) $(BPF_CFLAGS) -Ibpf -iquote tests/bench -c $< -o $@
+	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -Ibpf -iquote tests/bench -c $< -o $@
 $(BUILD)/bpf/bench.skel.h: $(BUILD)/bpf/bench.bpf.o
-	$(call say,SKEL,$@)$(Q)$(BPFTOOL) gen skeleton $< name bench_bpf > $@ 2> $@.log || \
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name bench_bpf > $@ 2> $@.log || \
 		{ cat $@.log >&2; exit 1; }
 BENCH_SRC := $(filter-out tests/bench/plain_relay.c,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 $(BUILD)/bench: $(BENCH_SRC) $(wildcard tests/bench/*.h) $(BUILD)/libjpx.a $(BUILD)/bpf/bench.skel.h $(BUILD)/bpf/jpx.skel.h
-	$(call say,CC,$@)$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(BENCH_SRC) $(BUILD)/libjpx.a -o $@ $(PKG_LIBS) -lm -lpthread
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(BENCH_SRC) $(BUILD)/libjpx.a -o $@ $(PKG_LIBS) -lm -lpthread
 $(BUILD)/plain_relay: tests/bench/plain_relay.c
 	@mkdir -p $(@D)
-	$(call say,CC,$@)$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $< -o $@
+	$(call say,CC,$@)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $< -o $@
 
 .PHONY: bench
 bench:
@@ -162,7 +161,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(COMMON_SRC)
 	@mkdir -p $(@D)
-	$(call say,CLANG,$@)$(Q)$(CLANG) -std=gnu17 -D_GNU_SOURCE $(WARN) -Iinclude -iquote ctl/common -g -O1 \
+	$(call say,CLANG,$@)$(CLANG) -std=gnu17 -D_GNU_SOURCE $(WARN) -Iinclude -iquote ctl/common -g -O1 \
 		-fsanitize=fuzzer,address,undefined $< ctl/common/jpy.c -o $@ -lcbor
 .PHONY: fuzz
 fuzz: $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)

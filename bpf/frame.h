@@ -43,7 +43,9 @@ static __always_inline int jpx_frame_check(const struct jpx_frame *f, __u32 port
 	 * pseudo-header and nothing else.  Carried on, it would become garbage
 	 * that looks like a checksum; the kernel knows better what it has. */
 	rest += len_be;
-	if (check == jpx_csum_fold(rest - jpx_load32(f->udp)))
+	/* Less the ports, by adding their complement: REST may be folded already
+	 * and smaller than they are, and 2^64 is not 0 in this arithmetic. */
+	if (check == jpx_csum_fold(rest + (__u32)~jpx_load32(f->udp)))
 		return jpx_hand_off(port_id, JPX_HANDOFF_CHECKSUM_PARTIAL);
 	*content_sum = jpx_csum_content(check, rest + len_be);
 	*udp_len = len;

@@ -45,25 +45,61 @@ static __always_inline __u32 jpx_ingress_port(const struct jpx_frame *f,
 	return port_id ? *port_id : 0;
 }
 
-/* Fragments and extension headers go up untouched; this only counts those of ours. */
-static __noinline int jpx_count_behind(struct xdp_md *ctx, __u32 ip6_off, __u32 next)
+/* The pledge port that F came in on, if it serves service ID and F is to its address; or NULL. */
+static __always_inline struct jpx_port *jpx_join_port(enum jpx_link link, const struct jpx_frame *f,
+						      const struct jpx_slot *slot, __u32 id,
+						      __u32 *port_id)
 {
-	__u32 slot_id = jpx_slot_id, dport;
+	struct jpx_port *port;
+
+	*port_id = jpx_ingress_port(f, slot);
+	if (!*port_id)
+		return 0;
+	port = bpf_map_lookup_elem(&jpx_ports, port_id);
+	if (!port || !(port->flags & JPX_PORT_READY) || !(port->services >> (id & 63) & 1))
+		return 0;
+	if (jpx_load64(f->ip6 + 24) != *(const __u64 *)port->addr ||
+	    jpx_load64(f->ip6 + 32) != *(const __u64 *)(port->addr + 8))
+		return 0;
+	if (link == JPX_LINK_ETHERNET && (jpx_load32(f->eth) != *(const __u32 *)port->mac ||
+					  jpx_load16(f->eth + 4) != *(const __u16 *)(port->mac + 4)))
+		return 0;
+	return port;
+}
+
+/*
+ * Fragments and extension headers go up untouched; this only counts those of
+ * ours.  Cold, but inlined: F must not be forced into memory for its sake.
+ */
+static __always_inline int jpx_count_behind(struct xdp_md *ctx, enum jpx_link link,
+					    const struct jpx_frame *f)
+{
+	__u32 slot_id = jpx_slot_id, next = *(__u8 *)(f->ip6 + 6), dport, port_id, id;
+	struct jpx_service *service;
 	struct jpx_dport *meaning;
+	enum jpx_handoff why;
 	struct jpx_slot *slot;
 	long found;
 
 	if (next != 0 && next != 43 && next != 44 && next != 60)
 		return XDP_PASS;
-	found = jpx_parse_behind(ctx, ip6_off + JPX_IP6_HLEN, next);
+	found = jpx_parse_behind(ctx, f->l2_len + JPX_IP6_HLEN, next);
 	if (found < 0)
 		return XDP_PASS;
+	why = found >> 16 ? JPX_HANDOFF_FRAGMENT : JPX_HANDOFF_EXTENSION_HEADER;
 	dport = (__u32)found & 0xffff;
 	meaning = bpf_map_lookup_elem(&jpx_dports, &dport);
 	slot = bpf_map_lookup_elem(&jpx_slots, &slot_id);
-	if (meaning && slot && (meaning->join | meaning->back))
-		jpx_hand_off(meaning->join ? slot->port_id : 0,
-			     found >> 16 ? JPX_HANDOFF_FRAGMENT : JPX_HANDOFF_EXTENSION_HEADER);
+	if (!meaning || !slot || !(slot->flags & JPX_SLOT_IN_USE))
+		return XDP_PASS;
+	if (meaning->back && slot->flags & JPX_SLOT_UPLINK) {
+		id = meaning->back;
+		service = bpf_map_lookup_elem(&jpx_services, &id);
+		if (service && jpx_is_path(f, service))
+			return jpx_hand_off(0, why);
+	} else if (meaning->join && jpx_join_port(link, f, slot, meaning->join, &port_id)) {
+		return jpx_hand_off(port_id, why);
+	}
 	return XDP_PASS;
 }
 
@@ -79,7 +115,7 @@ static __always_inline int jpx_frame_in(struct xdp_md *ctx, enum jpx_link link)
 	case JPX_PARSE_UDP:
 		break;
 	case JPX_PARSE_IP6:
-		return jpx_count_behind(ctx, f.l2_len, *(__u8 *)(f.ip6 + 6));
+		return jpx_count_behind(ctx, link, &f);
 	default:
 		return XDP_PASS;
 	}
@@ -97,17 +133,8 @@ static __always_inline int jpx_frame_in(struct xdp_md *ctx, enum jpx_link link)
 
 	if (!meaning->join)
 		return XDP_PASS;
-	port_id = jpx_ingress_port(&f, slot);
-	if (!port_id)
-		return XDP_PASS;
-	port = bpf_map_lookup_elem(&jpx_ports, &port_id);
-	if (!port || !(port->flags & JPX_PORT_READY) || !(port->services >> (meaning->join & 63) & 1))
-		return XDP_PASS;
-	if (jpx_load64(f.ip6 + 24) != *(const __u64 *)port->addr ||
-	    jpx_load64(f.ip6 + 32) != *(const __u64 *)(port->addr + 8))
-		return XDP_PASS;
-	if (link == JPX_LINK_ETHERNET && (jpx_load32(f.eth) != *(const __u32 *)port->mac ||
-					  jpx_load16(f.eth + 4) != *(const __u16 *)(port->mac + 4)))
+	port = jpx_join_port(link, &f, slot, meaning->join, &port_id);
+	if (!port)
 		return XDP_PASS;
 	return jpx_wrap(ctx, link, &f, port, port_id, meaning->join);
 }

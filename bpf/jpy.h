@@ -344,9 +344,12 @@ static __always_inline int jpx_unwrap_five(void *p, void *end, __u32 len, __u32 
 			return 0;
 	}
 	u->prefix_len = prefix;
+	/* Port and id first: what one saves must not make up for what the other wastes. */
+	if (u->udp_port < 256 || u->port_id == 0 || (b[id_at] == 0x18) != (u->port_id >= 24))
+		return 0;
 	/* Written anew from its values, it must come out as long: the encoding is the shortest. */
 	jpx_tail_five(&t, u->udp_port, family, u->port_id, u->content_len);
-	if (t.len + JPX_FRONT_FIVE != prefix || u->port_id == 0)
+	if (t.len + JPX_FRONT_FIVE != prefix)
 		return 0;
 	u->iid = bpf_be64_to_cpu(lo);
 	if (!jpx_is_link_local(bpf_be64_to_cpu(hi), u->iid))

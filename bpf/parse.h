@@ -134,7 +134,7 @@ static __noinline long jpx_parse_behind(struct xdp_md *ctx, __u32 off, __u32 nex
 	__u8 h[8] = {};
 	__u32 fragment = 0;
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i <= 4; i++) {
 		if (bpf_xdp_load_bytes(ctx, off, h, sizeof(h)))
 			return -1;
 		if (next == IPPROTO_UDP)

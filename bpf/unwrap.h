@@ -13,15 +13,14 @@
 
 /*
  * The pledge's MAC as a number, or 0.  From cheap to dear: the header, the
- * address, the map that the forward way filled (41 ns), the kernel's neighbour
- * table (bpf_fib_lookup, about 330 ns: only for a pledge whose map entry was
- * pushed out or that was heard of by the socket engine alone).
+ * address, the map that the forward way filled (41 ns).  Not the kernel's
+ * neighbour table: bpf_fib_lookup() refuses every link-local address.  A pledge
+ * whose map entry was pushed out, or that was heard of by the socket engine
+ * alone, is answered by the socket engine.
  */
-static __always_inline __u64 jpx_pledge_mac(struct xdp_md *ctx, const struct jpx_unwrapped *u,
-					    const struct jpx_port *port)
+static __always_inline __u64 jpx_pledge_mac(const struct jpx_unwrapped *u)
 {
 	__u32 port_id = u->port_id;
-	struct bpf_fib_lookup fib;
 	struct jpx_mac_key key;
 	__u64 *known;
 	__u32 *odd;
@@ -40,22 +39,7 @@ static __always_inline __u64 jpx_pledge_mac(struct xdp_md *ctx, const struct jpx
 	known = bpf_map_lookup_elem(&jpx_macs, &key);
 	if (known)
 		return *known;
-	if (jpx_iid_is_eui64(u->iid))
-		return jpx_iid_to_mac(u->iid);
-
-	__builtin_memset(&fib, 0, sizeof(fib));
-	fib.family = 10; /* AF_INET6 */
-	fib.ifindex = port->ifindex;
-	fib.l4_protocol = IPPROTO_UDP;
-	__builtin_memcpy(fib.ipv6_src, port->addr, 16);
-	fib.ipv6_dst[0] = bpf_htonl(0xfe800000);
-	fib.ipv6_dst[2] = bpf_htonl((__u32)(u->iid >> 32));
-	fib.ipv6_dst[3] = bpf_htonl((__u32)u->iid);
-	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), BPF_FIB_LOOKUP_OUTPUT) != BPF_FIB_LKUP_RET_SUCCESS ||
-	    fib.ifindex != port->ifindex)
-		return 0;
-	return (__u64)fib.dmac[0] << 40 | (__u64)fib.dmac[1] << 32 | (__u64)fib.dmac[2] << 24 |
-	       (__u64)fib.dmac[3] << 16 | (__u64)fib.dmac[4] << 8 | fib.dmac[5];
+	return jpx_iid_is_eui64(u->iid) ? jpx_iid_to_mac(u->iid) : 0;
 }
 
 /* Is this frame tagged as the service's own link header is? */
@@ -65,10 +49,21 @@ static __always_inline int jpx_tags_match(const struct jpx_frame *f,
 	if (f->l2_len != service->l2_len)
 		return 0;
 	if (f->l2_len >= ETH_HLEN + JPX_VLAN_HLEN &&
-	    f->outer_vid != (*(const __be16 *)(service->l2 + 14) & JPX_VID_MASK))
+	    (f->outer_proto != *(const __be16 *)(service->l2 + 12) ||
+	     f->outer_vid != (*(const __be16 *)(service->l2 + 14) & JPX_VID_MASK)))
 		return 0;
 	return f->l2_len < ETH_HLEN + 2 * JPX_VLAN_HLEN ||
 	       f->inner_vid == (*(const __be16 *)(service->l2 + 18) & JPX_VID_MASK);
+}
+
+/* Does F go from the Registrar of SERVICE, in use, to the proxy's address towards it? */
+static __always_inline int jpx_is_path(const struct jpx_frame *f, const struct jpx_service *service)
+{
+	return service->flags & JPX_SERVICE_IN_USE &&
+	       jpx_load64(f->ip6 + 8) == *(const __u64 *)service->registrar &&
+	       jpx_load64(f->ip6 + 16) == *(const __u64 *)(service->registrar + 8) &&
+	       jpx_load64(f->ip6 + 24) == *(const __u64 *)service->uplink &&
+	       jpx_load64(f->ip6 + 32) == *(const __u64 *)(service->uplink + 8);
 }
 
 /* F came to the uplink port of service SERVICE_ID. */
@@ -85,13 +80,7 @@ static __always_inline int jpx_unwrap(struct xdp_md *ctx, enum jpx_link link,
 	void *p, *end;
 
 	/* Ours only if both ends are exactly the service's. */
-	if (!service || !(service->flags & JPX_SERVICE_IN_USE))
-		return XDP_PASS;
-	if (jpx_load64(f->ip6 + 8) != *(const __u64 *)service->registrar ||
-	    jpx_load64(f->ip6 + 16) != *(const __u64 *)(service->registrar + 8) ||
-	    jpx_load64(f->ip6 + 24) != *(const __u64 *)service->uplink ||
-	    jpx_load64(f->ip6 + 32) != *(const __u64 *)(service->uplink + 8) ||
-	    jpx_load16(f->udp) != service->registrar_port)
+	if (!service || !jpx_is_path(f, service) || jpx_load16(f->udp) != service->registrar_port)
 		return XDP_PASS;
 	if (link == JPX_LINK_ETHERNET &&
 	    (!jpx_tags_match(f, service) ||
@@ -136,7 +125,7 @@ static __always_inline int jpx_unwrap(struct xdp_md *ctx, enum jpx_link link,
 	if (new_len + JPX_IP6_HLEN > port->mtu)
 		return jpx_hand_off(port_id, JPX_HANDOFF_OVER_MTU);
 	if (port->link == JPX_LINK_ETHERNET) {
-		mac = jpx_pledge_mac(ctx, &u, port);
+		mac = jpx_pledge_mac(&u);
 		if (!mac)
 			return jpx_hand_off(port_id, JPX_HANDOFF_NO_PLEDGE_MAC);
 	}

@@ -35,15 +35,18 @@ static __noinline void jpx_note_mac(__u64 iid, __u64 mac, __u32 port_id, __be16 
 		*odd = 1;
 }
 
+/* The sender's MAC, or 0 where it is a group's: an answer must not go to a group. */
 static __always_inline __u64 jpx_eth_source(const void *eth)
 {
-	return bpf_be64_to_cpu(jpx_load64(eth + 4)) & 0xffffffffffffULL;
+	__u64 mac = bpf_be64_to_cpu(jpx_load64(eth + 4)) & 0xffffffffffffULL;
+
+	return mac >> 40 & 1 ? 0 : mac;
 }
 
 /* Is this a source MAC that the pledge's address does not tell? */
 static __always_inline int jpx_mac_is_odd(__u64 iid, __u64 mac)
 {
-	return mac && jpx_iid_to_mac(iid) != mac;
+	return mac && (!jpx_iid_is_eui64(iid) || jpx_iid_to_mac(iid) != mac);
 }
 
 /* F is a datagram to PORT's link-local address and the join port of service SERVICE_ID. */
@@ -61,7 +64,7 @@ static __always_inline int jpx_wrap(struct xdp_md *ctx, enum jpx_link link,
 	void *data, *p, *end, *content;
 	int verdict;
 
-	if (!service || !stats)
+	if (!service || !stats || !(service->flags & JPX_SERVICE_IN_USE))
 		return XDP_PASS;
 
 	/* Admit. */

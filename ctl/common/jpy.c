@@ -253,7 +253,8 @@ static bool skip(struct cursor *c, uint64_t count)
  *     absent in an array of two), ident (integer, byte or text string): else
  *     JPY_MALFORMED; of fewer than two elements: JPY_COUNT.
  *  7. JPY_HEADER: the address is not of 16 bytes; the family is not the form's.
- *     draft-21: the header is not of JPX_H21_LEN bytes or of another version.
+ *     draft-21: the header is not of JPX_H21_LEN bytes, or of another version, or its MAC
+ *     is a group address.
  *     draft-01: the first element is not 60; a text address that is none; an
  *     ident that is no integer; more than three elements in the header array.
  *  8. PLEDGE_NOT_LINK_LOCAL: jpx_is_link_local() says no.  draft-21 carries the
@@ -398,7 +399,7 @@ static enum jpx_drop judge_two(const struct message *m, struct jpx_pledge *pledg
 	uint8_t addr[16] = { 0xfe, 0x80 };
 	enum jpx_drop why;
 
-	if (m->header.len != JPX_H21_LEN || h[0] != JPX_H21_VERSION)
+	if (m->header.len != JPX_H21_LEN || h[0] != JPX_H21_VERSION || h[JPX_H21_MAC] & 1)
 		return JPX_DROP_JPY_HEADER;
 	memcpy(addr + 8, h + JPX_H21_IID, 8);
 	port.value = (uint64_t)h[JPX_H21_UDP_PORT] << 8 | h[JPX_H21_UDP_PORT + 1];

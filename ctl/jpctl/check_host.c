@@ -46,8 +46,7 @@ static void check_rights(struct check *check)
 		all = false;
 		check_add(check, rights[i].result, "rights",
 			  "run it as root, or give it the capability (in a container: add it)",
-			  "%s is missing here, without which %s", rights[i].name,
-			  rights[i].without);
+			  "%s is missing here: %s", rights[i].name, rights[i].without);
 	}
 	if (all)
 		check_add(check, CHECK_OK, "rights", "",

@@ -2,36 +2,35 @@
 /* See check.h.  One interface at a time, and what the counters hint at. */
 #include "check.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/if_arp.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <jpx/jpy.h>
 #include <jpx/wire.h>
 
 #include "../common/features.h"
 #include "../common/words.h"
-#include "../jpd/netwatch.h"
+#include "netwatch.h"
 #include "show.h"
 
 #define IP6_MTU_MIN 1280
 #define HEADERS	    (JPX_IP6_HLEN + JPX_UDP_HLEN)
 
-/* <linux/if_arp.h> and glibc's header clash, and the kernel's lacks this one on some hosts. */
-#ifndef ARPHRD_6LOWPAN
-#define ARPHRD_6LOWPAN 825
-#endif
-#ifndef ARPHRD_IEEE802154
-#define ARPHRD_IEEE802154 804
-#endif
-#ifndef ARPHRD_RAWIP
-#define ARPHRD_RAWIP 519
-#endif
+/* Of <linux/if_arp.h>, which clashes with <net/if.h>. */
+#define JPX_ARPHRD_RAWIP   519
+#define JPX_ARPHRD_6LOWPAN 825
 
 /* What is known of the interface under examination. */
 struct subject {
@@ -67,7 +66,7 @@ static const struct netwatch_link *lowpan_on(const struct netwatch *net,
 
 	for (size_t i = 0; all && all[i].if_index && !on; i++) {
 		on = netwatch_link_by_index(net, (int)all[i].if_index);
-		if (on && (on->arphrd != ARPHRD_6LOWPAN || on->parent != link->ifindex))
+		if (on && (on->arphrd != JPX_ARPHRD_6LOWPAN || on->parent != link->ifindex))
 			on = NULL;
 	}
 	if_freenameindex(all);
@@ -100,9 +99,9 @@ static bool check_type(struct subject *s)
 		found(s, CHECK_OK, "link", "", "Ethernet%s%s%s", *s->link->kind ? " (" : "",
 		      s->link->kind, *s->link->kind ? ")" : "");
 		return true;
-	case ARPHRD_6LOWPAN:
+	case JPX_ARPHRD_6LOWPAN:
 	case ARPHRD_NONE:
-	case ARPHRD_RAWIP:
+	case JPX_ARPHRD_RAWIP:
 		found(s, CHECK_OK, "link", "", "bare IPv6%s%s%s", *s->link->kind ? " (" : "",
 		      s->link->kind, *s->link->kind ? ")" : "");
 		return true;
@@ -156,6 +155,42 @@ static const struct netwatch_link *veth_peer(const struct subject *s)
 	return netwatch_link_by_index(s->check->net, s->carrier->parent);
 }
 
+/* Is the program with this id ours, or the dispatcher that we share? */
+static bool is_ours(__u32 id)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(id);
+	bool ours;
+
+	if (fd < 0)
+		return false;
+	ours = bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
+	       (strncmp(info.name, "jpx_xdp_", 8) == 0 ||
+		strncmp(info.name, "xdp_dispatcher", 14) == 0);
+	close(fd);
+	return ours;
+}
+
+/* The program on the interface, or 0. */
+static __u32 attached_program(const struct subject *s)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+
+	return bpf_xdp_query(s->carrier->ifindex, 0, &opts) ? 0 : opts.prog_id;
+}
+
+static void check_foreign(const struct subject *s)
+{
+	__u32 id = attached_program(s);
+
+	if (id && !is_ours(id))
+		found(s, CHECK_WARN, "program",
+		      "see `xdp-loader status'; if that program cannot share, take it off or "
+		      "attach with --xdp off",
+		      "carries an XDP program that is not jpd's (id %u)", id);
+}
+
 static void check_target(const struct subject *s, uint64_t features)
 {
 	const struct netwatch_link *peer = veth_peer(s);
@@ -197,55 +232,44 @@ static void check_xdp(const struct subject *s)
 	check_target(s, features);
 }
 
-/* Does the status say that our own program is on it? */
-static bool is_ours(const json_t *list, const char *ifname)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(list, i,
-			   one) if (strcmp(show_text(one, "ifname"), ifname) == 0 &&
-				    strncmp(show_text(one, "engine"), "xdp-", 4) == 0) return true;
-	return false;
-}
-
-static void check_foreign(const struct subject *s)
-{
-	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
-
-	if (bpf_xdp_query(s->carrier->ifindex, 0, &opts) || !opts.prog_id ||
-	    is_ours(json_object_get(s->check->status, "ports"), s->ifname) ||
-	    is_ours(json_object_get(s->check->status, "uplinks"), s->carrier->ifname))
-		return;
-	found(s, CHECK_WARN, "program",
-	      "see `xdp-loader status'; if that program cannot share, take it off or attach with "
-	      "--xdp off",
-	      "carries an XDP program that is not jpd's (id %u)", opts.prog_id);
-}
-
 /* ---- offloads ---- */
+
+static bool has_driver(const char *ifname, const char *driver)
+{
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	struct ifreq ifr = { .ifr_data = (char *)&info };
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool has;
+
+	if (fd < 0)
+		return false;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
+	has = ioctl(fd, SIOCETHTOOL, &ifr) == 0 &&
+	      strncmp(info.driver, driver, sizeof(info.driver)) == 0;
+	close(fd);
+	return has;
+}
 
 static void check_checksums(const struct subject *s)
 {
 	const struct netwatch_link *peer = veth_peer(s);
+	bool veth = strcmp(s->carrier->kind, "veth") == 0;
 	char remedy[160];
-	int on;
 
-	if (strcmp(s->carrier->kind, "veth") == 0 && peer) {
-		on = jpx_ethtool_feature(peer->ifname, "tx-checksum-ip-generic");
+	if (peer && jpx_ethtool_feature(peer->ifname, "tx-checksum-ip-generic") == 1) {
 		snprintf(remedy, sizeof(remedy), "ethtool -K %s tx off", peer->ifname);
-		if (on == 1)
-			found(s, CHECK_WARN, "checksums", remedy,
-			      "its peer %s leaves UDP checksums to hardware that is not there; "
-			      "such frames go through the socket engine",
-			      peer->ifname);
-		else
-			found(s, CHECK_OK, "checksums", "", "its peer %s writes UDP checksums",
-			      peer->ifname);
-	} else if (strcmp(s->carrier->kind, "veth") == 0) {
-		found(s, CHECK_OK, "checksums", "if they appear: ethtool -K PEER tx off",
-		      "its peer is in another network namespace; `jpctl stats' counts frames "
-		      "without a whole checksum as checksum_partial");
+		found(s, CHECK_WARN, "checksums", remedy,
+		      "its peer %s leaves UDP checksums to hardware that is not there; such frames "
+		      "go through the socket engine",
+		      peer->ifname);
+	} else if (peer) {
+		found(s, CHECK_OK, "checksums", "", "its peer %s writes UDP checksums",
+		      peer->ifname);
+	} else if (veth || has_driver(s->carrier->ifname, "virtio_net")) {
+		found(s, CHECK_OK, "checksums", "then, on the sending end: ethtool -K IF tx off",
+		      "cannot see whether its other end, %s, writes whole UDP checksums; if `jpctl "
+		      "stats' counts checksum_partial, it does not",
+		      veth ? "in another network namespace" : "in another machine or on the host");
 	}
 }
 

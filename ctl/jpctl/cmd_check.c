@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../jpd/netwatch.h"
+#include "netwatch.h"
 #include "check.h"
 #include "show.h"
 #include "snapshot.h"

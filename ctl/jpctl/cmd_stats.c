@@ -96,7 +96,7 @@ static const char *drop_text(const char *word)
 	for (unsigned int r = 1; r < JPX_DROP_COUNT; r++)
 		if (strcmp(word, jpx_drop_word(r)) == 0)
 			return jpx_drop_text(r);
-	return "";
+	return "(a reason that this jpctl does not know)";
 }
 
 static const char *handoff_text(const char *word)
@@ -104,7 +104,7 @@ static const char *handoff_text(const char *word)
 	for (unsigned int r = 0; r < JPX_HANDOFF_COUNT; r++)
 		if (strcmp(word, jpx_handoff_word(r)) == 0)
 			return jpx_handoff_text(r);
-	return "";
+	return "(a reason that this jpctl does not know)";
 }
 
 /* The keys of the object decide, so that a newer jpd's reasons are shown as well. */

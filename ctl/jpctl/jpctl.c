@@ -2,6 +2,7 @@
 /* See jpctl.h. */
 #include "jpctl.h"
 
+#include <ctype.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,15 +77,21 @@ void jpctl_parse(struct jpctl *ctl, const char *name, const struct argp *verb, v
 
 int jpctl_fail(const char *fmt, ...)
 {
+	char *text = NULL;
 	va_list ap;
 
 	/* what is on its way to stdout comes first when both are one terminal */
 	fflush(stdout);
-	fputs("jpctl: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
 	va_end(ap);
-	fputc('\n', stderr);
+	/* it may quote what came over the network */
+	for (char *c = text; c && *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	fprintf(stderr, "jpctl: %s\n", text ? text : "not enough memory");
+	free(text);
 	return EXIT_FAILURE;
 }
 

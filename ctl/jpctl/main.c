@@ -110,6 +110,7 @@ int main(int argc, char **argv)
 	int ret;
 
 	argp_err_exit_status = 2;
+	argv[0] = "jpctl";
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &command);
 	if (command.verb)
 		ret = command.verb->run(&ctl, argc - command.at, argv + command.at);

@@ -38,6 +38,8 @@ struct proxy {
 	struct relay *relay;
 	struct keepalive *keepalive;
 	struct event *audit;
+	struct event *pause; /* pending for a while after each refresh that the network caused */
+	bool changed_in_pause;
 	struct jpx_state state;
 	struct in6_addr next_hops[JPX_MAX_SERVICES];
 	enum jpx_xdp default_xdp;
@@ -254,7 +256,7 @@ static void commit_port(struct proxy *proxy, unsigned int id, const struct jpx_p
 		key = vlan_key(next);
 		datapath_put_vlan(proxy->dp, &key, id);
 	}
-	if ((port->flags ^ next->flags) & JPX_PORT_READY)
+	if (next->flags & JPX_PORT_IN_USE && (port->flags ^ next->flags) & JPX_PORT_READY)
 		jpx_info("%s: %s", next->ifname,
 			 next->flags & JPX_PORT_READY ? "ready" : "not ready (down, or no "
 								  "link-local address yet)");
@@ -376,9 +378,33 @@ static void refresh(struct proxy *proxy)
 	keepalive_run(proxy->keepalive);
 }
 
+/*
+ * At most ten times a second: a pledge that makes the neighbour table churn must
+ * not keep the daemon busy.  The first change after a quiet time is served at once.
+ */
 static void on_change(void *arg)
 {
-	refresh(arg);
+	struct proxy *proxy = arg;
+	struct timeval gap = { .tv_usec = 100000 };
+
+	if (event_pending(proxy->pause, EV_TIMEOUT, NULL)) {
+		proxy->changed_in_pause = true;
+		return;
+	}
+	refresh(proxy);
+	event_add(proxy->pause, &gap);
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct proxy *proxy = arg;
+
+	(void)fd;
+	(void)what;
+	if (!proxy->changed_in_pause)
+		return;
+	proxy->changed_in_pause = false;
+	on_change(proxy);
 }
 
 static void on_audit(evutil_socket_t fd, short what, void *arg)
@@ -837,6 +863,7 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err,
 		return NULL;
 	}
 	proxy->base = base;
+	proxy->pause = evtimer_new(base, on_pause_over, proxy);
 	xdp_init();
 	if (datapath_open(pin_dir, &proxy->dp, &proxy->state, &adopted, why_no_bpf,
 			  sizeof(why_no_bpf), err, err_len)) {
@@ -855,7 +882,7 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err,
 	proxy->keepalive = keepalive_new(base, &proxy->state, proxy->next_hops, proxy->dp,
 					 proxy->nw);
 	proxy->audit = event_new(base, -1, EV_PERSIST, on_audit, proxy);
-	if (!proxy->relay || !proxy->keepalive || !proxy->audit ||
+	if (!proxy->relay || !proxy->keepalive || !proxy->audit || !proxy->pause ||
 	    event_add(proxy->audit, &(struct timeval){ .tv_sec = AUDIT_S })) {
 		snprintf(err, err_len, "out of memory");
 		goto fail;
@@ -880,6 +907,8 @@ void proxy_free(struct proxy *proxy)
 		empty &= !(proxy->state.ports[id].flags & JPX_PORT_IN_USE);
 	if (proxy->audit)
 		event_free(proxy->audit);
+	if (proxy->pause)
+		event_free(proxy->pause);
 	keepalive_free(proxy->keepalive);
 	relay_free(proxy->relay);
 	netwatch_free(proxy->nw);

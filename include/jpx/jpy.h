@@ -44,8 +44,8 @@ ssize_t jpx_jpy_wrap(enum jpx_form form, const struct jpx_pledge *pledge, const 
 		     size_t len, void *buf, size_t cap);
 
 /* What the Join Proxy receives: a message in FORM, whose header this proxy wrote.
- * Accepts integers and lengths in longer-than-shortest encodings and, in the
- * five-element forms, further elements behind the content (ignored).
+ * Accepts integers and lengths in longer-than-shortest encodings, and further
+ * elements behind the content (ignored).
  * draft-01: every shape in the vectors (nested or flat content, header array
  * bare or in a byte string, text or binary address, port absent, integer or
  * text ident -- a text ident is never ours, so JPX_DROP_JPY_HEADER).
@@ -57,7 +57,8 @@ ssize_t jpx_jpy_wrap(enum jpx_form form, const struct jpx_pledge *pledge, const 
  * Order of checks, the same in the BPF half: the CBOR is walked first, whole
  * (JPY_MALFORMED at a wrong type or a length that lies, JPY_COUNT at an array
  * too short for the form, JPY_TRAILING), then the meaning, in this order:
- * JPY_HEADER, PLEDGE_NOT_LINK_LOCAL, PLEDGE_PORT_INVALID, UNKNOWN_PLEDGE_PORT. */
+ * JPY_HEADER (a draft-21 MAC that is a group address, too), PLEDGE_NOT_LINK_LOCAL,
+ * PLEDGE_PORT_INVALID, UNKNOWN_PLEDGE_PORT. */
 enum jpx_drop jpx_jpy_unwrap(enum jpx_form form, const void *buf, size_t len,
 			     struct jpx_pledge *pledge, struct jpx_span *content);
 

@@ -35,7 +35,7 @@
 #define JPX_H21_IID	   4
 #define JPX_H21_MAC	   12
 
-/* Longest prefix that either engine writes in front of the content. */
+/* Longest prefix that the fast path writes in front of the content (draft-06, port id over 23). */
 #define JPX_PREFIX_MAX	   27
 
 /*

@@ -364,8 +364,8 @@ int main(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
 	libbpf_set_print(libbpf_says);
-	b.live_packets = arguments.quick ? 25000 : 100000;
-	b.inner_packets = arguments.quick ? 40000 : 200000;
+	b.live_packets = arguments.quick ? 40000 : 150000;
+	b.inner_packets = arguments.quick ? 80000 : 400000;
 	CPU_ZERO(&cpus);
 	CPU_SET(BENCH_CPU, &cpus);
 	if (sched_setaffinity(0, sizeof(cpus), &cpus))

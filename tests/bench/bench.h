@@ -139,6 +139,7 @@ double bench_counters_stop(struct bench *b); /* instructions, or NaN */
 struct bench_relay {
 	double pps;	     /* that arrived at the far end */
 	double share;	     /* of its CPU that the relay had */
+	double wanted;	     /* the same and what it waited for: less than 1 if it slept */
 	double pps_per_core; /* pps / share */
 	double offered;	     /* packets a second thrown at it */
 	uint64_t good, bad;

@@ -71,21 +71,20 @@ static bool listening(unsigned int port)
 	return found;
 }
 
-/* CPU time of PID's threads in ns, as the scheduler counts it. */
-static double cpu_ns(pid_t pid)
+/* How long PID has run and how long it has waited for the CPU, in ns. */
+static void cpu_ns(pid_t pid, uint64_t *ran, uint64_t *waited)
 {
 	char path[64];
-	uint64_t ns = 0;
 	FILE *f;
 
+	*ran = *waited = 0;
 	snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
 	f = fopen(path, "r");
 	if (!f)
-		return 0;
-	if (fscanf(f, "%" SCNu64, &ns) != 1)
-		ns = 0;
+		return;
+	if (fscanf(f, "%" SCNu64 " %" SCNu64, ran, waited) != 2)
+		*ran = *waited = 0;
 	fclose(f);
-	return (double)ns;
 }
 
 static int offer(struct bench *b, const struct bench_frames *f, uint64_t for_ns, uint64_t *offered)
@@ -116,7 +115,7 @@ static int measure(struct bench *b, const struct bench_case *c, pid_t pid, doubl
 	const struct bench_frames *f = c->frames[BENCH_JPX];
 	const volatile struct bench_seen *seen = &b->bpf->bss->bench_seen;
 	uint64_t offered, good, bad, start, ns;
-	double cpu;
+	uint64_t ran, waited, ran_then, waited_then;
 	int err;
 
 	bench_plan(b, f);
@@ -127,13 +126,15 @@ static int measure(struct bench *b, const struct bench_case *c, pid_t pid, doubl
 		return err;
 	good = seen->good;
 	bad = seen->bad;
-	cpu = cpu_ns(pid);
+	cpu_ns(pid, &ran_then, &waited_then);
 	start = bench_now_ns();
 	err = offer(b, f, (uint64_t)(seconds * 1e9), &offered);
 	ns = bench_now_ns() - start;
 	r->good = seen->good - good;
 	r->bad = seen->bad - bad;
-	r->share = (cpu_ns(pid) - cpu) / (double)ns;
+	cpu_ns(pid, &ran, &waited);
+	r->share = (double)(ran - ran_then) / (double)ns;
+	r->wanted = r->share + (double)(waited - waited_then) / (double)ns;
 	r->pps = (double)r->good * 1e9 / (double)ns;
 	r->offered = (double)offered * 1e9 / (double)ns;
 	r->pps_per_core = r->share > 0 ? r->pps / r->share : 0;

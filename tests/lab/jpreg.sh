@@ -86,13 +86,15 @@ start_jpreg() { # SERVER_PORT [OPTION...]
 	wait_for has "taking JPY messages" "$dir/jpreg.log"
 }
 
+ended() { # PID
+	! kill -0 "$1" 2>/dev/null || has "^State:.Z" "/proc/$1/status"
+}
+
 stop() { # PID: ends it, by force if it does not listen, and hands on its exit status
 	kill "$1" 2>/dev/null
-	(sleep 5 && kill -KILL "$1") >/dev/null 2>&1 &
-	watchdog=$!
+	wait_for ended "$1" || kill -KILL "$1"
 	wait "$1" 2>/dev/null
 	set -- "$1" $?
-	kill "$watchdog" 2>/dev/null
 	pids=$(echo "$pids" | tr " " "\n" | grep -vx "$1" | tr "\n" " ")
 	return "$2"
 }
@@ -108,10 +110,10 @@ start_s_server() { # PORT
 	wait_for has ACCEPT "$dir/server.log"
 }
 
-start_pipe() { # FORM [PLEDGE]
+start_pipe() { # FORM [PLEDGE [REGISTRAR LOCAL]]
 	pledge_port=$(free_port)
-	"$client" pipe "$1" "[::1]:$pledge_port" "[::1]:$jpy_port" \
-		"${2:-[fe80::ff:fe00:1]:48551}" 3 2>"$dir/pipe.log" &
+	"$client" pipe "$1" "[::1]:$pledge_port" "${3:-[::1]:$jpy_port}" \
+		"${2:-[fe80::ff:fe00:1]:48551}" 3 ${4:+"$4"} 2>"$dir/pipe.log" &
 	pipe_pid=$!
 	pids="$pids $pipe_pid"
 }
@@ -149,6 +151,26 @@ end_session() {
 	stop "$server_pid"
 	stop "$pipe_pid"
 }
+
+# ---- answers leave from the address that was asked; in a namespace of its own ----
+
+asked_address() {
+	ip link set lo up && ip addr add fd00::2/128 dev lo nodad || return 1
+	server_port=$(free_port)
+	start_jpreg "$server_port" --listen "[::]:7634" && start_s_server "$server_port" &&
+		start_pipe draft-21 "[fe80::ff:fe00:1]:48551" "[fd00::2]:7634" "[::1]:9999" &&
+		start_s_client && exchange asked-address
+}
+
+if [ "${1:-}" = --in-namespace ]; then
+	check answer-from-asked-address asked_address
+	exit $failed
+fi
+if unshare -n true 2>/dev/null; then
+	JPX_BUILD=$build unshare -n "$0" --in-namespace || failed=1
+else
+	echo "skip: answer-from-asked-address needs root to make a network namespace"
+fi
 
 # ---- a session in each form, with noise in the middle of one ----
 

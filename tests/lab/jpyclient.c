@@ -2,17 +2,18 @@
 /*
  * A stand-in for a Join Proxy and its pledges, for tests of the Registrar's end:
  *
- *   jpyclient pipe FORM LISTEN REGISTRAR PLEDGE PORT_ID
+ *   jpyclient pipe FORM LISTEN REGISTRAR PLEDGE PORT_ID [LOCAL]
  *       A UDP pipe.  What any local program sends to LISTEN goes to REGISTRAR
  *       wrapped in FORM as if it came from PLEDGE; what comes back is unwrapped
  *       and goes to whoever sent last.  Ends, with status 1, at the first answer
- *       whose header is not, byte for byte, that of the messages sent.
+ *       whose header is not, byte for byte, that of the messages sent.  LOCAL is
+ *       the proxy's own endpoint, any if left out.
  *   jpyclient junk COUNT REGISTRAR
  *       COUNT datagrams of noise of many kinds.
  *   jpyclient free-port
  *       Prints a UDP port that is free on ::1 at this moment.
  *
- * LISTEN, REGISTRAR and PLEDGE are [ADDR]:PORT.  For tests only.
+ * LISTEN, REGISTRAR, PLEDGE and LOCAL are [ADDR]:PORT.  For tests only.
  */
 #include <errno.h>
 #include <poll.h>
@@ -123,7 +124,7 @@ static int run_pipe(char **arg)
 {
 	static struct pipe p;
 	struct sockaddr_in6 listen = endpoint(arg[1]), registrar = endpoint(arg[2]);
-	struct sockaddr_in6 pledge = endpoint(arg[3]);
+	struct sockaddr_in6 pledge = endpoint(arg[3]), local;
 	int form = jpx_form_by_name(arg[0]);
 
 	if (form < 0) {
@@ -136,7 +137,9 @@ static int run_pipe(char **arg)
 	p.pledge.port_id = (uint8_t)atoi(arg[4]);
 	memcpy(p.pledge.mac, "\x02\x00\x5e\x00\x53\x01", sizeof(p.pledge.mac));
 	p.pledge_fd = open_udp(&listen, NULL);
-	p.registrar_fd = open_udp(NULL, &registrar);
+	if (arg[5])
+		local = endpoint(arg[5]);
+	p.registrar_fd = open_udp(arg[5] ? &local : NULL, &registrar);
 	for (;;) {
 		struct pollfd fds[] = { { .fd = p.pledge_fd, .events = POLLIN },
 					{ .fd = p.registrar_fd, .events = POLLIN } };
@@ -222,13 +225,13 @@ static int run_free_port(void)
 
 int main(int argc, char **argv)
 {
-	if (argc == 7 && !strcmp(argv[1], "pipe"))
+	if ((argc == 7 || argc == 8) && !strcmp(argv[1], "pipe"))
 		return run_pipe(argv + 2);
 	if (argc == 4 && !strcmp(argv[1], "junk"))
 		return run_junk(argv + 2);
 	if (argc == 2 && !strcmp(argv[1], "free-port"))
 		return run_free_port();
-	fprintf(stderr, "usage: jpyclient pipe FORM LISTEN REGISTRAR PLEDGE PORT_ID\n"
+	fprintf(stderr, "usage: jpyclient pipe FORM LISTEN REGISTRAR PLEDGE PORT_ID [LOCAL]\n"
 			"       jpyclient junk COUNT REGISTRAR\n"
 			"       jpyclient free-port\n");
 	return 2;

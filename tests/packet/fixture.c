@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* See fixture.h.  Must never call anything of ctl/: what fills the maps here is a second opinion. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* unshare() */
-#endif
+/* See fixture.h.  Must never call anything of ctl/: what fills the maps here is a second opinion.
+ */
 #include "fixture.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <net/if.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,8 +108,6 @@ static void fill_ports(void)
 	p = add_port(FX_PORT_ONE_ARM, FX_SLOT_ONE_ARM, "fe80::a:2", UPLINK_MAC, 14);
 	p->tx_ifindex = FX_IFINDEX_IN;
 	add_port(FX_PORT_VECTORS, FX_SLOT_VECTORS, "fe80::ff:fe00:a", 0x02000000000a, 14);
-	p = add_port(FX_PORT_NEIGH, FX_SLOT_ETHERNET, "fe80::a:4", 0x020000000104, 18);
-	p->ifindex = if_nametoindex(FX_VETH);
 	p = add_port(FX_PORT_NOT_READY, FX_SLOT_ETHERNET, "fe80::a:9", 0x020000000109, 18);
 	p->flags = JPX_PORT_IN_USE;
 	p = add_port(FX_PORT_NO_TRANSMIT, FX_SLOT_ETHERNET, "fe80::a:10", 0x020000000110, 18);
@@ -239,6 +233,7 @@ static void fill_services(void)
 	add_service(FX_SVC_UNUSED, JPX_FORM_DRAFT02, 14)->flags = 0;
 	add_service(FX_SVC_06_BARE, JPX_FORM_DRAFT06, 0);
 	add_service(FX_SVC_06, JPX_FORM_DRAFT06, 14);
+	add_service(FX_SVC_NO_TRANSMIT, JPX_FORM_DRAFT02, 14)->flags |= JPX_SERVICE_NO_TRANSMIT;
 	add_service(FX_SVC_TWICE_TAGGED_02, JPX_FORM_DRAFT02, 22);
 	for (int i = 0; i < 3; i++) {
 		static const enum jpx_form forms[] = { JPX_FORM_DRAFT02, JPX_FORM_DRAFT06,
@@ -305,17 +300,6 @@ int fx_open(void)
 {
 	int err;
 
-	if (unshare(CLONE_NEWNET)) {
-		err = -errno;
-		fprintf(stderr, "packet tests: no network namespace: %s; run as root\n",
-			strerror(-err));
-		return err;
-	}
-	if (system("ip link add " FX_VETH " type veth peer name jpxpkt1 && "
-		   "ip link set " FX_VETH " up && ip link set jpxpkt1 up")) {
-		fprintf(stderr, "packet tests: cannot make a veth pair: needs iproute2 and veth\n");
-		return -ENODEV;
-	}
 	libbpf_set_print(keep_log);
 	cpus = libbpf_num_possible_cpus();
 	for (uint32_t slot = 1; slot < FX_SLOT_COUNT; slot++) {
@@ -366,9 +350,9 @@ int fx_run(int slot, const uint8_t *in, size_t len, size_t meta, uint8_t out[FRA
 	   size_t *out_len)
 {
 	uint8_t data_in[FRAME_MAX + 256] = { 0 }, data_out[FRAME_MAX + 256];
-	struct bpf_program *prog = slot_links[slot] == JPX_LINK_ETHERNET ?
-					   skels[slot]->progs.jpx_xdp_ethernet :
-					   skels[slot]->progs.jpx_xdp_ipv6;
+	struct bpf_program *prog = slot_links[slot] == JPX_LINK_ETHERNET
+					   ? skels[slot]->progs.jpx_xdp_ethernet
+					   : skels[slot]->progs.jpx_xdp_ipv6;
 	struct xdp_md ctx = {
 		.data = (uint32_t)meta,
 		.data_end = (uint32_t)(meta + len),

@@ -2,8 +2,7 @@
 /*
  * The proxy that the packet tests look at: the BPF programs, loaded once for
  * each slot over one set of maps, and pledge ports and services of every kind.
- * It lives in a network namespace of its own, so nothing of the machine's
- * routes, neighbours or pins is seen or touched.
+ * Nothing is pinned, attached or sent: nothing of the machine is touched.
  *
  * Fills the maps by itself, from what abi.h says about them: it must not lean
  * on the daemon's code.
@@ -38,7 +37,6 @@ enum {
 	FX_PORT_PLAIN = 1,
 	FX_PORT_ONE_ARM = 2,
 	FX_PORT_VECTORS = 3,
-	FX_PORT_NEIGH = 4, /* on FX_VETH, whose neighbour table the kernel keeps */
 	FX_PORT_NOT_READY = 9,
 	FX_PORT_NO_TRANSMIT = 10,
 	FX_PORT_UNSERVED = 11, /* by no service */
@@ -69,6 +67,7 @@ enum {
 	FX_SVC_06_BARE,
 	FX_SVC_06,
 	FX_SVC_TWICE_TAGGED_02,
+	FX_SVC_NO_TRANSMIT,
 	FX_SVC_WIDE_02 = 40, /* any content, large MTU */
 	FX_SVC_WIDE_06,
 	FX_SVC_WIDE_21,
@@ -77,9 +76,8 @@ enum {
 	FX_SVC_LAST = 63,
 };
 
-#define FX_TINY_MTU  200
-#define FX_WIDE_MTU  2000
-#define FX_VETH	     "jpxpkt0"
+#define FX_TINY_MTU 200
+#define FX_WIDE_MTU 2000
 
 /* What the maps hold, by id. */
 extern struct jpx_port fx_ports[JPX_MAX_PORTS];

@@ -31,22 +31,22 @@ struct frame_spec {
 	uint64_t dst_mac, src_mac;
 	int tags;
 	struct frame_tag tag[2];
-	uint16_t ethertype;    /* 0: IPv6 */
-	uint32_t class_flow;   /* traffic class and flow label */
+	uint16_t ethertype;  /* 0: IPv6 */
+	uint32_t class_flow; /* traffic class and flow label */
 	uint8_t src[16], dst[16];
-	uint8_t hop_limit;     /* 0: 64 */
-	uint8_t proto;	       /* what is behind the IPv6 headers; 0: UDP */
-	bool extended;	       /* EXT stands between IPv6 and UDP */
-	uint8_t first_header;  /* the IPv6 next header then */
+	uint8_t hop_limit;    /* 0: 64 */
+	uint8_t proto;	      /* what is behind the IPv6 headers; 0: UDP */
+	bool extended;	      /* EXT stands between IPv6 and UDP */
+	uint8_t first_header; /* the IPv6 next header then */
 	const uint8_t *ext;
 	size_t ext_len;
 	uint16_t sport, dport;
 	const void *content;
 	size_t content_len;
 	int ip_len_add, udp_len_add; /* lies */
-	size_t padding;	       /* bytes behind the IPv6 datagram */
+	size_t padding;		     /* bytes behind the IPv6 datagram */
 	enum frame_csum csum;
-	uint16_t csum_xor;     /* makes it wrong */
+	uint16_t csum_xor; /* makes it wrong */
 };
 
 /* Writes the frame that SPEC describes to BUF; returns its length. */

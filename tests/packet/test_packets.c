@@ -31,9 +31,9 @@
 
 #define ROWS(a) (sizeof(a) / sizeof(*(a)))
 
-#define PLEDGE	"fe80000000000000000000fffe000001"
-#define DTLS21	"16fefd000000000000000000080102030405060708" /* 21 bytes */
-#define AUTO	(-1)
+#define PLEDGE "fe80000000000000000000fffe000001"
+#define DTLS21 "16fefd000000000000000000080102030405060708" /* 21 bytes */
+#define AUTO   (-1)
 
 /* ---- chance ---------------------------------------------------------------- */
 
@@ -77,9 +77,9 @@ struct outcome {
 	unsigned int why;
 	uint8_t counted_at; /* port id */
 	bool to_pledge;
-	bool noted;	    /* the pledge's MAC; ODD: as an EUI-64 address that lies */
+	bool noted; /* the pledge's MAC; ODD: as an EUI-64 address that lies */
 	bool odd;
-	uint32_t service;   /* RELAYED: the way out */
+	uint32_t service; /* RELAYED: the way out */
 	bool same_interface;
 	size_t content_len;
 };
@@ -227,12 +227,12 @@ static void fill_content(uint8_t *content, size_t len)
 
 /* ---- pledge to Registrar --------------------------------------------------- */
 
-#define RELAY		.is = { .kind = RELAYED }
-#define PASS		.is = { .kind = FOREIGN }
-#define DROP(reason)	.is = { .kind = DROPPED, .why = JPX_DROP_##reason }
-#define HAND(reason)	.is = { .kind = HANDED, .why = JPX_HANDOFF_##reason }
-#define RELAY_NOTED	.is = { .kind = RELAYED, .noted = true }
-#define RELAY_ODD	.is = { .kind = RELAYED, .noted = true, .odd = true }
+#define RELAY	     .is = { .kind = RELAYED }
+#define PASS	     .is = { .kind = FOREIGN }
+#define DROP(reason) .is = { .kind = DROPPED, .why = JPX_DROP_##reason }
+#define HAND(reason) .is = { .kind = HANDED, .why = JPX_HANDOFF_##reason }
+#define RELAY_NOTED  .is = { .kind = RELAYED, .noted = true }
+#define RELAY_ODD    .is = { .kind = RELAYED, .noted = true, .odd = true }
 
 struct pledge_case {
 	const char *text;
@@ -240,26 +240,26 @@ struct pledge_case {
 	int slot;	       /* 0: the port's */
 	const char *src, *dst; /* NULL: as it should be */
 	uint64_t src_mac, dst_mac;
-	int sport, dport;      /* 0: as it should be, AUTO: zero */
-	int ip_len, udp_len;   /* added */
+	int sport, dport;    /* 0: as it should be, AUTO: zero */
+	int ip_len, udp_len; /* added */
 	size_t padding;
 	enum frame_csum csum;
-	const char *content;   /* hex; NULL: CONTENT_LEN bytes, or 21 */
+	const char *content; /* hex; NULL: CONTENT_LEN bytes, or 21 */
 	size_t content_len;
-	const char *ext;       /* hex of extension headers */
+	const char *ext; /* hex of extension headers */
 	uint8_t first_header, proto;
 	uint16_t ethertype;
-	int tags;	       /* 0: the port's, AUTO: none */
+	int tags; /* 0: the port's, AUTO: none */
 	struct frame_tag tag[2];
-	int version;	       /* of IP; 0: 6 */
+	int version; /* of IP; 0: 6 */
 	struct outcome is;
 };
 
-#define FRAG_FIRST    "1100000100000001"
-#define FRAG_ATOMIC   "1100000000000001"
-#define FRAG_LATER    "1100000900000001"
-#define FRAG_FAR      "1100010000000001"
-#define HOP_THEN(n)   n "00010400000000"
+#define FRAG_FIRST  "1100000100000001"
+#define FRAG_ATOMIC "1100000000000001"
+#define FRAG_LATER  "1100000900000001"
+#define FRAG_FAR    "1100010000000001"
+#define HOP_THEN(n) n "00010400000000"
 
 static const struct pledge_case pledge_cases[] = {
 	/* the ways out */
@@ -268,7 +268,8 @@ static const struct pledge_case pledge_cases[] = {
 	{ "draft-02 from a twice tagged port", .port = FX_PORT_TWICE_TAGGED, RELAY },
 	{ "draft-02 from bare IPv6", .port = FX_PORT_BARE, RELAY },
 	{ "draft-02 to bare IPv6", .service = FX_SVC_02_BARE, RELAY },
-	{ "draft-02, tagged to bare IPv6", .port = FX_PORT_TAGGED, .service = FX_SVC_02_BARE, RELAY },
+	{ "draft-02, tagged to bare IPv6", .port = FX_PORT_TAGGED, .service = FX_SVC_02_BARE,
+	  RELAY },
 	{ "draft-02, twice tagged to bare IPv6", .port = FX_PORT_TWICE_TAGGED,
 	  .service = FX_SVC_02_BARE, RELAY },
 	{ "draft-02, bare IPv6 to twice tagged", .port = FX_PORT_BARE,
@@ -278,7 +279,8 @@ static const struct pledge_case pledge_cases[] = {
 	  .service = FX_SVC_TWICE_TAGGED_02, RELAY },
 	{ "draft-06", .service = FX_SVC_06, RELAY },
 	{ "draft-06 to a tagged uplink", .service = FX_SVC_06_TAGGED, RELAY },
-	{ "draft-06, tagged to tagged", .port = FX_PORT_TAGGED, .service = FX_SVC_06_TAGGED, RELAY },
+	{ "draft-06, tagged to tagged", .port = FX_PORT_TAGGED, .service = FX_SVC_06_TAGGED,
+	  RELAY },
 	{ "draft-06, bare IPv6 both", .port = FX_PORT_BARE, .service = FX_SVC_06_BARE, RELAY },
 	{ "draft-21", .service = FX_SVC_21, RELAY },
 	{ "draft-21 to a twice tagged uplink", .service = FX_SVC_21_TWICE_TAGGED, RELAY },
@@ -297,8 +299,8 @@ static const struct pledge_case pledge_cases[] = {
 	{ "a service of one port only", .port = FX_PORT_TWICE_TAGGED, .service = FX_SVC_PRIVATE,
 	  RELAY },
 	{ "any content", .service = FX_SVC_ANY, RELAY },
-	{ "priority bits in the tag", .port = FX_PORT_TAGGED, .tags = 1, .tag = { { 0x8100, 0xe017 } },
-	  RELAY },
+	{ "priority bits in the tag", .port = FX_PORT_TAGGED, .tags = 1,
+	  .tag = { { 0x8100, 0xe017 } }, RELAY },
 	{ "priority bits in both tags", .port = FX_PORT_TWICE_TAGGED, .tags = 2,
 	  .tag = { { 0x88a8, 0xb064 }, { 0x8100, 0x70c8 } }, RELAY },
 
@@ -351,7 +353,8 @@ static const struct pledge_case pledge_cases[] = {
 	{ "UDP length 7 and IPv6 with it", .udp_len = -22, .ip_len = -22, DROP(LENGTH_MISMATCH) },
 	{ "IPv6 length 0", .ip_len = -29, DROP(LENGTH_MISMATCH) },
 	{ "UDP length 65535", .udp_len = 65535 - 29, DROP(LENGTH_MISMATCH) },
-	{ "both lengths 65535", .udp_len = 65535 - 29, .ip_len = 65535 - 29, DROP(LENGTH_MISMATCH) },
+	{ "both lengths 65535", .udp_len = 65535 - 29, .ip_len = 65535 - 29,
+	  DROP(LENGTH_MISMATCH) },
 	{ "UDP shorter than IPv6", .udp_len = -1, HAND(PADDING) },
 	{ "UDP of 8 within a longer IPv6", .udp_len = -21, HAND(PADDING) },
 	{ "frame longer", .padding = 1, HAND(PADDING) },
@@ -434,7 +437,8 @@ static const struct pledge_case pledge_cases[] = {
 	  RELAY },
 	{ "one byte too many, id 24", .port = FX_PORT_TWICE_TAGGED, .content_len = 1500 - 48 - 26,
 	  HAND(OVER_MTU) },
-	{ "largest that fits, draft-21", .service = FX_SVC_21, .content_len = 1500 - 48 - 23, RELAY },
+	{ "largest that fits, draft-21", .service = FX_SVC_21, .content_len = 1500 - 48 - 23,
+	  RELAY },
 	{ "one byte too many, draft-21", .service = FX_SVC_21, .content_len = 1500 - 48 - 22,
 	  HAND(OVER_MTU) },
 	{ "largest that fits a tiny MTU", .service = FX_SVC_TINY,
@@ -447,6 +451,7 @@ static const struct pledge_case pledge_cases[] = {
 	{ "not ready", .service = FX_SVC_NOT_READY, HAND(NO_NEXT_HOP) },
 	{ "not ready, source global", .service = FX_SVC_NOT_READY, .src = "2001:db8::1",
 	  DROP(SRC_NOT_LINK_LOCAL) },
+	{ "uplink cannot transmit", .service = FX_SVC_NO_TRANSMIT, HAND(NO_TRANSMIT) },
 	{ "service not in use", .service = FX_SVC_UNUSED, PASS },
 	{ "service not served here", .service = FX_SVC_PRIVATE, PASS },
 
@@ -641,7 +646,8 @@ static void test_pledge_cut(void **state)
 			snprintf(text, sizeof(text), "port %d, frame of %zu of %zu bytes", ports[i],
 				 len, full);
 			if (len == full)
-				o = (struct outcome){ .kind = RELAYED, .service = FX_SVC_02,
+				o = (struct outcome){ .kind = RELAYED,
+						      .service = FX_SVC_02,
 						      .content_len = sizeof(content) };
 			else if (len >= headers)
 				o = (struct outcome){ .kind = DROPPED,
@@ -659,7 +665,8 @@ static void test_pledge_cut(void **state)
 	done();
 }
 
-/* Every first byte with every version, at every length that matters, by a rule written out again. */
+/* Every first byte with every version, at every length that matters, by a rule written out again.
+ */
 static void test_dtls(void **state)
 {
 	static const uint8_t versions[][2] = { { 0xfe, 0xff }, { 0xfe, 0xfd }, { 0xfe, 0xfe },
@@ -703,7 +710,8 @@ static void test_dtls(void **state)
 /* No room in front of the frame: metadata has taken it. */
 static void test_no_headroom(void **state)
 {
-	struct outcome o = { .kind = HANDED, .why = JPX_HANDOFF_NO_HEADROOM,
+	struct outcome o = { .kind = HANDED,
+			     .why = JPX_HANDOFF_NO_HEADROOM,
 			     .counted_at = FX_PORT_PLAIN };
 	uint8_t in[FRAME_MAX], out[FRAME_MAX], content[21];
 	struct frame_spec spec;
@@ -726,7 +734,7 @@ static void test_no_headroom(void **state)
 
 /* ---- Registrar to pledge --------------------------------------------------- */
 
-#define UNWRAP(n)  .skip = (n), .is = { .kind = RELAYED, .to_pledge = true }
+#define UNWRAP(n) .skip = (n), .is = { .kind = RELAYED, .to_pledge = true }
 
 struct registrar_case {
 	const char *text;
@@ -753,19 +761,22 @@ struct registrar_case {
 };
 
 /* draft-02, to port 1: 24 bytes before the content */
-#define FIVE_TO(id)	"8550" PLEDGE "19bda70a" id
-#define FIVE		FIVE_TO("01")
-#define GOOD		FIVE "55" DTLS21
+#define FIVE_TO(id) "8550" PLEDGE "19bda70a" id
+#define FIVE	    FIVE_TO("01")
+#define GOOD	    FIVE "55" DTLS21
 /* draft-21 */
-#define TWO_IID(id, iid, mac) "8252" "01" id "bda7" iid mac
-#define TWO_TO(id)	TWO_IID(id, "000000fffe000001", "020000000001")
-#define GOOD21		TWO_TO("01") "55" DTLS21
-#define FF8		"ffffffffffffffff"
+#define TWO_IID(id, iid, mac)                                                                      \
+	"8252"                                                                                     \
+	"01" id "bda7" iid mac
+#define TWO_TO(id) TWO_IID(id, "000000fffe000001", "020000000001")
+#define GOOD21	   TWO_TO("01") "55" DTLS21
+#define FF8	   "ffffffffffffffff"
 
 static const struct registrar_case registrar_cases[] = {
 	/* the ways out */
 	{ "draft-02", .message = GOOD, UNWRAP(24) },
-	{ "draft-02 to a tagged port", .message = FIVE_TO("17") "55" DTLS21, .port = 23, UNWRAP(24) },
+	{ "draft-02 to a tagged port", .message = FIVE_TO("17") "55" DTLS21, .port = 23,
+	  UNWRAP(24) },
 	{ "draft-02 to a twice tagged port", .message = FIVE_TO("1818") "55" DTLS21, .port = 24,
 	  UNWRAP(25) },
 	{ "draft-02 to bare IPv6", .message = FIVE_TO("18ff") "55" DTLS21, .port = 255,
@@ -823,8 +834,8 @@ static const struct registrar_case registrar_cases[] = {
 	{ "content of 256", .message = FIVE "590100", .follow = 256, UNWRAP(26) },
 	{ "content of 256 to id 255", .message = FIVE_TO("18ff") "590100", .follow = 256,
 	  .port = 255, UNWRAP(27) },
-	{ "content of 255 to id 255", .message = FIVE_TO("18ff") "58ff", .follow = 255,
-	  .port = 255, UNWRAP(26) },
+	{ "content of 255 to id 255", .message = FIVE_TO("18ff") "58ff", .follow = 255, .port = 255,
+	  UNWRAP(26) },
 	{ "draft-21, no content", .service = FX_SVC_21, .message = TWO_TO("01") "40", UNWRAP(21) },
 	{ "draft-21, content of 24", .service = FX_SVC_21, .message = TWO_TO("01") "5818",
 	  .follow = 24, UNWRAP(22) },
@@ -844,7 +855,8 @@ static const struct registrar_case registrar_cases[] = {
 	{ "array in 2", .message = "980550" PLEDGE "19bda70a0155" DTLS21, UNWRAP(25) },
 	{ "array in 3", .message = "99000550" PLEDGE "19bda70a0155" DTLS21, UNWRAP(26) },
 	{ "array in 5", .message = "9a0000000550" PLEDGE "19bda70a0155" DTLS21, UNWRAP(28) },
-	{ "array in 9", .message = "9b000000000000000550" PLEDGE "19bda70a0155" DTLS21, UNWRAP(32) },
+	{ "array in 9", .message = "9b000000000000000550" PLEDGE "19bda70a0155" DTLS21,
+	  UNWRAP(32) },
 	{ "address in 2", .message = "855810" PLEDGE "19bda70a0155" DTLS21, UNWRAP(25) },
 	{ "address in 3", .message = "85590010" PLEDGE "19bda70a0155" DTLS21, UNWRAP(26) },
 	{ "address in 5", .message = "855a00000010" PLEDGE "19bda70a0155" DTLS21, UNWRAP(28) },
@@ -874,25 +886,34 @@ static const struct registrar_case registrar_cases[] = {
 	{ "two that cancel out", .message = "8550" PLEDGE "1900500a18185a00000015" DTLS21,
 	  .udp_port = 80, .port = 24, UNWRAP(29) },
 	{ "as far as is looked: 64 bytes",
-	  .message = "99000559 0010" PLEDGE "1b000000000000bda71b000000000000000a1b0000000000000001"
+	  .message = "9b0000000000000005590010" PLEDGE
+		     "1b000000000000bda71b000000000000000a1b0000000000000001"
 		     "5b0000000000000015" DTLS21,
-	  UNWRAP(58) },
+	  UNWRAP(64) },
 	{ "further than is looked",
 	  .message = "9b00000000000000055b0000000000000010" PLEDGE
 		     "1b000000000000bda71b000000000000000a1b0000000000000001"
 		     "5b0000000000000015" DTLS21,
 	  HAND(ENCODING) },
 	{ "draft-21, array in 2", .service = FX_SVC_21,
-	  .message = "98025201" "01bda7000000fffe000001020000000001" "55" DTLS21, UNWRAP(22) },
+	  .message = "98025201"
+		     "01bda7000000fffe000001020000000001"
+		     "55" DTLS21,
+	  UNWRAP(22) },
 	{ "draft-21, header in 2", .service = FX_SVC_21,
-	  .message = "82581201" "01bda7000000fffe000001020000000001" "55" DTLS21, UNWRAP(22) },
+	  .message = "82581201"
+		     "01bda7000000fffe000001020000000001"
+		     "55" DTLS21,
+	  UNWRAP(22) },
 	{ "draft-21, header in 9", .service = FX_SVC_21,
-	  .message = "825b000000000000001201" "01bda7000000fffe000001020000000001" "55" DTLS21,
+	  .message = "825b000000000000001201"
+		     "01bda7000000fffe000001020000000001"
+		     "55" DTLS21,
 	  UNWRAP(29) },
 	{ "draft-21, content in 2", .service = FX_SVC_21, .message = TWO_TO("01") "5815" DTLS21,
 	  UNWRAP(22) },
-	{ "draft-21, content in 5", .service = FX_SVC_21, .message = TWO_TO("01") "5a00000015" DTLS21,
-	  UNWRAP(25) },
+	{ "draft-21, content in 5", .service = FX_SVC_21,
+	  .message = TWO_TO("01") "5a00000015" DTLS21, UNWRAP(25) },
 
 	/* lies that cancel out: as long as the shortest encoding of what they seem to say */
 	{ "port 80 in 3, id -1", .message = "8550" PLEDGE "1900500a2045", .follow = 5,
@@ -966,7 +987,8 @@ static const struct registrar_case registrar_cases[] = {
 	{ "content much too long", .message = FIVE "59ffff" DTLS21, DROP(JPY_MALFORMED) },
 	{ "content of 2^64 - 1", .message = FIVE "5b" FF8 DTLS21, DROP(JPY_MALFORMED) },
 	{ "content of 2^63 - 1", .message = FIVE "5b7fffffffffffffff" DTLS21, DROP(JPY_MALFORMED) },
-	{ "content of 2^32 + 21", .message = FIVE "5b0000000100000015" DTLS21, DROP(JPY_MALFORMED) },
+	{ "content of 2^32 + 21", .message = FIVE "5b0000000100000015" DTLS21,
+	  DROP(JPY_MALFORMED) },
 	{ "one byte behind the end", .message = FIVE "54" DTLS21, DROP(JPY_TRAILING) },
 	{ "no content and a byte behind the end", .message = FIVE "4000", DROP(JPY_TRAILING) },
 	{ "trailing comes before a wrong header", .message = "8550" PLEDGE "19bda7020154" DTLS21,
@@ -975,10 +997,14 @@ static const struct registrar_case registrar_cases[] = {
 	{ "draft-21, array of 1", .service = FX_SVC_21, .message = "8152", .follow = 18,
 	  DROP(JPY_COUNT) },
 	{ "draft-21, array of 3", .service = FX_SVC_21,
-	  .message = "835201" "01bda7000000fffe000001020000000001" "55" DTLS21 "00",
+	  .message = "835201"
+		     "01bda7000000fffe000001020000000001"
+		     "55" DTLS21 "00",
 	  HAND(ENCODING) },
 	{ "draft-21, header as text", .service = FX_SVC_21,
-	  .message = "827201" "01bda7000000fffe000001020000000001" "55" DTLS21,
+	  .message = "827201"
+		     "01bda7000000fffe000001020000000001"
+		     "55" DTLS21,
 	  DROP(JPY_MALFORMED) },
 	{ "draft-21, content as text", .service = FX_SVC_21, .message = TWO_TO("01") "75" DTLS21,
 	  DROP(JPY_MALFORMED) },
@@ -993,27 +1019,32 @@ static const struct registrar_case registrar_cases[] = {
 	/* headers that say what cannot be */
 	{ "draft-06's family in draft-02", .message = "8550" PLEDGE "19bda7020155" DTLS21,
 	  DROP(JPY_HEADER) },
-	{ "draft-02's family in draft-06", .service = FX_SVC_06, .message = GOOD, DROP(JPY_HEADER) },
+	{ "draft-02's family in draft-06", .service = FX_SVC_06, .message = GOOD,
+	  DROP(JPY_HEADER) },
 	{ "family 1 in draft-06", .service = FX_SVC_06,
 	  .message = "8550" PLEDGE "19bda7010155" DTLS21, DROP(JPY_HEADER) },
 	{ "family -11", .message = "8550" PLEDGE "19bda72a0155" DTLS21, DROP(JPY_HEADER) },
 	{ "family 266", .message = "8550" PLEDGE "19bda719010a0155" DTLS21, DROP(JPY_HEADER) },
 	{ "address global", .message = "855020010db800000000000000000000000119bda70a0155" DTLS21,
 	  DROP(PLEDGE_NOT_LINK_LOCAL) },
-	{ "address unspecified", .message = "85500000000000000000000000000000000019bda70a0155" DTLS21,
+	{ "address unspecified",
+	  .message = "85500000000000000000000000000000000019bda70a0155" DTLS21,
 	  DROP(PLEDGE_NOT_LINK_LOCAL) },
 	{ "address multicast", .message = "8550ff02000000000000000000000000000119bda70a0155" DTLS21,
 	  DROP(PLEDGE_NOT_LINK_LOCAL) },
 	{ "address v4-mapped", .message = "855000000000000000000000ffffc0a801c819bda70a0155" DTLS21,
 	  DROP(PLEDGE_NOT_LINK_LOCAL) },
-	{ "address fe80:0:0:1::1", .message = "8550fe80000000000001000000000000000119bda70a0155" DTLS21,
+	{ "address fe80:0:0:1::1",
+	  .message = "8550fe80000000000001000000000000000119bda70a0155" DTLS21,
 	  DROP(PLEDGE_NOT_LINK_LOCAL) },
 	{ "address fe80::", .message = "8550fe80000000000000000000000000000019bda70a0155" DTLS21,
 	  DROP(PLEDGE_NOT_LINK_LOCAL) },
-	{ "address comes before port", .message = "855020010db8000000000000000000000001000a0055" DTLS21,
+	{ "address comes before port",
+	  .message = "855020010db8000000000000000000000001000a0055" DTLS21,
 	  DROP(PLEDGE_NOT_LINK_LOCAL) },
 	{ "port 0", .message = "8550" PLEDGE "000a0155" DTLS21, DROP(PLEDGE_PORT_INVALID) },
-	{ "port 0 in 3", .message = "8550" PLEDGE "1900000a0155" DTLS21, DROP(PLEDGE_PORT_INVALID) },
+	{ "port 0 in 3", .message = "8550" PLEDGE "1900000a0155" DTLS21,
+	  DROP(PLEDGE_PORT_INVALID) },
 	{ "port 65536", .message = "8550" PLEDGE "1a000100000a0155" DTLS21,
 	  DROP(PLEDGE_PORT_INVALID) },
 	{ "port 65536 + 48551", .message = "8550" PLEDGE "1a0001bda70a0155" DTLS21,
@@ -1022,7 +1053,8 @@ static const struct registrar_case registrar_cases[] = {
 	  DROP(PLEDGE_PORT_INVALID) },
 	{ "port 2^32 + 48551", .message = "8550" PLEDGE "1b000000010000bda70a0155" DTLS21,
 	  DROP(PLEDGE_PORT_INVALID) },
-	{ "port -48551", .message = "8550" PLEDGE "39bda60a0155" DTLS21, DROP(PLEDGE_PORT_INVALID) },
+	{ "port -48551", .message = "8550" PLEDGE "39bda60a0155" DTLS21,
+	  DROP(PLEDGE_PORT_INVALID) },
 	{ "port comes before id", .message = "8550" PLEDGE "000a0055" DTLS21,
 	  DROP(PLEDGE_PORT_INVALID) },
 	{ "id 0", .message = FIVE_TO("00") "55" DTLS21, DROP(UNKNOWN_PLEDGE_PORT) },
@@ -1052,6 +1084,14 @@ static const struct registrar_case registrar_cases[] = {
 	  .message = "82530101bda7000000fffe0000010200000000010055" DTLS21, DROP(JPY_HEADER) },
 	{ "draft-21, header of 0", .service = FX_SVC_21, .message = "824055" DTLS21,
 	  DROP(JPY_HEADER) },
+	{ "draft-21, a group's MAC", .service = FX_SVC_21,
+	  .message = TWO_IID("01", "000000fffe000001", "010000000001") "55" DTLS21,
+	  DROP(JPY_HEADER) },
+	{ "draft-21, MAC broadcast, header in 2", .service = FX_SVC_21,
+	  .message = "82581201"
+		     "01bda7000000fffe000001ffffffffffff"
+		     "55" DTLS21,
+	  DROP(JPY_HEADER) },
 	{ "draft-21, port 0", .service = FX_SVC_21,
 	  .message = "825201010000000000fffe00000102000000000155" DTLS21,
 	  DROP(PLEDGE_PORT_INVALID) },
@@ -1059,7 +1099,8 @@ static const struct registrar_case registrar_cases[] = {
 	  .message = TWO_IID("01", "0000000000000000", "020000000001") "55" DTLS21,
 	  DROP(PLEDGE_NOT_LINK_LOCAL) },
 	{ "draft-21, identifier and port 0", .service = FX_SVC_21,
-	  .message = "8252010000000000000000000000020000000001" "55" DTLS21,
+	  .message = "8252010000000000000000000000020000000001"
+		     "55" DTLS21,
 	  DROP(PLEDGE_NOT_LINK_LOCAL) },
 
 	/* ports that cannot take it */
@@ -1068,9 +1109,10 @@ static const struct registrar_case registrar_cases[] = {
 	  HAND(NO_TRANSMIT) },
 	{ "draft-01", .service = FX_SVC_01, .message = GOOD, HAND(FORM) },
 	{ "largest that fits", .message = FIVE "5905ac", .follow = 1452, UNWRAP(26) },
-	{ "one byte too many", .message = FIVE "5905ad", .follow = 1453, .port = 1, HAND(OVER_MTU) },
-	{ "largest that fits, tagged", .message = FIVE_TO("17") "5905ac", .follow = 1452, .port = 23,
-	  UNWRAP(26) },
+	{ "one byte too many", .message = FIVE "5905ad", .follow = 1453, .port = 1,
+	  HAND(OVER_MTU) },
+	{ "largest that fits, tagged", .message = FIVE_TO("17") "5905ac", .follow = 1452,
+	  .port = 23, UNWRAP(26) },
 	{ "one byte too many, bare IPv6", .message = FIVE_TO("18ff") "5905ad", .follow = 1453,
 	  .port = 255, HAND(OVER_MTU) },
 
@@ -1092,7 +1134,8 @@ static const struct registrar_case registrar_cases[] = {
 	  DROP(LENGTH_MISMATCH) },
 
 	/* fragments and extension headers */
-	{ "first fragment", .message = GOOD, .ext = FRAG_FIRST, .first_header = 44, HAND(FRAGMENT) },
+	{ "first fragment", .message = GOOD, .ext = FRAG_FIRST, .first_header = 44,
+	  HAND(FRAGMENT) },
 	{ "later fragment", .message = GOOD, .ext = FRAG_LATER, .first_header = 44, PASS },
 	{ "hop-by-hop", .message = GOOD, .ext = HOP_THEN("11"), .first_header = 0,
 	  HAND(EXTENSION_HEADER) },
@@ -1107,7 +1150,8 @@ static const struct registrar_case registrar_cases[] = {
 
 	/* what is not the Registrar's */
 	{ "from another address", .message = GOOD, .src = "2001:db8:0:abcd::52", PASS },
-	{ "from another address, first byte", .message = GOOD, .src = "3001:db8:0:abcd:1::52", PASS },
+	{ "from another address, first byte", .message = GOOD, .src = "3001:db8:0:abcd:1::52",
+	  PASS },
 	{ "from another port", .message = GOOD, .sport = 7635, PASS },
 	{ "to another address", .message = GOOD, .dst = "2001:db8:0:abcd::a2", PASS },
 	{ "to another network", .message = GOOD, .dst = "2001:db9:0:abcd::a1", PASS },
@@ -1126,8 +1170,8 @@ static const struct registrar_case registrar_cases[] = {
 	  .message = "8550" PLEDGE "19bda7020155" DTLS21, PASS },
 	{ "another VLAN", .service = FX_SVC_06_TAGGED, .tags = 1, .tag = { { 0x8100, 31 } },
 	  .message = "8550" PLEDGE "19bda7020155" DTLS21, PASS },
-	{ "another tag protocol", .service = FX_SVC_06_TAGGED, .tags = 1,
-	  .tag = { { 0x88a8, 30 } }, .message = "8550" PLEDGE "19bda7020155" DTLS21, PASS },
+	{ "another tag protocol", .service = FX_SVC_06_TAGGED, .tags = 1, .tag = { { 0x88a8, 30 } },
+	  .message = "8550" PLEDGE "19bda7020155" DTLS21, PASS },
 	{ "another outer VLAN", .service = FX_SVC_21_TWICE_TAGGED, .tags = 2,
 	  .tag = { { 0x88a8, 30 }, { 0x8100, 32 } }, .message = GOOD21, PASS },
 	{ "another inner VLAN", .service = FX_SVC_21_TWICE_TAGGED, .tags = 2,
@@ -1145,9 +1189,9 @@ static uint8_t counted_at(const struct outcome *o, uint8_t port)
 		return port;
 	return o->kind == HANDED && (o->why == JPX_HANDOFF_NO_TRANSMIT ||
 				     o->why == JPX_HANDOFF_OVER_MTU ||
-				     o->why == JPX_HANDOFF_NO_PLEDGE_MAC) ?
-		       port :
-		       0;
+				     o->why == JPX_HANDOFF_NO_PLEDGE_MAC)
+		       ? port
+		       : 0;
 }
 
 static int uplink_slot(uint32_t service)
@@ -1222,4 +1266,723 @@ static void test_registrar_cases(void **state)
 		one_registrar_case(&registrar_cases[i]);
 	print_message("%zu packets from Registrars\n", ROWS(registrar_cases));
 	done();
+}
+
+/* ---- the standards' vectors ------------------------------------------------ */
+
+/* As the drafts print or imply them, against the form they are of. */
+static void test_vectors(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(vectors); i++) {
+		const struct vector *v = &vectors[i];
+		struct registrar_case c = { .text = v->name,
+					    .message = v->hex,
+					    .follow = v->follow,
+					    .port = FX_PORT_VECTORS,
+					    .udp_port = FX_PLEDGE_UDP,
+					    .skip = v->prefix };
+
+		c.service = v->form == JPX_FORM_DRAFT02	  ? FX_SVC_02
+			    : v->form == JPX_FORM_DRAFT06 ? FX_SVC_06
+			    : v->form == JPX_FORM_DRAFT21 ? FX_SVC_21
+							  : FX_SVC_01;
+		c.is.to_pledge = true;
+		c.is.why = v->why;
+		c.is.kind = v->hand_off ? HANDED : v->why ? DROPPED : RELAYED;
+		one_registrar_case(&c);
+	}
+	done();
+}
+
+/* Whole frames, checksums and all, as the standards' vectors have them. */
+static void test_vector_frames(void **state)
+{
+	static const struct {
+		enum jpx_form form;
+		const char *out, *back;
+	} rows[] = {
+		{ JPX_FORM_DRAFT02, VECTOR_JP_TO_REGISTRAR_02, VECTOR_REGISTRAR_TO_JP_02 },
+		{ JPX_FORM_DRAFT06, VECTOR_JP_TO_REGISTRAR_06, VECTOR_REGISTRAR_TO_JP_06 },
+	};
+	uint8_t in[FRAME_MAX], want[FRAME_MAX];
+
+	(void)state;
+	fx_macs_clear();
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct outcome o = { .kind = RELAYED,
+				     .counted_at = FX_PORT_VECTORS,
+				     .service = FX_SVC_VECTORS,
+				     .content_len = 21 };
+		size_t len, want_len;
+
+		fx_services[FX_SVC_VECTORS].form = rows[i].form;
+		fx_service_store(FX_SVC_VECTORS);
+		len = frame_hex(VECTOR_PLEDGE_TO_JP, in, sizeof(in));
+		want_len = frame_hex(rows[i].out, want, sizeof(want));
+		run_row("pledge to Registrar", FX_SLOT_VECTORS, in, len, 0, &o, want, want_len);
+		o.to_pledge = true;
+		o.content_len = 60;
+		len = frame_hex(rows[i].back, in, sizeof(in));
+		want_len = frame_hex(VECTOR_JP_TO_PLEDGE, want, sizeof(want));
+		run_row("Registrar to pledge", FX_SLOT_VECTORS, in, len, 0, &o, want, want_len);
+	}
+	done();
+}
+
+/* ---- whose MAC ------------------------------------------------------------- */
+
+static void mac_case(const char *text, const char *message, uint32_t service, uint8_t port,
+		     const char *pledge, size_t skip, uint64_t mac)
+{
+	struct outcome o = { .kind = RELAYED, .to_pledge = true, .counted_at = port };
+	uint8_t in[FRAME_MAX], want[FRAME_MAX], bytes[256];
+	struct frame_spec spec, out;
+	size_t len, want_len;
+
+	fx_from_registrar(service, &spec);
+	spec.content = bytes;
+	spec.content_len = frame_hex(message, bytes, sizeof(bytes));
+	len = frame_build(&spec, in);
+	fx_to_pledge(port, service, mac, &out);
+	frame_addr(pledge, out.dst);
+	out.content = bytes + skip;
+	out.content_len = o.content_len = spec.content_len - skip;
+	want_len = frame_build(&out, want);
+	if (!mac) {
+		o.kind = HANDED;
+		o.why = JPX_HANDOFF_NO_PLEDGE_MAC;
+	}
+	run_row(text, uplink_slot(service), in, len, 0, &o, want, want_len);
+}
+
+#define PLAIN_IID     "123456789abcdef0"
+#define PLAIN_ADDR    "fe80::1234:5678:9abc:def0"
+#define PLAIN_MSG(id) "8550fe80000000000000" PLAIN_IID "19bda70a" id "55" DTLS21
+
+static void test_pledge_mac(void **state)
+{
+	uint8_t eui[16], plain[16];
+
+	(void)state;
+	frame_addr(FX_PLEDGE, eui);
+	frame_addr(PLAIN_ADDR, plain);
+	fx_macs_clear();
+
+	mac_case("the header's, for an address without one",
+		 TWO_IID("01", PLAIN_IID, "02aabbccddee") "55" DTLS21, FX_SVC_21, FX_PORT_PLAIN,
+		 PLAIN_ADDR, 21, 0x02aabbccddee);
+	mac_case("the header's, not the address's",
+		 TWO_IID("01", "000000fffe000001", "02aabbccddee") "55" DTLS21, FX_SVC_21,
+		 FX_PORT_PLAIN, FX_PLEDGE, 21, 0x02aabbccddee);
+	mac_case("none in the header, but in the address",
+		 TWO_IID("01", "000000fffe000001", "000000000000") "55" DTLS21, FX_SVC_21,
+		 FX_PORT_PLAIN, FX_PLEDGE, 21, FX_PLEDGE_MAC);
+	mac_case("none in the header, nowhere",
+		 TWO_IID("01", PLAIN_IID, "000000000000") "55" DTLS21, FX_SVC_21, FX_PORT_PLAIN,
+		 PLAIN_ADDR, 21, 0);
+	mac_case("nowhere", PLAIN_MSG("01"), FX_SVC_02, FX_PORT_PLAIN, PLAIN_ADDR, 24, 0);
+
+	fx_mac_set(plain, FX_PLEDGE_UDP, FX_PORT_PLAIN, 0x020000005555);
+	mac_case("noted", PLAIN_MSG("01"), FX_SVC_02, FX_PORT_PLAIN, PLAIN_ADDR, 24,
+		 0x020000005555);
+	mac_case("noted, header of draft-21 without",
+		 TWO_IID("01", PLAIN_IID, "000000000000") "55" DTLS21, FX_SVC_21, FX_PORT_PLAIN,
+		 PLAIN_ADDR, 21, 0x020000005555);
+	mac_case("header before what is noted",
+		 TWO_IID("01", PLAIN_IID, "02aabbccddee") "55" DTLS21, FX_SVC_21, FX_PORT_PLAIN,
+		 PLAIN_ADDR, 21, 0x02aabbccddee);
+	mac_case("noted on another port", PLAIN_MSG("17"), FX_SVC_02, FX_PORT_TAGGED, PLAIN_ADDR,
+		 24, 0);
+	fx_macs_clear();
+	fx_mac_set(plain, FX_PLEDGE_UDP + 1, FX_PORT_PLAIN, 0x020000005555);
+	mac_case("noted for another UDP port", PLAIN_MSG("01"), FX_SVC_02, FX_PORT_PLAIN,
+		 PLAIN_ADDR, 24, 0);
+
+	fx_macs_clear();
+	fx_mac_set(eui, FX_PLEDGE_UDP, FX_PORT_PLAIN, 0x020000006666);
+	mac_case("EUI-64 where none ever lied: not looked up", GOOD, FX_SVC_02, FX_PORT_PLAIN,
+		 FX_PLEDGE, 24, FX_PLEDGE_MAC);
+	fx_odd_set(FX_PORT_PLAIN, true);
+	mac_case("EUI-64 that lied", GOOD, FX_SVC_02, FX_PORT_PLAIN, FX_PLEDGE, 24, 0x020000006666);
+	fx_macs_clear();
+	fx_odd_set(FX_PORT_PLAIN, true);
+	mac_case("EUI-64 where another lied", GOOD, FX_SVC_02, FX_PORT_PLAIN, FX_PLEDGE, 24,
+		 FX_PLEDGE_MAC);
+	fx_odd_set(FX_PORT_PLAIN, false);
+	fx_odd_set(FX_PORT_TAGGED, true);
+	fx_mac_set(eui, FX_PLEDGE_UDP, FX_PORT_PLAIN, 0x020000006666);
+	mac_case("EUI-64, a lie on another port", GOOD, FX_SVC_02, FX_PORT_PLAIN, FX_PLEDGE, 24,
+		 FX_PLEDGE_MAC);
+	fx_macs_clear();
+	done();
+}
+
+/* A pledge that was noted and comes back with another MAC. */
+static void test_mac_noted_again(void **state)
+{
+	static const uint64_t macs[] = { 0x02000000aaaa, 0x02000000aaaa, 0x02000000bbbb };
+	uint8_t in[FRAME_MAX], want[FRAME_MAX], content[21];
+
+	(void)state;
+	fill_content(content, sizeof(content));
+	fx_macs_clear();
+	for (size_t i = 0; i < ROWS(macs); i++) {
+		struct outcome o = { .kind = RELAYED,
+				     .counted_at = FX_PORT_PLAIN,
+				     .service = FX_SVC_02,
+				     .content_len = sizeof(content),
+				     .noted = i == 0 };
+		struct frame_spec spec;
+		size_t len, want_len;
+
+		fx_from_pledge(FX_PORT_PLAIN, FX_SVC_02, &spec);
+		frame_addr(PLAIN_ADDR, spec.src);
+		spec.src_mac = macs[i];
+		spec.content = content;
+		spec.content_len = sizeof(content);
+		len = frame_build(&spec, in);
+		want_len = wrapped(FX_PORT_PLAIN, FX_SVC_02, &spec, want);
+		run_row("noted again", FX_SLOT_ETHERNET, in, len, 0, &o, want, want_len);
+		if (fx_mac_get(spec.src, spec.sport, FX_PORT_PLAIN) != macs[i])
+			fail_row("noted again", "MAC", (long)fx_mac_get(spec.src, spec.sport, 1),
+				 (long)macs[i]);
+		mac_case("noted, and there", PLAIN_MSG("01"), FX_SVC_02, FX_PORT_PLAIN, PLAIN_ADDR,
+			 24, macs[i]);
+	}
+	fx_macs_clear();
+	done();
+}
+
+/* The way out has vanished from the devmap: dropped, never XDP_ABORTED. */
+static void test_no_way_out(void **state)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], message[256], content[21];
+	struct frame_spec spec;
+	size_t len, out_len;
+
+	(void)state;
+	fx_tx_only(0);
+	fill_content(content, sizeof(content));
+	fx_from_pledge(FX_PORT_PLAIN, FX_SVC_02, &spec);
+	spec.content = content;
+	spec.content_len = sizeof(content);
+	len = frame_build(&spec, in);
+	assert_int_equal(fx_run(FX_SLOT_ETHERNET, in, len, 0, out, &out_len), XDP_DROP);
+	fx_from_registrar(FX_SVC_02, &spec);
+	spec.content = message;
+	spec.content_len = frame_hex(GOOD, message, sizeof(message));
+	len = frame_build(&spec, in);
+	assert_int_equal(fx_run(FX_SLOT_UPLINK, in, len, 0, out, &out_len), XDP_DROP);
+}
+
+/* ---- properties ------------------------------------------------------------ */
+
+static const uint8_t wide_ports[] = { FX_PORT_PLAIN, FX_PORT_TAGGED, FX_PORT_TWICE_TAGGED,
+				      FX_PORT_BARE };
+
+static void random_pledge(struct frame_spec *spec)
+{
+	uint64_t mac = (rnd() & 0xfeffffffffff) | 0x020000000000, iid;
+
+	spec->src_mac = mac;
+	if (rnd() & 1)
+		iid = rnd() | 1;
+	else
+		iid = ((mac >> 24 ^ 0x020000) << 40) | 0xfffe000000 | (mac & 0xffffff);
+	frame_addr("fe80::", spec->src);
+	for (int i = 0; i < 8; i++)
+		spec->src[8 + i] = (uint8_t)(iid >> 8 * (7 - i));
+	spec->sport = (uint16_t)(1 + (rnd() & 1 ? below(65535) : below(300)));
+}
+
+/* What is wrapped, answered with the very same content, unwraps to it: any length, both
+ * parities, with the right checksum all the way and every byte where it belongs. */
+static void test_there_and_back(void **state)
+{
+	uint8_t in[FRAME_MAX], want[FRAME_MAX], content[1431];
+	int parity[2] = { 0 };
+
+	(void)state;
+	for (size_t content_len = 0; content_len <= 1430; content_len++) {
+		for (uint32_t service = FX_SVC_WIDE_02; service <= FX_SVC_WIDE_21; service++) {
+			uint8_t port = wide_ports[below(ROWS(wide_ports))];
+			struct outcome o = { .kind = RELAYED,
+					     .counted_at = port,
+					     .service = service,
+					     .content_len = content_len };
+			struct frame_spec spec, back, to;
+			size_t len, want_len, i, message_at;
+			char text[64];
+
+			for (i = 0; i < content_len; i++)
+				content[i] = (uint8_t)rnd();
+			fx_from_pledge(port, service, &spec);
+			random_pledge(&spec);
+			spec.content = content;
+			spec.content_len = content_len;
+			len = frame_build(&spec, in);
+			want_len = wrapped(port, service, &spec, want);
+			snprintf(text, sizeof(text), "service %u, port %u, %zu bytes there",
+				 service, port, content_len);
+			if (frame_csum_looks_partial(in, fx_ports[port].l2_len))
+				continue;
+			run_fast(text, fx_ports[port].slot, in, len, &o, want, want_len);
+			if (!frame_csum_ok(want, want_len, 14))
+				fail_row(text, "the expected checksum", 0, 1);
+			message_at = 14 + 48;
+			parity[(want_len - message_at - content_len) & 1]++;
+
+			fx_from_registrar(service, &back);
+			back.content = want + message_at;
+			back.content_len = want_len - message_at;
+			len = frame_build(&back, in);
+			if (frame_csum_looks_partial(in, 14))
+				continue;
+			fx_to_pledge(port, service, spec.src_mac, &to);
+			memcpy(to.dst, spec.src, 16);
+			to.dport = spec.sport;
+			to.content = content;
+			to.content_len = content_len;
+			want_len = frame_build(&to, want);
+			o.to_pledge = true;
+			snprintf(text, sizeof(text), "service %u, port %u, %zu bytes back", service,
+				 port, content_len);
+			run_fast(text, FX_SLOT_UPLINK, in, len, &o, want, want_len);
+		}
+	}
+	fx_macs_clear();
+	print_message("even prefixes: %d, odd: %d\n", parity[0], parity[1]);
+	assert_true(parity[0] > 500 && parity[1] > 500);
+	done();
+}
+
+/* A checksum that comes in wrong goes out wrong: in the field or in the content, both ways. */
+static void test_wrong_checksum(void **state)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], content[128], message[256];
+	int wrong[2] = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 4000; i++) {
+		static const uint8_t ids[] = { FX_PORT_PLAIN, FX_PORT_TWICE_TAGGED };
+		uint8_t port = ids[below(ROWS(ids))];
+		bool back = rnd() & 1;
+		struct frame_spec spec;
+		struct jpx_pledge pledge = { .port_id = port };
+		size_t len, l2, at, out_len;
+		ssize_t message_len;
+		uint16_t old, error;
+		int verdict;
+
+		spec.content_len = 3 + below(sizeof(content) - 3);
+		fill_content(content, sizeof(content));
+		if (back) {
+			fx_from_registrar(FX_SVC_WIDE_02, &spec);
+			frame_addr(FX_PLEDGE, pledge.addr);
+			pledge.udp_port = (uint16_t)(1 + below(65535));
+			message_len = jpx_jpy_wrap(JPX_FORM_DRAFT02, &pledge, content,
+						   3 + below(sizeof(content) - 3), message,
+						   sizeof(message));
+			assert_true(message_len > 0);
+			spec.content = message;
+			spec.content_len = (size_t)message_len;
+			fx_tx_only(JPX_TX_PORT(port));
+		} else {
+			fx_from_pledge(port, FX_SVC_WIDE_02, &spec);
+			random_pledge(&spec);
+			spec.content = content;
+			spec.content_len = 3 + below(sizeof(content) - 3);
+			fx_tx_only(JPX_TX_SERVICE(FX_SVC_WIDE_02));
+		}
+		len = frame_build(&spec, in);
+		l2 = spec.bare ? 0 : 14 + 4 * (size_t)spec.tags;
+		/* The last byte but one or two is content in either direction. */
+		at = rnd() & 1 ? l2 + 46 : len - 2;
+		old = (uint16_t)(in[at] << 8 | in[at + 1]);
+		error = (uint16_t)(1 + below(65534));
+		/* 0 and 0xffff are one number in this arithmetic, and a checksum of 0 is none. */
+		if ((uint16_t)(old ^ error) == 0 || (uint16_t) ~(old ^ error) == 0 || !old ||
+		    old == 0xffff)
+			continue;
+		in[at] ^= (uint8_t)(error >> 8);
+		in[at + 1] ^= (uint8_t)error;
+		if (frame_csum_looks_partial(in, l2))
+			continue;
+		verdict =
+			fx_run(back ? FX_SLOT_UPLINK : FX_SLOT_ETHERNET, in, len, 0, out, &out_len);
+		if (verdict != XDP_REDIRECT) {
+			fail_row("wrong checksum", "verdict", verdict, XDP_REDIRECT);
+			continue;
+		}
+		l2 = back ? fx_ports[port].l2_len : 14;
+		if (frame_csum_ok(out, out_len, l2))
+			fail_row(back ? "back" : "there", "a wrong checksum right", 1, 0);
+		wrong[(back ? len - spec.content_len : out_len - len) & 1]++;
+	}
+	fx_macs_clear();
+	assert_true(wrong[0] + wrong[1] > 3000);
+	done();
+}
+
+/* ---- agreement with the user half ------------------------------------------ */
+
+static uint64_t eui64_mac(const uint8_t addr[16])
+{
+	uint64_t mac = addr[8] ^ 2;
+
+	if (addr[11] != 0xff || addr[12] != 0xfe)
+		return 0;
+	mac = mac << 16 | (uint64_t)addr[9] << 8 | addr[10];
+	return mac << 24 | (uint64_t)addr[13] << 16 | (uint64_t)addr[14] << 8 | addr[15];
+}
+
+/* What the fast path must make of a message, going by what the user half makes of it. */
+static void foresee(uint32_t service, enum jpx_drop why, const struct jpx_pledge *pledge,
+		    size_t content_len, uint64_t *mac, struct outcome *o)
+{
+	const struct jpx_port *port = &fx_ports[pledge->port_id];
+
+	*o = (struct outcome){ .kind = DROPPED, .why = why, .to_pledge = true };
+	if (why != JPX_RELAY)
+		return;
+	o->why = JPX_DROP_UNKNOWN_PLEDGE_PORT;
+	if (!(port->flags & JPX_PORT_IN_USE) || !(port->services >> service & 1))
+		return;
+	o->kind = HANDED;
+	o->counted_at = pledge->port_id;
+	o->why = JPX_HANDOFF_NO_TRANSMIT;
+	if (!(port->flags & JPX_PORT_READY) || port->flags & JPX_PORT_NO_TRANSMIT)
+		return;
+	o->why = JPX_HANDOFF_OVER_MTU;
+	if (content_len + 48 > port->mtu)
+		return;
+	*mac = 0;
+	for (int i = 0; i < 6; i++)
+		*mac = *mac << 8 | pledge->mac[i];
+	if (!*mac)
+		*mac = eui64_mac(pledge->addr);
+	o->why = JPX_HANDOFF_NO_PLEDGE_MAC;
+	if (port->link == JPX_LINK_ETHERNET && !*mac)
+		return;
+	o->kind = RELAYED;
+	o->content_len = content_len;
+}
+
+static struct {
+	int relayed, dropped[JPX_DROP_COUNT], handed[JPX_HANDOFF_COUNT];
+} seen;
+
+static void print_message_hex(const uint8_t *message, size_t len)
+{
+	char hex[2 * 96 + 1] = "";
+
+	for (size_t i = 0; i < len && i < 96; i++)
+		sprintf(hex + 2 * i, "%02x", message[i]);
+	print_error("    %zu bytes: %s\n", len, hex);
+}
+
+static void agree(const char *text, enum jpx_form form, const uint8_t *message, size_t len)
+{
+	static const uint8_t services[][2] = {
+		[JPX_FORM_DRAFT02] = { FX_SVC_WIDE_02, FX_SVC_02_BARE },
+		[JPX_FORM_DRAFT06] = { FX_SVC_WIDE_06, FX_SVC_06_BARE },
+		[JPX_FORM_DRAFT21] = { FX_SVC_WIDE_21, FX_SVC_21_BARE },
+	};
+	uint32_t service = services[form][rnd() & 1];
+	int slot = uplink_slot(service), verdict, before = failures;
+	uint8_t in[FRAME_MAX], want[FRAME_MAX], out[FRAME_MAX];
+	struct jpx_stats old, new;
+	struct jpx_pledge pledge = { 0 };
+	struct jpx_span content = { 0 };
+	struct frame_spec spec, to;
+	size_t frame_len, want_len = 0, out_len;
+	enum jpx_drop why;
+	struct outcome o;
+	uint64_t mac = 0;
+
+	fx_from_registrar(service, &spec);
+	spec.content = message;
+	spec.content_len = len;
+	frame_len = frame_build(&spec, in);
+	if (frame_csum_looks_partial(in, fx_services[service].l2_len))
+		return;
+	why = jpx_jpy_unwrap(form, message, len, &pledge, &content);
+	foresee(service, why, &pledge, content.len, &mac, &o);
+	if (o.kind == RELAYED) {
+		fx_to_pledge(pledge.port_id, service, mac, &to);
+		memcpy(to.dst, pledge.addr, 16);
+		to.dport = pledge.udp_port;
+		to.content = message + content.off;
+		to.content_len = content.len;
+		want_len = frame_build(&to, want);
+		fx_tx_only(JPX_TX_PORT(pledge.port_id));
+		o.counted_at = pledge.port_id;
+		o.same_interface = fx_ports[pledge.port_id].tx_ifindex == FX_IFINDEX_IN;
+	}
+
+	/* First: did it hand off for the encoding?  That goes with any answer. */
+	fx_stats_of(0, &old);
+	verdict = fx_run(slot, in, frame_len, 0, out, &out_len);
+	fx_stats_of(0, &new);
+	if (verdict == XDP_PASS && out_len == frame_len && !memcmp(in, out, out_len)) {
+		old.handoffs[JPX_HANDOFF_ENCODING]++;
+		if (!memcmp(&old, &new, sizeof(old))) {
+			seen.handed[JPX_HANDOFF_ENCODING]++;
+			return;
+		}
+	}
+	run_fast(text, slot, in, frame_len, &o, want, want_len);
+	if (failures != before && failures < 40)
+		print_message_hex(message, len);
+	if (o.kind == RELAYED)
+		seen.relayed++;
+	else if (o.kind == DROPPED)
+		seen.dropped[o.why]++;
+	else
+		seen.handed[o.why]++;
+}
+
+/* A CBOR head, now and then longer than it need be. */
+static size_t put_head(uint8_t *p, uint8_t major, uint64_t value)
+{
+	int size = value < 24 ? 0 : value < 256 ? 1 : value < 65536 ? 2 : value >> 32 ? 8 : 4;
+
+	while (size < 8 && !below(8))
+		size = size ? 2 * size : 1;
+	p[0] = (uint8_t)(major << 5 | (size == 0   ? value
+				       : size == 1 ? 24
+				       : size == 2 ? 25
+				       : size == 4 ? 26
+						   : 27));
+	for (int i = 0; i < size; i++)
+		p[1 + i] = (uint8_t)(value >> 8 * (size - 1 - i));
+	return 1 + (size_t)size;
+}
+
+static uint64_t random_int(uint64_t usual)
+{
+	static const uint64_t edges[] = { 0,	 1,	23,	    24,		 255,  256,
+					  65535, 65536, 0xffffffff, 0x100000000, ~0ULL };
+
+	return below(12) ? usual : below(2) ? edges[below(ROWS(edges))] : rnd() >> below(64);
+}
+
+/* A message that is right in most of its parts. */
+static size_t random_message(enum jpx_form form, uint8_t *p)
+{
+	static const uint8_t ids[] = { 1, 1, 1, 2, 9, 10, 11, 12, 23, 24, 32, 255 };
+	bool two = form == JPX_FORM_DRAFT21;
+	uint8_t id = below(10) ? ids[below(ROWS(ids))] : (uint8_t)rnd();
+	uint16_t udp = (uint16_t)(below(2) ? rnd() : below(300));
+	uint64_t family = form == JPX_FORM_DRAFT02 ? 10 : 2;
+	size_t at = 0, content = below(6) ? below(120) : below(400), header;
+	uint8_t addr[20] = { 0xfe, 0x80 };
+
+	for (int i = 8; i < 16; i++)
+		addr[i] = (uint8_t)rnd();
+	if (below(2)) {
+		addr[11] = 0xff;
+		addr[12] = 0xfe;
+	}
+	if (!below(16))
+		addr[below(8)] = (uint8_t)rnd();
+	if (!below(40))
+		memset(addr + 8, 0, 8);
+	at += put_head(p + at, below(40) ? 4 : (uint8_t)below(8),
+		       below(20) ? (two ? 2 : 5) : random_int(below(8)));
+	if (two) {
+		header = below(16) ? 18 : below(40);
+		at += put_head(p + at, below(40) ? 2 : (uint8_t)below(8), header);
+		for (size_t i = 0; i < header; i++)
+			p[at + i] = (uint8_t)rnd();
+		if (header >= 18) {
+			p[at] = below(16) ? 1 : (uint8_t)rnd();
+			p[at + 1] = id;
+			p[at + 2] = (uint8_t)(udp >> 8);
+			p[at + 3] = (uint8_t)udp;
+			memcpy(p + at + 4, addr + 8, 8);
+			if (below(2))
+				memset(p + at + 12, 0, 6);
+		}
+		at += header;
+	} else {
+		header = below(16) ? 16 : below(20);
+		at += put_head(p + at, below(40) ? 2 : (uint8_t)below(8), header);
+		memcpy(p + at, addr, header);
+		at += header;
+		at += put_head(p + at, below(30) ? 0 : (uint8_t)below(8), random_int(udp));
+		at += put_head(p + at, below(30) ? 0 : (uint8_t)below(8), random_int(family));
+		at += put_head(p + at, below(30) ? 0 : (uint8_t)below(8), random_int(id));
+	}
+	at += put_head(p + at, below(40) ? 2 : (uint8_t)below(8), random_int(content));
+	for (size_t i = 0; i < content; i++)
+		p[at + i] = (uint8_t)rnd();
+	at += content;
+	if (!below(20)) /* cut off, or more behind it */
+		at = below(2) ? below((uint32_t)at + 1) : at + 1 + below(70);
+	return at;
+}
+
+static size_t mutate(uint8_t *p, size_t len)
+{
+	for (uint32_t n = below(4); n; n--) {
+		size_t at = len ? below((uint32_t)(len < 40 ? len : 40)) : 0;
+
+		switch (below(4)) {
+		case 0:
+			if (len)
+				p[at] = (uint8_t)rnd();
+			break;
+		case 1:
+			if (len)
+				p[at] ^= (uint8_t)(1 << below(8));
+			break;
+		case 2:
+			memmove(p + at + 1, p + at, len - at);
+			p[at] = (uint8_t)rnd();
+			len++;
+			break;
+		default:
+			if (len) {
+				memmove(p + at, p + at + 1, len - at - 1);
+				len--;
+			}
+		}
+	}
+	return len;
+}
+
+static const enum jpx_form fast_forms[] = { JPX_FORM_DRAFT02, JPX_FORM_DRAFT06, JPX_FORM_DRAFT21 };
+
+static void test_agreement(void **state)
+{
+	uint8_t message[FRAME_MAX] = { 0 };
+
+	(void)state;
+	memset(&seen, 0, sizeof(seen));
+	fx_macs_clear();
+	/* the vectors and the table's messages, in each form; all their beginnings, too */
+	for (size_t i = 0; i < ROWS(vectors) + ROWS(registrar_cases); i++) {
+		bool vector = i < ROWS(vectors);
+		const struct registrar_case *c = &registrar_cases[vector ? 0 : i - ROWS(vectors)];
+		size_t follow = vector ? vectors[i].follow : c->follow, len;
+
+		len = frame_hex(vector ? vectors[i].hex : c->message, message, sizeof(message));
+		fill_content(message + len, follow);
+		for (size_t f = 0; f < ROWS(fast_forms); f++) {
+			agree(vector ? vectors[i].name : c->text, fast_forms[f], message,
+			      len + follow);
+			for (size_t cut = 0; cut < len && cut < 64; cut++)
+				agree("beginning of a message", fast_forms[f], message, cut);
+		}
+	}
+	for (int i = 0; i < 30000; i++) {
+		enum jpx_form form = fast_forms[i % 3];
+		size_t len = random_message(form, message);
+
+		if (below(2))
+			len = mutate(message, len);
+		agree("random message", form, message, len);
+	}
+	for (int i = 0; i < 5000; i++) {
+		size_t len = below(80);
+
+		for (size_t j = 0; j < len; j++)
+			message[j] = (uint8_t)rnd();
+		if (len && below(2))
+			message[0] = 0x85;
+		agree("noise", fast_forms[i % 3], message, len);
+	}
+	print_message("relayed %d", seen.relayed);
+#define PRINT(sym, name, text) print_message(", " name " %d", seen.dropped[JPX_DROP_##sym]);
+	JPX_DROPS(PRINT)
+#undef PRINT
+	print_message(", encoding %d\n", seen.handed[JPX_HANDOFF_ENCODING]);
+	/* all that a message can be dropped for has been there, and often */
+	assert_true(seen.relayed > 1000);
+	for (int why = JPX_DROP_JPY_MALFORMED; why <= JPX_DROP_UNKNOWN_PLEDGE_PORT; why++)
+		assert_true(seen.dropped[why] > 20);
+	assert_true(seen.handed[JPX_HANDOFF_ENCODING] > 20);
+	done();
+}
+
+/* Frames damaged anywhere: only verdicts that there are, and what is passed is untouched. */
+static void test_damaged_frames(void **state)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], message[FRAME_MAX], content[64];
+	struct outcome o = { .kind = FOREIGN };
+	size_t len, out_len;
+
+	(void)state;
+	fill_content(content, sizeof(content));
+	for (int i = 0; i < 20000; i++) {
+		uint8_t port = wide_ports[below(ROWS(wide_ports))];
+		enum jpx_form form = fast_forms[below(ROWS(fast_forms))];
+		uint32_t service = FX_SVC_WIDE_02 + (uint32_t)form;
+		struct frame_spec spec;
+		int slot, verdict;
+
+		if (below(2)) {
+			fx_from_pledge(port, service, &spec);
+			random_pledge(&spec);
+			spec.content = content;
+			spec.content_len = below(sizeof(content));
+			slot = fx_ports[port].slot;
+		} else {
+			fx_from_registrar(service, &spec);
+			spec.content = message;
+			spec.content_len = random_message(form, message);
+			slot = FX_SLOT_UPLINK;
+		}
+		len = frame_build(&spec, in);
+		for (uint32_t n = 1 + below(3); n; n--)
+			in[below((uint32_t)(len < 90 ? len : 90))] = (uint8_t)rnd();
+		if (!below(8))
+			len = 14 + below((uint32_t)len - 13);
+		verdict = fx_run(slot, in, len, 0, out, &out_len);
+		if (verdict != XDP_PASS && verdict != XDP_DROP && verdict != XDP_REDIRECT &&
+		    verdict != XDP_TX)
+			fail_row("damaged frame", "verdict", verdict, verdict_of(&o));
+		if (verdict == XDP_PASS && (len != out_len || memcmp(in, out, len)))
+			fail_bytes("damaged frame, passed", out, out_len, in, len);
+	}
+	fx_macs_clear();
+	done();
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	reseed();
+	return fx_open();
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fx_close();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pledge_cases),
+		cmocka_unit_test(test_pledge_cut),
+		cmocka_unit_test(test_dtls),
+		cmocka_unit_test(test_no_headroom),
+		cmocka_unit_test(test_registrar_cases),
+		cmocka_unit_test(test_vectors),
+		cmocka_unit_test(test_vector_frames),
+		cmocka_unit_test(test_pledge_mac),
+		cmocka_unit_test(test_mac_noted_again),
+		cmocka_unit_test(test_no_way_out),
+		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_wrong_checksum),
+		cmocka_unit_test(test_agreement),
+		cmocka_unit_test(test_damaged_frames),
+	};
+
+	return cmocka_run_group_tests_name("packets", tests, setup, teardown);
 }

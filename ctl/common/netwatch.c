@@ -768,9 +768,7 @@ static void clear_link_locals(struct netwatch *nw)
 	for (i = 0; i < 1U << LINK_BUCKET_BITS; i++) {
 		LIST_FOREACH(link, &nw->by_index[i], by_index)
 		{
-			{
-				link->link_locals = 0;
-			}
+			link->link_locals = 0;
 			link->link_locals_cut = false;
 			link_local_publish(link);
 		}
@@ -786,9 +784,7 @@ static void sweep_neighbours(struct netwatch *nw)
 	for (i = 0; i < 1U << LINK_BUCKET_BITS; i++) {
 		LIST_FOREACH(link, &nw->by_index[i], by_index)
 		{
-			{
-				for (n = LIST_FIRST(&link->neighbours); n; n = next) {
-				}
+			for (n = LIST_FIRST(&link->neighbours); n; n = next) {
 				next = LIST_NEXT(n, of_link);
 				if (n->generation != nw->generation)
 					neighbour_gone(nw, n);

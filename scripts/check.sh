@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Runs the tests, layer by layer, and ends with "N passed, N failed".  A test says
+# "ok NAME" or "not ok NAME"; a program that ends badly without saying so, or that
+# says nothing at all, counts as a failed test.
+#
+#   scripts/check.sh [unit|packet|lab|TEST...]     default: all
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=${JPX_BUILD:-build}
+export JPX_BUILD=$build CMOCKA_MESSAGE_OUTPUT=TAP
+export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+passed=0 failed=0 failures=()
+
+run() { # LAYER NAME COMMAND...
+	local layer=$1 name=$2 log status ok bad start=$SECONDS
+	shift 2
+	log=$build/log/$layer-$name.log
+	"$@" >"$log" 2>&1 </dev/null
+	status=$?
+	ok=$(grep -c '^ok ' "$log")
+	bad=$(grep -c '^not ok ' "$log")
+	if [ "$status" != 0 ] && [ "$bad" = 0 ] || [ "$ok" = 0 ] && [ "$bad" = 0 ]; then
+		bad=1
+		echo "not ok $name (exit status $status)" >>"$log"
+	fi
+	passed=$((passed + ok))
+	failed=$((failed + bad))
+	printf '  %-7s %-22s %4d passed %3d failed  %3d s\n' "$layer" "$name" "$ok" "$bad" \
+		$((SECONDS - start))
+	if [ "$bad" != 0 ]; then
+		failures+=("$log")
+		grep '^not ok ' "$log" | sed 's/^/      /'
+		echo "      --- the end of $log:"
+		tail -n 25 "$log" | sed 's/^/      /'
+	fi
+}
+
+wanted() { # LAYER NAME
+	[ ${#only[@]} = 0 ] && return 0
+	local o
+	for o in "${only[@]}"; do [ "$o" = "$1" ] || [ "$o" = "$2" ] && return 0; done
+	return 1
+}
+
+only=("$@")
+mkdir -p "$build/log"
+if [ "$(id -u)" != 0 ]; then
+	echo "check: packet and lab tests load BPF programs and make network namespaces: run as root" >&2
+	exit 1
+fi
+mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf || exit 1
+
+for t in tests/unit/test_*.c; do
+	name=$(basename "$t" .c)
+	wanted unit "$name" && run unit "$name" "$build/tests/$name"
+done
+wanted packet packets && run packet packets "$build/tests/packets"
+for t in tests/lab/*.sh; do
+	name=$(basename "$t" .sh)
+	wanted lab "$name" && run lab "$name" bash "$t"
+done
+
+echo
+for log in "${failures[@]}"; do echo "failed: $log"; done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

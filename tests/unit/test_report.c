@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The keys of `jpctl --json status' and `stats': they exist, have the right type
+ * and say what a state built by hand says.  They are part of the interface; a key
+ * may be added, none may change.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../ctl/common/control.h"
+#include "../../ctl/common/report.h"
+#include "../../ctl/common/words.h"
+
+struct fixture {
+	struct jpx_state state;
+	struct jpx_counters counters;
+};
+
+/* ---- looking into JSON ---- */
+
+static const json_t *at(const json_t *list, size_t i)
+{
+	assert_true(json_is_array(list));
+	assert_true(i < json_array_size(list));
+	return json_array_get(list, i);
+}
+
+static void assert_text(const json_t *object, const char *key, const char *expected)
+{
+	const json_t *value = json_object_get(object, key);
+
+	assert_true(json_is_string(value));
+	assert_string_equal(json_string_value(value), expected);
+}
+
+static void assert_number(const json_t *object, const char *key, json_int_t expected)
+{
+	const json_t *value = json_object_get(object, key);
+
+	assert_true(json_is_integer(value));
+	assert_true(json_integer_value(value) == expected);
+}
+
+static void assert_bool(const json_t *object, const char *key, bool expected)
+{
+	const json_t *value = json_object_get(object, key);
+
+	assert_true(json_is_boolean(value));
+	assert_int_equal(json_is_true(value), expected);
+}
+
+static void assert_size(const json_t *object, const char *key, size_t expected)
+{
+	const json_t *value = json_object_get(object, key);
+
+	assert_true(json_is_array(value));
+	assert_int_equal(json_array_size(value), expected);
+}
+
+/* ---- a state ---- */
+
+static void set_address(__u8 addr[16], const char *text)
+{
+	assert_int_equal(inet_pton(AF_INET6, text, addr), 1);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct jpx_state *s;
+
+	if (!f)
+		return -1;
+	s = &f->state;
+	s->slots[1] = (struct jpx_slot){ .ifindex = 70001,
+					 .flags = JPX_SLOT_IN_USE,
+					 .engine = JPX_ENGINE_XDP_NATIVE,
+					 .ifname = "eth1" };
+	s->slots[2] = (struct jpx_slot){ .ifindex = 70002,
+					 .flags = JPX_SLOT_IN_USE | JPX_SLOT_UPLINK,
+					 .engine = JPX_ENGINE_XDP_GENERIC,
+					 .alone = 1,
+					 .ifname = "eth0" };
+	s->ports[1] = (struct jpx_port){ .services = 1ULL << 1 | 1ULL << 63,
+					 .slot = 1,
+					 .ifindex = 70001,
+					 .flags = JPX_PORT_IN_USE | JPX_PORT_READY,
+					 .xdp = JPX_XDP_NATIVE,
+					 .ifname = "eth1" };
+	set_address(s->ports[1].addr, "fe80::1");
+	s->ports[7] = (struct jpx_port){ .ifindex = 70007,
+					 .flags = JPX_PORT_IN_USE,
+					 .link = JPX_LINK_IPV6,
+					 .xdp = JPX_XDP_OFF,
+					 .ifname = "lowpan0" };
+	s->ports[255] = (struct jpx_port){ .flags = JPX_PORT_IN_USE, .ifname = "gone" };
+	s->services[1] = (struct jpx_service){
+		.registrar_port = htons(7634),
+		.uplink_port = htons(40001),
+		.join_port = htons(5684),
+		.ifindex = 70002,
+		.tx_ifindex = 70002,
+		.flags = JPX_SERVICE_IN_USE | JPX_SERVICE_READY,
+		.form = JPX_FORM_DRAFT21,
+		.l2_len = 14,
+		.name = "main",
+	};
+	set_address(s->services[1].registrar, "2001:db8::52");
+	set_address(s->services[1].uplink, "2001:db8::1");
+	s->services[63] = (struct jpx_service){
+		.registrar_port = htons(65535),
+		.join_port = htons(61000),
+		.flags = JPX_SERVICE_IN_USE | JPX_SERVICE_ANY_CONTENT,
+		.form = JPX_FORM_DRAFT01,
+		.mode = JPX_MODE_STATEFUL,
+		.source = JPX_SOURCE_DNS_SD,
+		.name = "other",
+	};
+	set_address(s->services[63].registrar, "2001:db8:1::52");
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+/* ---- status ---- */
+
+static void test_ports(void **state)
+{
+	struct fixture *f = *state;
+	json_t *status = jpx_report_status(&f->state, 4711);
+	const json_t *ports = json_object_get(status, "ports"), *joins, *port;
+
+	assert_non_null(status);
+	assert_number(status, "version", 1);
+	assert_size(status, "ports", 3);
+	port = at(ports, 0);
+	assert_text(port, "ifname", "eth1");
+	assert_number(port, "id", 1);
+	assert_text(port, "link", "ethernet");
+	assert_text(port, "engine", "xdp-native");
+	assert_text(port, "address", "fe80::1");
+	assert_text(port, "state", "ready");
+	assert_text(port, "xdp", "native");
+	assert_bool(port, "shared", true);
+	assert_size(port, "join_ports", 2);
+	joins = json_object_get(port, "join_ports");
+	assert_number(at(joins, 0), "port", 5684);
+	assert_text(at(joins, 0), "service", "main");
+	assert_number(at(joins, 1), "port", 61000);
+	assert_text(at(joins, 1), "service", "other");
+
+	port = at(ports, 1);
+	assert_text(port, "ifname", "lowpan0");
+	assert_number(port, "id", 7);
+	assert_text(port, "link", "ipv6");
+	assert_text(port, "engine", "socket");
+	assert_text(port, "state", "no-address");
+	assert_text(port, "xdp", "off");
+	assert_bool(port, "shared", false);
+	assert_size(port, "join_ports", 0);
+
+	port = at(ports, 2);
+	assert_number(port, "id", 255);
+	assert_text(port, "state", "absent");
+	json_decref(status);
+}
+
+static void test_uplinks(void **state)
+{
+	struct fixture *f = *state;
+	json_t *status = jpx_report_status(&f->state, 4711);
+	const json_t *uplinks = json_object_get(status, "uplinks");
+
+	assert_size(status, "uplinks", 1);
+	assert_text(at(uplinks, 0), "ifname", "eth0");
+	assert_text(at(uplinks, 0), "engine", "xdp-generic");
+	assert_bool(at(uplinks, 0), "shared", false);
+	json_decref(status);
+}
+
+/* An uplink that carries no program of ours is the socket engine's, and told once. */
+static void test_uplink_without_program(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int lo = if_nametoindex("lo");
+	const json_t *uplinks;
+	json_t *status;
+
+	assert_true(lo > 0);
+	f->state.services[1].ifindex = f->state.services[1].tx_ifindex = lo;
+	f->state.services[63].ifindex = f->state.services[63].tx_ifindex = lo;
+	status = jpx_report_status(&f->state, 0);
+	uplinks = json_object_get(status, "uplinks");
+	assert_size(status, "uplinks", 2);
+	assert_text(at(uplinks, 1), "ifname", "lo");
+	assert_text(at(uplinks, 1), "engine", "socket");
+	json_decref(status);
+}
+
+static void test_services(void **state)
+{
+	struct fixture *f = *state;
+	json_t *status = jpx_report_status(&f->state, 4711);
+	const json_t *services = json_object_get(status, "services"), *s;
+
+	assert_size(status, "services", 2);
+	s = at(services, 0);
+	assert_text(s, "name", "main");
+	assert_text(s, "address", "2001:db8::52");
+	assert_number(s, "port", 7634);
+	assert_text(s, "mode", "stateless");
+	assert_text(s, "jpy", "draft-21");
+	assert_text(s, "source", "config");
+	assert_text(s, "state", "serving");
+	assert_number(s, "join_port", 5684);
+	assert_text(s, "uplink_address", "2001:db8::1");
+	assert_number(s, "uplink_port", 40001);
+	assert_text(s, "content", "dtls");
+
+	s = at(services, 1);
+	assert_text(s, "name", "other");
+	assert_text(s, "address", "2001:db8:1::52");
+	assert_number(s, "port", 65535);
+	assert_text(s, "mode", "stateful");
+	assert_text(s, "jpy", "draft-01");
+	assert_text(s, "source", "dns-sd");
+	assert_text(s, "state", "no-route");
+	assert_number(s, "join_port", 61000);
+	assert_text(s, "content", "any");
+	json_decref(status);
+}
+
+static void test_service_states(void **state)
+{
+	struct fixture *f = *state;
+	struct jpx_service *s = &f->state.services[1];
+
+	assert_string_equal(jpx_service_state(&f->state, 1), "serving");
+	s->flags &= (__u8)~JPX_SERVICE_READY;
+	assert_string_equal(jpx_service_state(&f->state, 1), "resolving");
+	s->l2_len = 0;
+	assert_string_equal(jpx_service_state(&f->state, 1), "resolving");
+	s->tx_ifindex = 0;
+	assert_string_equal(jpx_service_state(&f->state, 1), "local");
+	f->state.ports[1].flags = JPX_PORT_IN_USE;
+	assert_string_equal(jpx_service_state(&f->state, 1), "no-port");
+	f->state.ports[1].flags = JPX_PORT_IN_USE | JPX_PORT_READY;
+	f->state.ports[1].services = 1ULL << 63;
+	assert_string_equal(jpx_service_state(&f->state, 1), "no-port");
+	s->ifindex = 0;
+	assert_string_equal(jpx_service_state(&f->state, 1), "no-route");
+}
+
+static void test_daemon(void **state)
+{
+	struct fixture *f = *state;
+	json_t *status = jpx_report_status(&f->state, 4711);
+
+	assert_bool(json_object_get(status, "daemon"), "running", true);
+	assert_number(json_object_get(status, "daemon"), "pid", 4711);
+	json_decref(status);
+	status = jpx_report_status(&f->state, 0);
+	assert_bool(json_object_get(status, "daemon"), "running", false);
+	json_decref(status);
+}
+
+static void test_empty(void **state)
+{
+	struct fixture *f = *state;
+	json_t *status;
+
+	memset(&f->state, 0, sizeof(f->state));
+	status = jpx_report_status(&f->state, 0);
+	assert_size(status, "ports", 0);
+	assert_size(status, "uplinks", 0);
+	assert_size(status, "services", 0);
+	json_decref(status);
+}
+
+/* A full house is an answer that fits (JPX_ANSWER_MAX), with every port in it. */
+static void test_full(void **state)
+{
+	static const char longest[] = "2001:db8:1111:2222:3333:4444:5555:6666";
+	struct fixture *f = *state;
+	json_t *status;
+
+	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++) {
+		struct jpx_service *s = &f->state.services[id];
+
+		*s = f->state.services[1];
+		memset(s->name, 'x', JPX_NAME_LEN - 1);
+		set_address(s->registrar, longest);
+		set_address(s->uplink, longest);
+		s->join_port = s->uplink_port = s->registrar_port = htons(65535);
+	}
+	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++) {
+		struct jpx_port *p = &f->state.ports[id];
+
+		*p = f->state.ports[1];
+		p->services = ~1ULL;
+		set_address(p->addr, "fe80::1111:2222:3333:4444");
+		memset(p->ifname, 'x', JPX_IFNAME_LEN - 1);
+	}
+	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
+		f->state.slots[id] = f->state.slots[2];
+		memset(f->state.slots[id].ifname, 'x', JPX_IFNAME_LEN - 1);
+	}
+	status = jpx_report_status(&f->state, 1);
+	assert_size(status, "ports", JPX_MAX_PORTS - 1);
+	assert_size(status, "services", JPX_MAX_SERVICES - 1);
+	assert_size(at(json_object_get(status, "ports"), 254), "join_ports", JPX_MAX_SERVICES - 1);
+	/* 64: what jpd wraps around it */
+	assert_true(json_dumpb(status, NULL, 0, JSON_COMPACT) + 64 < JPX_ANSWER_MAX);
+	json_decref(status);
+}
+
+/* ---- stats ---- */
+
+static void test_sums(void **state)
+{
+	struct fixture *f = *state;
+	json_t *stats;
+	const json_t *port;
+
+	f->counters.fast[1].to_registrar = (struct jpx_way){ 100, 1000 };
+	f->counters.fast[1].to_pledge = (struct jpx_way){ 10, 200 };
+	f->counters.socket[1].to_registrar = (struct jpx_way){ 1, 7 };
+	f->counters.socket[7].to_pledge = (struct jpx_way){ 5, 30 };
+	/* what belongs to no port counts in the sums */
+	f->counters.fast[0].to_pledge = (struct jpx_way){ 1, 1 };
+	/* more than 32 bits */
+	f->counters.fast[255].to_registrar = (struct jpx_way){ 1ULL << 40, 1ULL << 50 };
+	stats = jpx_report_stats(&f->state, &f->counters);
+	assert_non_null(stats);
+	assert_number(stats, "version", 1);
+	assert_number(json_object_get(stats, "to_registrar"), "packets", (1LL << 40) + 101);
+	assert_number(json_object_get(stats, "to_registrar"), "bytes", (1LL << 50) + 1007);
+	assert_number(json_object_get(stats, "to_pledge"), "packets", 16);
+	assert_number(json_object_get(stats, "to_pledge"), "bytes", 231);
+	assert_number(json_object_get(stats, "fast_path"), "packets", (1LL << 40) + 111);
+	assert_number(json_object_get(stats, "socket"), "packets", 6);
+
+	assert_size(stats, "ports", 3);
+	port = at(json_object_get(stats, "ports"), 0);
+	assert_text(port, "ifname", "eth1");
+	assert_number(json_object_get(port, "to_registrar"), "packets", 101);
+	assert_number(json_object_get(port, "to_registrar"), "bytes", 1007);
+	assert_number(json_object_get(port, "to_pledge"), "packets", 10);
+	port = at(json_object_get(stats, "ports"), 1);
+	assert_text(port, "ifname", "lowpan0");
+	assert_number(json_object_get(port, "to_pledge"), "bytes", 30);
+	json_decref(stats);
+}
+
+static void test_reasons(void **state)
+{
+	struct fixture *f = *state;
+	const json_t *drops, *handoffs;
+	json_t *stats;
+
+	for (unsigned int r = 1; r < JPX_DROP_COUNT; r++) {
+		f->counters.fast[0].drops[r] = 1000 * r;
+		f->counters.fast[7].drops[r] = r;
+		f->counters.socket[255].drops[r] = 5;
+	}
+	for (unsigned int r = 0; r < JPX_HANDOFF_COUNT; r++)
+		f->counters.fast[3].handoffs[r] = r + 1;
+	stats = jpx_report_stats(&f->state, &f->counters);
+	drops = json_object_get(stats, "drops");
+	handoffs = json_object_get(stats, "handoffs");
+	assert_true(json_is_object(drops));
+	assert_true(json_is_object(handoffs));
+	/* every reason, and nothing that is no drop */
+	assert_int_equal(json_object_size(drops), JPX_DROP_COUNT - 1);
+	assert_int_equal(json_object_size(handoffs), JPX_HANDOFF_COUNT);
+	for (unsigned int r = 1; r < JPX_DROP_COUNT; r++)
+		assert_number(drops, jpx_drop_word(r), 1001 * r + 5);
+	for (unsigned int r = 0; r < JPX_HANDOFF_COUNT; r++)
+		assert_number(handoffs, jpx_handoff_word(r), r + 1);
+	json_decref(stats);
+}
+
+static void test_zeros(void **state)
+{
+	struct fixture *f = *state;
+	json_t *stats = jpx_report_stats(&f->state, &f->counters);
+
+	assert_number(json_object_get(stats, "to_registrar"), "packets", 0);
+	assert_number(json_object_get(stats, "fast_path"), "packets", 0);
+	assert_number(json_object_get(stats, "socket"), "packets", 0);
+	assert_number(json_object_get(stats, "drops"), "not_dtls", 0);
+	assert_number(json_object_get(stats, "handoffs"), "no_next_hop", 0);
+	json_decref(stats);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_ports),    TEST(test_uplinks),	TEST(test_uplink_without_program),
+		TEST(test_services), TEST(test_service_states), TEST(test_daemon),
+		TEST(test_empty),    TEST(test_full),		TEST(test_sums),
+		TEST(test_reasons),  TEST(test_zeros),
+	};
+
+	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
+}
