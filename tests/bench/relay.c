@@ -56,6 +56,7 @@ static pid_t spawn(const char *command, unsigned int join_port)
 	_exit(127);
 }
 
+/* Is some socket of this namespace bound to UDP port PORT? */
 static bool listening(unsigned int port)
 {
 	FILE *f = fopen("/proc/self/net/udp6", "r");

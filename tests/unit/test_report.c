@@ -373,12 +373,13 @@ static void test_reasons(void **state)
 	json_t *stats;
 
 	for (unsigned int r = 1; r < JPX_DROP_COUNT; r++) {
-		f->counters.fast[0].drops[r] = 1000 * r;
+		/* more than 32 bits */
+		f->counters.fast[0].drops[r] = (__u64)r << 33;
 		f->counters.fast[7].drops[r] = r;
 		f->counters.socket[255].drops[r] = 5;
 	}
 	for (unsigned int r = 0; r < JPX_HANDOFF_COUNT; r++)
-		f->counters.fast[3].handoffs[r] = r + 1;
+		f->counters.fast[3].handoffs[r] = (1ULL << 40) + r;
 	stats = jpx_report_stats(&f->state, &f->counters);
 	drops = json_object_get(stats, "drops");
 	handoffs = json_object_get(stats, "handoffs");
@@ -388,9 +389,9 @@ static void test_reasons(void **state)
 	assert_int_equal(json_object_size(drops), JPX_DROP_COUNT - 1);
 	assert_int_equal(json_object_size(handoffs), JPX_HANDOFF_COUNT);
 	for (unsigned int r = 1; r < JPX_DROP_COUNT; r++)
-		assert_number(drops, jpx_drop_word(r), 1001 * r + 5);
+		assert_number(drops, jpx_drop_word(r), ((json_int_t)r << 33) + r + 5);
 	for (unsigned int r = 0; r < JPX_HANDOFF_COUNT; r++)
-		assert_number(handoffs, jpx_handoff_word(r), r + 1);
+		assert_number(handoffs, jpx_handoff_word(r), (1LL << 40) + r);
 	json_decref(stats);
 }
 

@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# A join, for real, in network namespaces on this machine: Debian's own CoAP
+# client is the pledge and knows nothing but a link-local address; Debian's own
+# CoAP server is the Registrar's DTLS server behind jpreg.  First through XDP,
+# then once more on sockets alone.  Leaves nothing behind.
+#
+#   scripts/demo.sh [FORM]      JPY form, default draft-21
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=${JPX_BUILD:-build}
+form=${1:-draft-21}
+export JPX_LAB=${JPX_LAB:-jpx-demo}
+# shellcheck source=scripts/lab.sh
+. scripts/lab.sh
+
+[ "$(id -u)" = 0 ] || { echo "demo: network namespaces and XDP need root: sudo make demo" >&2; exit 1; }
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' dim=$'\e[2m' off=$'\e[0m'; else bold='' dim='' off=''; fi
+step() { printf '\n%s%s%s\n' "$bold" "$*" "$off"; }
+show() { printf '%s$ %s%s\n' "$dim" "$*" "$off"; }
+fail() {
+	printf 'demo: %s\n' "$1" >&2
+	for log in "$tmp"/*.log; do
+		[ -s "$log" ] && { echo "--- $(basename "$log")" >&2; tail -n 5 "$log" >&2; }
+	done
+	exit 1
+}
+
+tmp=$(mktemp -d)
+pins=/sys/fs/bpf/$JPX_LAB
+pids=()
+clean_up() {
+	[ -S "$tmp/run/jpd.sock" ] && ctl detach pj0 >/dev/null 2>&1
+	for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+	lab_down
+	rm -rf "$tmp"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+start() { # NAME WHO COMMAND...
+	local name=$1 who=$2
+	shift 2
+	# Appending: the log is emptied between the halves while it is being written.
+	in_ns "$who" "$@" >>"$tmp/$name.log" 2>&1 &
+	pids+=($!)
+}
+ctl() { in_ns proxy "$build/jpctl" --run-dir "$tmp/run" --pin-dir "$pins" "$@"; }
+wait_for() { # WHAT COMMAND...
+	local what=$1
+	shift
+	for _ in $(seq 50); do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done
+	fail "$what did not come up within 5 s"
+}
+listening() { in_ns "$1" ss -Hlun "sport = :$2" | grep -q .; }
+number() { python3 -c 'import json, sys
+value = json.load(sys.stdin)
+for key in sys.argv[1].split("."): value = value[key]
+print(value)' "$1"; }
+
+# One line a JPY message, out of jpreg's trace.
+timeline() {
+	awk '
+	/^JPY message, / {
+		bytes = $3
+		way = /proxy to Registrar/ ? "pledge ---> proxy ===> Registrar" : "pledge <--- proxy <=== Registrar"
+	}
+	/^  content / { content = $2 }
+	/DTLS record/ {
+		record = $0; sub(/.*DTLS record +/, "", record); sub(/, DTLS.*/, "", record)
+		handshake = ""
+	}
+	/^ +handshake +[a-z_]+ \(/ { handshake = $2 }
+	/^$/ { flush_line() }
+	function flush_line() {
+		if (bytes) printf "  %s   %4d bytes of DTLS in a JPY message of %4d: %s%s\n", way, content, bytes, record, handshake ? " " handshake : ""
+		bytes = 0; handshake = ""
+	}
+	END { flush_line() }' "$1"
+}
+
+half() { # TITLE XDP
+	local title=$1 xdp=$2 address answer fast sock
+	step "$title"
+	: >"$tmp/jpreg.log"
+	show "jpctl attach pj0 --registrar [2001:db8:2::52]:7634 --jpy $form --xdp $xdp"
+	ctl attach pj0 --registrar '[2001:db8:2::52]:7634' --jpy "$form" --xdp "$xdp" || fail "attach failed"
+	sleep 0.5
+	show "jpctl status"
+	ctl status
+	address=$(lab_link_local proxy pj0)
+	echo
+	show "coap-client-openssl -u pledge -k secretPSK coaps://[$address%pl0]/time      (as the pledge)"
+	answer=$(in_ns pledge timeout 15 coap-client-openssl -u pledge -k secretPSK "coaps://[$address%pl0]/time" 2>"$tmp/client.log")
+	[ -n "$answer" ] || fail "the pledge got no answer"
+	echo "  the Registrar's server answers: $answer"
+	sleep 0.3
+	echo
+	echo "each datagram, as jpreg saw it (---> link-local, DTLS;  ===> routed, JPY):"
+	timeline "$tmp/jpreg.log"
+	echo
+	echo "the first one, field by field:"
+	awk '/^JPY message/ { n++ } n == 1' "$tmp/jpreg.log" | sed 's/^/  /'
+	show "jpctl stats"
+	ctl stats
+	sock=$(ctl --json stats | number socket.packets)
+	fast=$(ctl --json stats | number fast_path.packets)
+	printf '%s  XDP relayed %d datagrams; jpd handled %d datagrams itself.%s\n' "$bold" $((fast - fast0)) $((sock - sock0)) "$off"
+	if [ "$xdp" = off ]; then
+		[ $((fast - fast0)) = 0 ] && [ $((sock - sock0)) -gt 0 ] || fail "the socket engine did not do it"
+	elif [ "$form" != draft-01 ]; then
+		[ $((sock - sock0)) = 0 ] && [ $((fast - fast0)) -gt 0 ] || fail "not everything went through XDP"
+	fi
+	fast0=$fast sock0=$sock
+	ctl detach pj0 >/dev/null || fail "detach failed"
+}
+
+step "Raising the lab"
+cat <<END
+  pledge ---- link-local only ---- proxy ---- gateway ---- registrar
+  pl0                         pj0  jpd  up0               jpreg, DTLS server
+END
+lab_bpffs
+lab_up || fail "cannot make the network namespaces"
+start server registrar coap-server-openssl -A ::1 -p 5683 -k secretPSK
+wait_for "the DTLS server" listening registrar 5684
+start jpreg registrar stdbuf -oL "$build/jpreg" --server '[::1]:5684' --trace
+wait_for jpreg listening registrar 7634
+start jpd proxy "$build/jpd" --run-dir "$tmp/run" --pin-dir "$pins" --config /dev/null
+wait_for jpd ctl --json status
+fast0=0 sock0=0
+
+half "First half: through XDP" auto
+half "Second half: the same without XDP, on the socket engine" off
+
+step "Cleaning up"
+clean_up
+trap - EXIT
+[ -z "$(ip netns list | grep "^$JPX_LAB-")" ] && [ ! -e "$pins" ] || { echo "demo: something was left behind" >&2; exit 1; }
+echo "  nothing left behind: no namespace, no program, no pin"
