@@ -61,8 +61,9 @@ static __always_inline struct jpx_port *jpx_join_port(enum jpx_link link, const 
 	if (jpx_load64(f->ip6 + 24) != *(const __u64 *)port->addr ||
 	    jpx_load64(f->ip6 + 32) != *(const __u64 *)(port->addr + 8))
 		return 0;
-	if (link == JPX_LINK_ETHERNET && (jpx_load32(f->eth) != *(const __u32 *)port->mac ||
-					  jpx_load16(f->eth + 4) != *(const __u16 *)(port->mac + 4)))
+	if (link == JPX_LINK_ETHERNET &&
+	    (jpx_load32(f->eth) != *(const __u32 *)port->mac ||
+	     jpx_load16(f->eth + 4) != *(const __u16 *)(port->mac + 4)))
 		return 0;
 	return port;
 }

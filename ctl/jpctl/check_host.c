@@ -23,14 +23,24 @@ static const struct {
 	unsigned int cap;
 	const char *name, *without;
 	enum check_result result;
+	bool in_sys_admin; /* CAP_SYS_ADMIN does as well */
 } rights[] = {
-	{ CAP_NET_ADMIN, "CAP_NET_ADMIN", "no interface can be attached", CHECK_FAIL },
-	{ CAP_NET_RAW, "CAP_NET_RAW", "sockets cannot be bound to an interface", CHECK_FAIL },
-	{ CAP_BPF, "CAP_BPF", "no fast path: the socket engine relays everything", CHECK_WARN },
+	{ CAP_NET_ADMIN, "CAP_NET_ADMIN", "no interface can be attached", CHECK_FAIL, false },
+	{ CAP_NET_RAW, "CAP_NET_RAW",
+	  "a next hop whose link-layer address changed is not asked for", CHECK_WARN, false },
+	{ CAP_BPF, "CAP_BPF", "no fast path: the socket engine relays everything", CHECK_WARN,
+	  true },
+	{ CAP_PERFMON, "CAP_PERFMON", "no fast path: the socket engine relays everything",
+	  CHECK_WARN, true },
 	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN",
-	  "no sharing of an interface with other XDP programs, and no adopting of a fast path",
-	  CHECK_WARN },
+	  "a program that is attached is not found again, and no interface is shared with others",
+	  CHECK_WARN, false },
 };
+
+static bool have(unsigned int cap)
+{
+	return capng_have_capability(CAPNG_EFFECTIVE, cap);
+}
 
 static void check_rights(struct check *check)
 {
@@ -41,7 +51,7 @@ static void check_rights(struct check *check)
 		return;
 	}
 	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
-		if (capng_have_capability(CAPNG_EFFECTIVE, rights[i].cap))
+		if (have(rights[i].cap) || (rights[i].in_sys_admin && have(CAP_SYS_ADMIN)))
 			continue;
 		all = false;
 		check_add(check, rights[i].result, "rights",
@@ -50,7 +60,8 @@ static void check_rights(struct check *check)
 	}
 	if (all)
 		check_add(check, CHECK_OK, "rights", "",
-			  "CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_SYS_ADMIN are there");
+			  "CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN are "
+			  "there");
 }
 
 static void check_kernel(struct check *check)

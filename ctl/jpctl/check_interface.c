@@ -362,8 +362,9 @@ static bool is_in(const json_t *list, const char *ifname)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(list, i,
-			   one) if (strcmp(show_text(one, "ifname"), ifname) == 0) return true;
+	json_array_foreach(list, i, one)
+		if (strcmp(show_text(one, "ifname"), ifname) == 0)
+			return true;
 	return false;
 }
 

@@ -7,6 +7,14 @@
 #include "show.h"
 #include "table.h"
 
+/* What says nothing without --registrar. */
+static const struct {
+	const char *key, *option;
+} of_registrar[] = {
+	{ "mode", "--mode" },	  { "jpy", "--jpy" },	      { "join_port", "--join-port" },
+	{ "uplink", "--uplink" }, { "content", "--content" },
+};
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	json_t *request = state->input;
@@ -28,25 +36,41 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "the interface is missing; for example: jpctl attach eth1");
 		break;
+	case ARGP_KEY_END:
+		for (size_t i = 0; i < sizeof(of_registrar) / sizeof(of_registrar[0]); i++)
+			if (json_object_get(request, of_registrar[i].key) &&
+			    !json_object_get(request, "registrar"))
+				argp_error(state,
+					   "%s belongs to a Registrar: name it with --registrar, "
+					   "or change it with jpctl registrar del and add",
+					   of_registrar[i].option);
+		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
 }
 
-static void print(const char *asked_for, const json_t *result)
+/* What came of it is in the status; without one, that it was done is all there is to say. */
+static void print(const struct jpctl *ctl, const char *ifname, const json_t *result)
 {
-	const char *ifname = json_string_value(json_object_get(result, "ifname"));
-	const char *engine = json_string_value(json_object_get(result, "engine"));
-	char *ports = show_join_ports(json_object_get(result, "join_ports"));
-	char on[96] = "";
+	json_t *request = json_pack("{s:s}", "verb", "status"), *status = NULL;
+	const json_t *port;
+	char *join_ports;
+	size_t i;
 
-	/* on an 802.15.4 interface it is the one stacked on it that was attached */
-	if (ifname && strcmp(ifname, asked_for) != 0)
-		snprintf(on, sizeof(on), " (asked for: %s)", asked_for);
-	table_line(false, "%s: attached%s%s%s%s%s", ifname ? ifname : asked_for, on,
-		   engine ? ", " : "", engine ? engine : "", *ports ? ", join ports: " : "", ports);
-	free(ports);
+	if (service_request(ctl, request, &status) == EXIT_SUCCESS) {
+		json_array_foreach(json_object_get(status, "ports"), i, port)
+			if (strcmp(show_text(port, "ifname"), ifname) == 0)
+				break;
+		port = json_array_get(json_object_get(status, "ports"), i);
+		join_ports = show_join_ports(json_object_get(port, "join_ports"));
+		table_line(false, "%s: attached%s%s%s%s", ifname, port ? ", " : "",
+			   port ? show_text(port, "engine") : "", *join_ports ? ", join port " : "",
+			   join_ports);
+		free(join_ports);
+	}
+	json_decref(status);
 	service_print_notes(result);
 }
 
@@ -57,8 +81,8 @@ int cmd_attach(struct jpctl *ctl, int argc, char **argv)
 		.parser = parse,
 		.args_doc = "IF",
 		.doc = "Serves pledges on the interface IF, for the Registrar named or, without "
-		       "--registrar, for those configured. Attaching again changes what is "
-		       "attached.",
+		       "--registrar, for those configured. Attaching again adds a "
+		       "Registrar, or changes --xdp.",
 		.children = children,
 	};
 	json_t *request = json_pack("{s:s}", "verb", "attach"), *result = NULL;
@@ -71,7 +95,7 @@ int cmd_attach(struct jpctl *ctl, int argc, char **argv)
 	if (!ret && ctl->json)
 		ret = jpctl_print_json(result);
 	else if (!ret)
-		print(ifname ? ifname : "", result);
+		print(ctl, ifname ? ifname : "", result);
 	json_decref(result);
 	free(ifname);
 	return ret;

@@ -55,8 +55,7 @@ static void print(const struct check *check)
 	const json_t *finding;
 	size_t i;
 
-	json_array_foreach(check->findings, i, finding)
-	{
+	json_array_foreach(check->findings, i, finding) {
 		const char *result = show_text(finding, "result");
 		const char *remedy = show_text(finding, "remedy");
 
@@ -71,8 +70,9 @@ static bool is_listed(const json_t *list, const char *ifname, size_t before)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(list, i, one) if (i < before && strcmp(show_text(one, "ifname"),
-								  ifname) == 0) return true;
+	json_array_foreach(list, i, one)
+		if (i < before && strcmp(show_text(one, "ifname"), ifname) == 0)
+			return true;
 	return false;
 }
 
@@ -84,11 +84,12 @@ static void check_attached(struct check *check)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(ports, i, one) check_interface(check, show_text(one, "ifname"));
-	json_array_foreach(uplinks, i,
-			   one) if (!is_listed(ports, show_text(one, "ifname"), SIZE_MAX) &&
-				    !is_listed(uplinks, show_text(one, "ifname"), i))
+	json_array_foreach(ports, i, one)
 		check_interface(check, show_text(one, "ifname"));
+	json_array_foreach(uplinks, i, one)
+		if (!is_listed(ports, show_text(one, "ifname"), SIZE_MAX) &&
+		    !is_listed(uplinks, show_text(one, "ifname"), i))
+			check_interface(check, show_text(one, "ifname"));
 }
 
 static void on_change(void *arg)

@@ -110,20 +110,20 @@ static error_t parse_add(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* The service called NAME in the answer, whether that is the service or holds it. */
-static const json_t *find_service(const json_t *result, const char *name)
+/* The join port that jpd gave the service called NAME, or 0. */
+static int join_port_of(const struct jpctl *ctl, const char *name)
 {
+	json_t *request = json_pack("{s:s}", "verb", "registrar-list"), *result = NULL;
 	const json_t *service;
+	int port = 0;
 	size_t i;
 
+	service_request(ctl, request, &result);
 	json_array_foreach(json_object_get(result, "services"), i, service)
-	{
-		const char *found = json_string_value(json_object_get(service, "name"));
-
-		if (found && strcmp(found, name) == 0)
-			return service;
-	}
-	return result;
+		if (strcmp(show_text(service, "name"), name) == 0)
+			port = (int)json_integer_value(json_object_get(service, "join_port"));
+	json_decref(result);
+	return port;
 }
 
 static int add(struct jpctl *ctl, int argc, char **argv)
@@ -138,8 +138,7 @@ static int add(struct jpctl *ctl, int argc, char **argv)
 	};
 	json_t *request = json_pack("{s:s}", "verb", "registrar-add"), *result = NULL;
 	char name[JPX_NAME_LEN], join[32] = "";
-	json_int_t join_port;
-	int ret;
+	int join_port, ret;
 
 	jpctl_parse(ctl, "jpctl registrar add", &argp, request, argc, argv);
 	snprintf(name, sizeof(name), "%s", json_string_value(json_object_get(request, "name")));
@@ -147,10 +146,9 @@ static int add(struct jpctl *ctl, int argc, char **argv)
 	if (!ret && ctl->json) {
 		ret = jpctl_print_json(result);
 	} else if (!ret) {
-		join_port = json_integer_value(
-			json_object_get(find_service(result, name), "join_port"));
+		join_port = join_port_of(ctl, name);
 		if (join_port)
-			snprintf(join, sizeof(join), ", join port %d", (int)join_port);
+			snprintf(join, sizeof(join), ", join port %d", join_port);
 		table_line(false, "%s: added%s", name, join);
 		service_print_notes(result);
 	}

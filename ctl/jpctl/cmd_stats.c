@@ -64,8 +64,9 @@ static void relayed(const json_t *stats, bool all)
 	const json_t *port;
 	size_t i;
 
-	json_array_foreach(json_object_get(stats, "ports"), i, port) if (all || any(port))
-		ways(t, show_text(port, "ifname"), port);
+	json_array_foreach(json_object_get(stats, "ports"), i, port)
+		if (all || any(port))
+			ways(t, show_text(port, "ifname"), port);
 	ways(t, "all", stats);
 	table_print(t);
 }
@@ -115,8 +116,7 @@ static void reasons(json_t *object, const char *const headings[], bool all,
 	const char *word;
 	json_t *value;
 
-	json_object_foreach(object, word, value)
-	{
+	json_object_foreach(object, word, value) {
 		if (!all && json_integer_value(value) == 0)
 			continue;
 		table_cell(t, "%s", word);

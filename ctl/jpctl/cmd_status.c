@@ -33,8 +33,7 @@ static size_t show_ports(const json_t *ports)
 	size_t i, not_ready = 0;
 	const json_t *p;
 
-	json_array_foreach(ports, i, p)
-	{
+	json_array_foreach(ports, i, p) {
 		const char *state = show_text(p, "state"), *address = show_text(p, "address");
 		char *join_ports = show_join_ports(json_object_get(p, "join_ports"));
 
@@ -68,8 +67,7 @@ static void show_uplinks(const json_t *uplinks)
 	const json_t *u;
 	size_t i;
 
-	json_array_foreach(uplinks, i, u)
-	{
+	json_array_foreach(uplinks, i, u) {
 		table_cell(t, "%s", show_text(u, "ifname"));
 		engine(t, u);
 	}

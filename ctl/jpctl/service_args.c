@@ -132,6 +132,7 @@ void service_print_notes(const json_t *result)
 	json_t *note;
 	size_t i;
 
-	json_array_foreach(json_object_get(result, "notes"), i, note) if (json_is_string(note))
-		table_line(false, "note: %s", json_string_value(note));
+	json_array_foreach(json_object_get(result, "notes"), i, note)
+		if (json_is_string(note))
+			table_line(false, "note: %s", json_string_value(note));
 }

@@ -34,8 +34,7 @@ char *show_join_ports(const json_t *join_ports)
 		fputs("jpctl: not enough memory\n", stderr);
 		exit(EXIT_FAILURE);
 	}
-	json_array_foreach(join_ports, i, one)
-	{
+	json_array_foreach(join_ports, i, one) {
 		if (i == JOIN_PORTS_SHOWN && count > JOIN_PORTS_SHOWN + 1) {
 			fprintf(f, " and %zu more (--json shows all)", count - i);
 			break;
@@ -79,8 +78,7 @@ void show_services(const json_t *services)
 	const json_t *s;
 	size_t i;
 
-	json_array_foreach(services, i, s)
-	{
+	json_array_foreach(services, i, s) {
 		const char *mode = show_text(s, "mode");
 
 		table_cell(t, "%s", show_text(s, "name"));

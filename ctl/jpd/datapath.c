@@ -6,9 +6,11 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -23,6 +25,7 @@
 struct datapath {
 	struct jpx_pinned maps;
 	bool bpf;
+	int lock_fd; /* of the pin directory: two daemons must not write one set of maps */
 	char pin_dir[256];
 	struct jpx_stats *socket_stats;
 	/* What the maps hold, to know what is ready there right now. */
@@ -47,7 +50,6 @@ static void remove_pins(const char *pin_dir)
 		unlink(path);
 	}
 	closedir(dir);
-	rmdir(pin_dir);
 }
 
 static int create_socket_stats(const char *pin_dir)
@@ -77,8 +79,6 @@ static int create_maps(const char *pin_dir)
 	__u32 zero = 0;
 	int ret;
 
-	if (mkdir(pin_dir, 0700) && errno != EEXIST)
-		return -errno;
 	skel = jpx_bpf__open();
 	if (!skel)
 		return -errno;
@@ -125,12 +125,31 @@ static bool on_bpffs(const char *pin_dir)
 	return statfs(parent, &fs) == 0 && (unsigned int)fs.f_type == BPFFS_MAGIC;
 }
 
+/* jpx_meta is pinned last: where it is missing, whoever made the others did not finish. */
 static bool interrupted_creation(const char *pin_dir)
 {
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/jpx_meta", pin_dir);
-	return access(pin_dir, F_OK) == 0 && access(path, F_OK) != 0;
+	return access(path, F_OK) != 0;
+}
+
+/* Makes the directory if need be.  A lock on it dies with its holder.  The fd, or -errno. */
+static int lock_pin_dir(const char *pin_dir)
+{
+	int fd, saved;
+
+	if (mkdir(pin_dir, 0700) && errno != EEXIST)
+		return -errno;
+	fd = open(pin_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		saved = -errno;
+		close(fd);
+		return saved;
+	}
+	return fd;
 }
 
 static int map_socket_stats(struct datapath *dp)
@@ -161,12 +180,29 @@ int datapath_open(const char *pin_dir, struct datapath **out, struct jpx_state *
 	if (!dp)
 		return -ENOMEM;
 	memset(&dp->maps, 0xff, sizeof(dp->maps));
+	dp->lock_fd = -1;
 	snprintf(dp->pin_dir, sizeof(dp->pin_dir), "%s", pin_dir);
 
 	if (!on_bpffs(pin_dir)) {
 		snprintf(why_no_bpf, why_len,
 			 "%s is not on a BPF file system; mount one: mount -t bpf bpf /sys/fs/bpf",
 			 pin_dir);
+		goto memory;
+	}
+	dp->lock_fd = lock_pin_dir(pin_dir);
+	if (dp->lock_fd == -EWOULDBLOCK) {
+		snprintf(err, err_len,
+			 "another jpd runs the fast path pinned under %s; stop it first, or give "
+			 "this one a --pin-dir of its own",
+			 pin_dir);
+		free(dp);
+		return -EBUSY;
+	}
+	if (dp->lock_fd < 0) {
+		snprintf(why_no_bpf, why_len, "cannot use %s: %s%s", pin_dir,
+			 strerror(-dp->lock_fd),
+			 dp->lock_fd == -EPERM || dp->lock_fd == -EACCES ? "; run jpd as root" :
+									   "");
 		goto memory;
 	}
 	if (interrupted_creation(pin_dir))
@@ -184,30 +220,30 @@ int datapath_open(const char *pin_dir, struct datapath **out, struct jpx_state *
 	} else if (!ret) {
 		*adopted = true;
 	}
-	if (ret) {
-		free(dp);
-		return ret;
-	}
+	if (ret)
+		goto fail;
 	dp->bpf = true;
 	ret = jpx_pinned_state(&dp->maps, state);
 	if (ret) {
 		snprintf(err, err_len, "cannot read the maps under %s: %s", pin_dir,
 			 strerror(-ret));
-		jpx_pinned_close(&dp->maps);
-		free(dp);
-		return ret;
+		goto fail;
 	}
 	dp->shadow = *state;
 memory:
 	ret = map_socket_stats(dp);
 	if (ret) {
 		snprintf(err, err_len, "cannot map the counters: %s", strerror(-ret));
-		jpx_pinned_close(&dp->maps);
-		free(dp);
-		return ret;
+		goto fail;
 	}
 	*out = dp;
 	return 0;
+fail:
+	jpx_pinned_close(&dp->maps);
+	if (dp->lock_fd >= 0)
+		close(dp->lock_fd);
+	free(dp);
+	return ret;
 }
 
 void datapath_close(struct datapath *dp, bool unpin)
@@ -218,6 +254,11 @@ void datapath_close(struct datapath *dp, bool unpin)
 	jpx_pinned_close(&dp->maps);
 	if (unpin && dp->bpf)
 		remove_pins(dp->pin_dir);
+	if (dp->lock_fd >= 0) {
+		if (unpin)
+			rmdir(dp->pin_dir); /* spares it if something else is in there */
+		close(dp->lock_fd);
+	}
 	free(dp);
 }
 

@@ -208,6 +208,14 @@ static bool can_transmit(const struct resolve_way *way)
 	return way->link == JPX_LINK_ETHERNET; /* an older kernel: most NICs can */
 }
 
+static bool any_slot(const struct proxy *proxy)
+{
+	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++)
+		if (proxy->state.slots[id].flags & JPX_SLOT_IN_USE)
+			return true;
+	return false;
+}
+
 static bool any_native(const struct proxy *proxy, bool uplinks)
 {
 	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
@@ -731,6 +739,8 @@ int proxy_detach(struct proxy *proxy, const char *ifname, struct proxy_answer *a
 					 "\"%s\" is not attached; jpctl status lists what is",
 					 ifname));
 	forget_port(proxy, id);
+	if (!any_slot(proxy))
+		xdp_tidy();
 	return end(proxy, 0);
 }
 
@@ -913,6 +923,8 @@ void proxy_free(struct proxy *proxy)
 	relay_free(proxy->relay);
 	netwatch_free(proxy->nw);
 	datapath_close(proxy->dp, empty);
+	if (empty)
+		xdp_tidy();
 	free(proxy);
 }
 

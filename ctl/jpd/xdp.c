@@ -213,6 +213,13 @@ int xdp_detach(const struct jpx_slot *slot)
 	return ret == -ENOENT ? 0 : ret;
 }
 
+void xdp_tidy(void)
+{
+	/* libxdp makes it and leaves it behind; rmdir spares it while another
+	 * program's dispatcher is pinned there. */
+	rmdir("/sys/fs/bpf/xdp");
+}
+
 int xdp_is_attached(const struct jpx_slot *slot)
 {
 	return with_program(slot, just_found) == 0;

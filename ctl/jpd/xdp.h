@@ -21,6 +21,9 @@ int xdp_attach(const struct jpx_pinned *maps, unsigned int slot_id, struct jpx_s
 /* Removes the program that SLOT names, and nothing else.  0 when it is gone. */
 int xdp_detach(const struct jpx_slot *slot);
 
+/* Call when no program of ours is left: libxdp's own directory goes if nobody needs it. */
+void xdp_tidy(void);
+
 /* Is the program that SLOT names still on its interface? */
 int xdp_is_attached(const struct jpx_slot *slot);
 

@@ -134,7 +134,10 @@ double bench_counters_stop(struct bench *b); /* instructions, or NaN */
  * BENCH_REGISTRAR and BENCH_REGISTRAR_PORT in its environment; it must listen
  * on the join port within ten seconds.  Frames of C (a wrap case) are then
  * thrown at it from another CPU, more than it can take, and what it sends to
- * the Registrar's port is counted at the far end.
+ * the Registrar's port is counted at the far end: good if it ends in the content.
+ * CPU time is that of the command's own main thread, so a script must end in
+ * exec.  Neighbours and addresses are in place: p0 has BENCH_PLEDGE_SIDE, p1 has
+ * BENCH_PROXY and knows the Registrar's MAC.
  */
 struct bench_relay {
 	double pps;	     /* that arrived at the far end */

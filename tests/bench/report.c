@@ -330,22 +330,27 @@ int bench_report(struct bench_case *cases, int count, const struct bench_relay *
 	double worst = -1e9;
 	const struct bench_case *dearest = NULL;
 
-	printf("Live frames, ns a packet for the whole pipeline (generator, program, far end; one "
-	       "core)\n"
-	       "%-28s %6s %6s %6s  %5s  %5s  %-21s  %s\n",
-	       "", "floor", "jpx", "fib", "Mpps", "+ns", "jpx/floor [quartiles]",
-	       "fib/jpx [quartiles]");
+	if (cases[0].way != BENCH_FOREIGN)
+		printf("Live frames, ns a packet for the whole pipeline (generator, program, far "
+		       "end; one "
+		       "core)\n"
+		       "%-28s %6s %6s %6s  %5s  %5s  %-21s  %s\n",
+		       "", "floor", "jpx", "fib", "Mpps", "+ns", "jpx/floor [quartiles]",
+		       "fib/jpx [quartiles]");
 	for (int i = 0; i < count; i++)
 		if (cases[i].way != BENCH_FOREIGN)
 			json_object_set_new(live, cases[i].name, live_row(&cases[i]));
-	printf("\nThe program alone, ns a packet (undoing subtracted), instructions on the right\n"
-	       "%-28s %6s %6s %6s %6s  %-20s  %6s %6s\n",
-	       "", "undo", "floor", "jpx", "fib", "jpx-floor [quartiles]", "floor", "jpx");
+	if (cases[0].way != BENCH_FOREIGN)
+		printf("\nThe program alone, ns a packet (undoing subtracted), instructions on the "
+		       "right\n"
+		       "%-28s %6s %6s %6s %6s  %-20s  %6s %6s\n",
+		       "", "undo", "floor", "jpx", "fib", "jpx-floor [quartiles]", "floor", "jpx");
 	for (int i = 0; i < count; i++)
 		if (cases[i].way != BENCH_FOREIGN)
 			json_object_set_new(inner, cases[i].name, inner_row(&cases[i]));
-	printf("\nForeign traffic, ns a packet\n%-28s %6s %6s  %-20s  %6s\n", "", "pass", "jpx",
-	       "jpx-pass [quartiles]", "instr");
+	if (cases[count - 1].way == BENCH_FOREIGN)
+		printf("\nForeign traffic, ns a packet\n%-28s %6s %6s  %-20s  %6s\n", "", "pass",
+		       "jpx", "jpx-pass [quartiles]", "instr");
 	for (int i = 0; i < count; i++) {
 		double v;
 

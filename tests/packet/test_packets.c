@@ -1625,6 +1625,71 @@ static void test_wrong_checksum(void **state)
 	done();
 }
 
+/* The checksum field of a frame whose link header has L2_LEN bytes. */
+static unsigned int csum_of(const uint8_t *frame, size_t l2_len)
+{
+	return (unsigned int)frame[l2_len + 46] << 8 | frame[l2_len + 47];
+}
+
+/* A sum that comes out as 0 is sent as 0xffff, since 0 means none (RFC 8200 8.1); one that
+ * comes in as 0xffff is a checksum like any other.  Content is tried until it does. */
+static void test_checksum_ffff(void **state)
+{
+	static const uint8_t ports[] = { FX_PORT_PLAIN, FX_PORT_TWICE_TAGGED };
+	uint8_t in[FRAME_MAX], want[FRAME_MAX], content[21], message[FRAME_MAX];
+	int found = 0;
+
+	(void)state;
+	fill_content(content, sizeof(content));
+	for (int turn = 0; turn < 8; turn++) {
+		uint8_t port = ports[turn & 1];
+		bool back = turn & 2, comes_in = turn & 4;
+		struct jpx_pledge pledge = { .udp_port = FX_PLEDGE_UDP, .port_id = port };
+		struct outcome o = { .kind = RELAYED,
+				     .counted_at = port,
+				     .to_pledge = back,
+				     .service = FX_SVC_02,
+				     .content_len = sizeof(content) };
+		size_t in_l2 = back ? 14 : fx_ports[port].l2_len;
+		size_t out_l2 = back ? fx_ports[port].l2_len : 14;
+
+		frame_addr(FX_PLEDGE, pledge.addr);
+		for (unsigned int i = 0; i < 65536; i++) {
+			struct frame_spec spec, to;
+			size_t len, want_len;
+
+			content[10] = (uint8_t)(i >> 8);
+			content[11] = (uint8_t)i;
+			if (back) {
+				fx_from_registrar(FX_SVC_02, &spec);
+				spec.content = message;
+				spec.content_len = (size_t)jpx_jpy_wrap(JPX_FORM_DRAFT02, &pledge,
+									content, sizeof(content),
+									message, sizeof(message));
+				fx_to_pledge(port, FX_SVC_02, FX_PLEDGE_MAC, &to);
+				to.content = content;
+				to.content_len = sizeof(content);
+				want_len = frame_build(&to, want);
+			} else {
+				fx_from_pledge(port, FX_SVC_02, &spec);
+				spec.content = content;
+				spec.content_len = sizeof(content);
+				want_len = wrapped(port, FX_SVC_02, &spec, want);
+			}
+			len = frame_build(&spec, in);
+			if (csum_of(comes_in ? in : want, comes_in ? in_l2 : out_l2) != 0xffff)
+				continue;
+			run_row(back ? "0xffff, back" : "0xffff, there",
+				back ? FX_SLOT_UPLINK : FX_SLOT_ETHERNET, in, len, 0, &o, want,
+				want_len);
+			found++;
+			break;
+		}
+	}
+	assert_int_equal(found, 8);
+	done();
+}
+
 /* ---- agreement with the user half ------------------------------------------ */
 
 static uint64_t eui64_mac(const uint8_t addr[16])
@@ -1980,6 +2045,7 @@ int main(void)
 		cmocka_unit_test(test_no_way_out),
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_wrong_checksum),
+		cmocka_unit_test(test_checksum_ffff),
 		cmocka_unit_test(test_agreement),
 		cmocka_unit_test(test_damaged_frames),
 	};
