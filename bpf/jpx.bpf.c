@@ -70,7 +70,7 @@ static __always_inline struct jpx_port *jpx_join_port(enum jpx_link link, const 
 
 /*
  * Fragments and extension headers go up untouched; this only counts those of
- * ours.  Cold, but inlined: F must not be forced into memory for its sake.
+ * ours and notes what the socket engine cannot see, the sender's MAC.  Cold, but inlined: F must not be forced into memory for its sake.
  */
 static __always_inline int jpx_count_behind(struct xdp_md *ctx, enum jpx_link link,
 					    const struct jpx_frame *f)
@@ -87,8 +87,8 @@ static __always_inline int jpx_count_behind(struct xdp_md *ctx, enum jpx_link li
 	found = jpx_parse_behind(ctx, f->l2_len + JPX_IP6_HLEN, next);
 	if (found < 0)
 		return XDP_PASS;
-	why = found >> 16 ? JPX_HANDOFF_FRAGMENT : JPX_HANDOFF_EXTENSION_HEADER;
-	dport = (__u32)found & 0xffff;
+	why = found & JPX_BEHIND_FRAGMENT ? JPX_HANDOFF_FRAGMENT : JPX_HANDOFF_EXTENSION_HEADER;
+	dport = bpf_ntohs((__u16)(found >> 16));
 	meaning = bpf_map_lookup_elem(&jpx_dports, &dport);
 	slot = bpf_map_lookup_elem(&jpx_slots, &slot_id);
 	if (!meaning || !slot || !(slot->flags & JPX_SLOT_IN_USE))
@@ -99,6 +99,7 @@ static __always_inline int jpx_count_behind(struct xdp_md *ctx, enum jpx_link li
 		if (service && jpx_is_path(f, service))
 			return jpx_hand_off(0, why);
 	} else if (meaning->join && jpx_join_port(link, f, slot, meaning->join, &port_id)) {
+		jpx_note_source(link, f, port_id, (__u16)found);
 		return jpx_hand_off(port_id, why);
 	}
 	return XDP_PASS;

@@ -2,7 +2,7 @@
 /*
  * Every map of the fast path, in one place: who writes it, who reads it.  The
  * structures are in include/jpx/abi.h.  jpd pins them all and owns all but the
- * three that say otherwise.
+ * four that say otherwise.
  *
  * Plain arrays wherever the hot path looks (the JIT inlines an array lookup to
  * a few instructions; a hash lookup costs 40 ns).
@@ -76,6 +76,14 @@ struct {
 	__type(key, struct jpx_mac_key);
 	__type(value, __u64);
 } jpx_macs SEC(".maps");
+
+/* Written by both ways: what was lately found in jpx_macs (bpf/macs.h). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << JPX_MAC_HINT_BITS);
+	__type(key, __u32);
+	__type(value, struct jpx_mac_hint);
+} jpx_mac_hints SEC(".maps");
 
 /* Written by the forward way, by port id: an EUI-64 address here lied about its MAC. */
 struct {

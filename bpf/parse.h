@@ -18,6 +18,10 @@
 #define JPX_VLAN_HLEN 4
 #define JPX_VID_MASK  bpf_htons(0x0fff)
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the fast path packs ports and MACs into little-endian words; use the socket engine"
+#endif
+
 /* Packet memory is touched in whole words: the compiler would go byte by byte
  * through a packed struct.  x86-64 and arm64 take unaligned words as they are. */
 static __always_inline __u64 jpx_load64(const void *p)
@@ -124,26 +128,29 @@ static __always_inline enum jpx_parse jpx_parse(struct xdp_md *ctx, enum jpx_lin
 	return JPX_PARSE_UDP;
 }
 
+/* What jpx_parse_behind() found: ports in network order as they lie in memory. */
+#define JPX_BEHIND_FRAGMENT (1LL << 32)
+
 /*
  * Behind extension headers (at most four) or a first fragment header: the UDP
- * destination port, or -1.  WHY tells what stood in between.  Only for counting
- * what is handed off; out of line, since such traffic is rare.
+ * ports, source first, and JPX_BEHIND_FRAGMENT; or -1.  Only for what is handed
+ * off; out of line, since such traffic is rare.
  */
 static __noinline long jpx_parse_behind(struct xdp_md *ctx, __u32 off, __u32 next)
 {
-	__u8 h[8] = {};
-	__u32 fragment = 0;
+	__u8 h[8] __attribute__((aligned(8))) = {};
+	__s64 fragment = 0;
 
 	for (int i = 0; i <= 4; i++) {
 		if (bpf_xdp_load_bytes(ctx, off, h, sizeof(h)))
 			return -1;
 		if (next == IPPROTO_UDP)
-			return (__s64)(h[2] << 8 | h[3]) | (__s64)fragment << 16;
+			return (__s64)*(__u32 *)h | fragment;
 		switch (next) {
 		case 44: /* fragment: only the first one has the ports */
 			if (h[2] || h[3] & 0xf8)
 				return -1;
-			fragment = 1;
+			fragment = JPX_BEHIND_FRAGMENT;
 			off += 8;
 			break;
 		case 0: /* hop-by-hop options */

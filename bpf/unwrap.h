@@ -10,37 +10,7 @@
 
 #include "frame.h"
 #include "jpy.h"
-
-/*
- * The pledge's MAC as a number, or 0.  From cheap to dear: the header, the
- * address, the map that the forward way filled (41 ns).  Not the kernel's
- * neighbour table: bpf_fib_lookup() refuses every link-local address.  A pledge
- * whose map entry was pushed out, or that was heard of by the socket engine
- * alone, is answered by the socket engine.
- */
-static __always_inline __u64 jpx_pledge_mac(const struct jpx_unwrapped *u)
-{
-	__u32 port_id = u->port_id;
-	struct jpx_mac_key key;
-	__u64 *known;
-	__u32 *odd;
-
-	if (u->mac)
-		return u->mac;
-	if (jpx_iid_is_eui64(u->iid)) {
-		odd = bpf_map_lookup_elem(&jpx_odd_macs, &port_id);
-		if (odd && !*odd)
-			return jpx_iid_to_mac(u->iid);
-	}
-	__builtin_memset(&key, 0, sizeof(key));
-	key.iid = bpf_cpu_to_be64(u->iid);
-	key.udp_port = bpf_htons(u->udp_port);
-	key.port_id = (__u8)port_id;
-	known = bpf_map_lookup_elem(&jpx_macs, &key);
-	if (known)
-		return *known;
-	return jpx_iid_is_eui64(u->iid) ? jpx_iid_to_mac(u->iid) : 0;
-}
+#include "macs.h"
 
 /* Is this frame tagged as the service's own link header is? */
 static __always_inline int jpx_tags_match(const struct jpx_frame *f,
@@ -125,7 +95,7 @@ static __always_inline int jpx_unwrap(struct xdp_md *ctx, enum jpx_link link,
 	if (new_len + JPX_IP6_HLEN > port->mtu)
 		return jpx_hand_off(port_id, JPX_HANDOFF_OVER_MTU);
 	if (port->link == JPX_LINK_ETHERNET) {
-		mac = jpx_pledge_mac(&u);
+		mac = u.mac ? u.mac : jpx_find_mac(u.iid, u.port_id, bpf_htons(u.udp_port));
 		if (!mac)
 			return jpx_hand_off(port_id, JPX_HANDOFF_NO_PLEDGE_MAC);
 	}
@@ -168,11 +138,14 @@ static __always_inline int jpx_unwrap(struct xdp_md *ctx, enum jpx_link link,
 	jpx_store16(p + 44, bpf_htons(new_len));
 	jpx_store16(p + 46, jpx_csum_finish(sum));
 
+	verdict = XDP_TX;
+	if (port->tx_ifindex != ctx->ingress_ifindex)
+		verdict = bpf_redirect_map(&jpx_tx, JPX_TX_PORT(port_id), XDP_DROP);
+	if (verdict == XDP_DROP)
+		return jpx_drop(port_id, JPX_DROP_SEND_FAILED);
 	stats->to_pledge.packets++;
 	stats->to_pledge.bytes += u.content_len;
-	if (port->tx_ifindex == ctx->ingress_ifindex)
-		return XDP_TX;
-	return bpf_redirect_map(&jpx_tx, JPX_TX_PORT(port_id), XDP_DROP);
+	return verdict;
 }
 
 #endif

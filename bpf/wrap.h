@@ -8,46 +8,7 @@
 
 #include "frame.h"
 #include "jpy.h"
-
-/*
- * Remembers a MAC that the pledge's address does not tell, for the way back.
- * 41 ns where the entry exists; an insertion (about 300 ns) is the first packet
- * only.  Never for draft-21, whose header carries the MAC.
- */
-static __noinline void jpx_note_mac(__u64 iid, __u64 mac, __u32 port_id, __be16 udp_port)
-{
-	struct jpx_mac_key key = {
-		.iid = bpf_cpu_to_be64(iid),
-		.udp_port = udp_port,
-		.port_id = (__u8)port_id,
-	};
-	__u64 *known = bpf_map_lookup_elem(&jpx_macs, &key);
-	__u32 *odd;
-
-	if (!known)
-		bpf_map_update_elem(&jpx_macs, &key, &mac, BPF_ANY);
-	else if (*known != mac)
-		*known = mac; /* one aligned word: a reader sees the old or the new one */
-	if (!jpx_iid_is_eui64(iid))
-		return;
-	odd = bpf_map_lookup_elem(&jpx_odd_macs, &port_id);
-	if (odd && !*odd)
-		*odd = 1;
-}
-
-/* The sender's MAC, or 0 where it is a group's: an answer must not go to a group. */
-static __always_inline __u64 jpx_eth_source(const void *eth)
-{
-	__u64 mac = bpf_be64_to_cpu(jpx_load64(eth + 4)) & 0xffffffffffffULL;
-
-	return mac >> 40 & 1 ? 0 : mac;
-}
-
-/* Is this a source MAC that the pledge's address does not tell? */
-static __always_inline int jpx_mac_is_odd(__u64 iid, __u64 mac)
-{
-	return mac && (!jpx_iid_is_eui64(iid) || jpx_iid_to_mac(iid) != mac);
-}
+#include "macs.h"
 
 /* F is a datagram to PORT's link-local address and the join port of service SERVICE_ID. */
 static __always_inline int jpx_wrap(struct xdp_md *ctx, enum jpx_link link,
@@ -62,6 +23,7 @@ static __always_inline int jpx_wrap(struct xdp_md *ctx, enum jpx_link link,
 	__be16 src_port = jpx_load16(f->udp);
 	struct jpx_tail tail = {};
 	void *data, *p, *end, *content;
+	enum jpx_handoff why;
 	int verdict;
 
 	if (!service || !stats || !(service->flags & JPX_SERVICE_IN_USE))
@@ -75,9 +37,13 @@ static __always_inline int jpx_wrap(struct xdp_md *ctx, enum jpx_link link,
 		return jpx_drop(port_id, JPX_DROP_SRC_NOT_LINK_LOCAL);
 	if (src_port == 0)
 		return jpx_drop(port_id, JPX_DROP_SRC_PORT_ZERO);
+	if (link == JPX_LINK_ETHERNET)
+		mac = jpx_eth_source(f->eth);
 	sum = jpx_csum_add64(jpx_csum_add64(port->addr_sum, src_hi), src_lo);
 	verdict = jpx_frame_check(f, port_id, sum + bpf_htons(IPPROTO_UDP) + udp_ports, &udp_len,
 				  &content_sum);
+	if (verdict == XDP_PASS)
+		jpx_note_mac(iid, mac, port_id, src_port);
 	if (verdict >= 0)
 		return verdict;
 	content_len = udp_len - JPX_UDP_HLEN;
@@ -92,18 +58,9 @@ static __always_inline int jpx_wrap(struct xdp_md *ctx, enum jpx_link link,
 			return jpx_drop(port_id, JPX_DROP_NOT_DTLS);
 		}
 	}
-	if (link == JPX_LINK_ETHERNET)
-		mac = jpx_eth_source(f->eth);
-
-	form = service->form;
-	if (form != JPX_FORM_DRAFT21 && jpx_mac_is_odd(iid, mac))
-		jpx_note_mac(iid, mac, port_id, src_port);
-	if ((service->flags & (JPX_SERVICE_READY | JPX_SERVICE_NO_TRANSMIT)) != JPX_SERVICE_READY)
-		return jpx_hand_off(port_id, service->flags & JPX_SERVICE_READY ?
-						     JPX_HANDOFF_NO_TRANSMIT :
-						     JPX_HANDOFF_NO_NEXT_HOP);
 
 	/* Lay the prefix out. */
+	form = service->form;
 	if (form == JPX_FORM_DRAFT21) {
 		front = JPX_FRONT_H21;
 		jpx_tail_content(&tail, content_len);
@@ -113,17 +70,27 @@ static __always_inline int jpx_wrap(struct xdp_md *ctx, enum jpx_link link,
 			      form == JPX_FORM_DRAFT02 ? jpx_form_family(JPX_FORM_DRAFT02) :
 							 jpx_form_family(JPX_FORM_DRAFT06),
 			      port_id, content_len);
+		/* The way back needs it: nothing in the header tells. */
+		jpx_note_mac(iid, mac, port_id, src_port);
 	} else {
-		return jpx_hand_off(port_id, JPX_HANDOFF_FORM);
+		why = JPX_HANDOFF_FORM;
+		goto hand_off;
 	}
 	prefix_len = (front + tail.len) & 31;
 	new_len = udp_len + prefix_len;
+	why = JPX_HANDOFF_NO_NEXT_HOP;
+	if (!(service->flags & JPX_SERVICE_READY))
+		goto hand_off;
+	why = JPX_HANDOFF_NO_TRANSMIT;
+	if (service->flags & JPX_SERVICE_NO_TRANSMIT)
+		goto hand_off;
+	why = JPX_HANDOFF_OVER_MTU;
 	if (new_len + JPX_IP6_HLEN > service->mtu)
-		return jpx_hand_off(port_id, JPX_HANDOFF_OVER_MTU);
-
+		goto hand_off;
+	why = JPX_HANDOFF_NO_HEADROOM;
 	l2_len = service->l2_len & 31;
 	if (bpf_xdp_adjust_head(ctx, (int)f->l2_len - (int)l2_len - (int)prefix_len))
-		return jpx_hand_off(port_id, JPX_HANDOFF_NO_HEADROOM);
+		goto hand_off;
 
 	/* Write, back to front: what is too long is overwritten by what comes before it. */
 	data = (void *)(long)ctx->data;
@@ -176,11 +143,19 @@ static __always_inline int jpx_wrap(struct xdp_md *ctx, enum jpx_link link,
 		jpx_store64(p + 32, dst1);
 	}
 
+	verdict = XDP_TX;
+	if (service->tx_ifindex != ctx->ingress_ifindex)
+		verdict = bpf_redirect_map(&jpx_tx, JPX_TX_SERVICE(service_id), XDP_DROP);
+	if (verdict == XDP_DROP)
+		return jpx_drop(port_id, JPX_DROP_SEND_FAILED);
 	stats->to_registrar.packets++;
 	stats->to_registrar.bytes += content_len;
-	if (service->tx_ifindex == ctx->ingress_ifindex)
-		return XDP_TX;
-	return bpf_redirect_map(&jpx_tx, JPX_TX_SERVICE(service_id), XDP_DROP);
+	return verdict;
+
+hand_off:
+	/* The socket engine sees no MAC; its draft-21 header must be the same as ours. */
+	jpx_note_mac(iid, mac, port_id, src_port);
+	return jpx_hand_off(port_id, why);
 }
 
 #endif

@@ -21,6 +21,7 @@
 	M(tx)              \
 	M(macs)            \
 	M(odd_macs)        \
+	M(mac_hints)       \
 	M(stats)           \
 	M(socket_stats)
 

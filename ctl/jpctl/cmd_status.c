@@ -86,6 +86,7 @@ static void print(const json_t *status, const char *note)
 	const json_t *uplinks = json_object_get(status, "uplinks");
 	const json_t *services = json_object_get(status, "services");
 	const json_t *daemon = json_object_get(status, "daemon");
+	char ready[48] = "";
 	size_t not_ready = 0;
 
 	if (json_array_size(ports)) {
@@ -100,8 +101,10 @@ static void print(const json_t *status, const char *note)
 		show_services(services);
 		putchar('\n');
 	}
-	table_line(not_ready, "%zu pledge port%s (%zu not ready), %zu uplink%s, %zu service%s",
-		   json_array_size(ports), plural(json_array_size(ports)), not_ready,
+	if (not_ready)
+		snprintf(ready, sizeof(ready), " (%zu not ready)", not_ready);
+	table_line(not_ready, "%zu pledge port%s%s, %zu uplink%s, %zu service%s",
+		   json_array_size(ports), plural(json_array_size(ports)), ready,
 		   json_array_size(uplinks), plural(json_array_size(uplinks)),
 		   json_array_size(services), plural(json_array_size(services)));
 	if (!json_array_size(ports))

@@ -52,6 +52,7 @@ static int share_maps(struct jpx_bpf *skel, const struct jpx_pinned *maps)
 	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_tx, maps->tx);
 	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_macs, maps->macs);
 	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_odd_macs, maps->odd_macs);
+	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_mac_hints, maps->mac_hints);
 	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_stats, maps->stats);
 	return ret;
 }

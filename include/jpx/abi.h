@@ -142,6 +142,15 @@ struct jpx_mac_key {
 	__u8 pad[5];
 };
 
+/* map jpx_mac_hints: by a hash of pledge and port; believed only if check fits (bpf/macs.h) */
+#define JPX_MAC_HINT_BITS 13
+struct jpx_mac_hint {
+	__u64 iid;
+	__u64 mac_and_udp_port;
+	__u64 nonce_and_port;
+	__u64 check;
+};
+
 /* map jpx_odd_macs, by port id: 1 once a modified EUI-64 address here lied about its MAC */
 
 /* map jpx_stats (per CPU) and jpx_socket_stats (written by jpd): by port id, 0 where none is known */
@@ -163,6 +172,7 @@ JPX_ASSERT(vlan_key, sizeof(struct jpx_vlan_key) == 8);
 JPX_ASSERT(port, sizeof(struct jpx_port) == 80);
 JPX_ASSERT(service, sizeof(struct jpx_service) == 136);
 JPX_ASSERT(mac_key, sizeof(struct jpx_mac_key) == 16);
+JPX_ASSERT(mac_hint, sizeof(struct jpx_mac_hint) == 32);
 JPX_ASSERT(stats, sizeof(struct jpx_stats) == 352);
 JPX_ASSERT(drops, JPX_DROP_COUNT <= 24);
 JPX_ASSERT(handoffs, JPX_HANDOFF_COUNT <= 16);

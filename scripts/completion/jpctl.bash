@@ -81,7 +81,7 @@ _jpctl()
 		registrar) [[ $action == add ]] && common="$service $common" ;;
 		stats) common="--all $common" ;;
 		esac
-		_jpctl_offer < <(printf '%s\n' $common)
+		_jpctl_offer < <(tr ' ' '\n' <<<"$common")
 		return
 	fi
 

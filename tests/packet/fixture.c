@@ -18,7 +18,7 @@ struct jpx_port fx_ports[JPX_MAX_PORTS];
 struct jpx_service fx_services[JPX_MAX_SERVICES];
 
 static struct jpx_bpf *skels[FX_SLOT_COUNT];
-static int fd_slots, fd_ports, fd_services, fd_dports, fd_vlans, fd_tx, fd_macs, fd_odd, fd_stats;
+static int fd_slots, fd_ports, fd_services, fd_dports, fd_vlans, fd_tx, fd_macs, fd_odd, fd_hints, fd_stats;
 static enum jpx_link slot_links[FX_SLOT_COUNT];
 static uint32_t tx_key;
 static int cpus;
@@ -318,6 +318,7 @@ int fx_open(void)
 	fd_tx = bpf_map__fd(skels[1]->maps.jpx_tx);
 	fd_macs = bpf_map__fd(skels[1]->maps.jpx_macs);
 	fd_odd = bpf_map__fd(skels[1]->maps.jpx_odd_macs);
+	fd_hints = bpf_map__fd(skels[1]->maps.jpx_mac_hints);
 	fd_stats = bpf_map__fd(skels[1]->maps.jpx_stats);
 	fill_slots();
 	fill_ports();
@@ -420,12 +421,22 @@ uint64_t fx_mac_get(const uint8_t addr[16], uint16_t udp_port, uint8_t port_id)
 	return bpf_map_lookup_elem(fd_macs, &key, &mac) ? 0 : mac;
 }
 
+/* Hints repeat what jpx_macs said: who changes that from outside must forget them. */
+static void hints_clear(void)
+{
+	static const struct jpx_mac_hint none;
+
+	for (uint32_t i = 0; i < 1U << JPX_MAC_HINT_BITS; i++)
+		store(fd_hints, i, &none, "jpx_mac_hints");
+}
+
 void fx_mac_set(const uint8_t addr[16], uint16_t udp_port, uint8_t port_id, uint64_t mac)
 {
 	struct jpx_mac_key key = mac_key(addr, udp_port, port_id);
 
 	if (bpf_map_update_elem(fd_macs, &key, &mac, BPF_ANY))
 		die("jpx_macs");
+	hints_clear();
 }
 
 int fx_macs_count(void)
@@ -475,6 +486,7 @@ void fx_macs_clear(void)
 	for (uint32_t id = 0; id < JPX_MAX_PORTS; id++)
 		if (fx_odd_get(id))
 			fx_odd_set(id, false);
+	hints_clear();
 }
 
 /* ---- frames ---------------------------------------------------------------- */

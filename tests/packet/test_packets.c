@@ -1454,6 +1454,47 @@ static void test_mac_noted_again(void **state)
 	done();
 }
 
+/*
+ * Somebody borrows an honest pledge's EUI-64 address and UDP port.  As soon as
+ * the pledge itself is heard again, answers are its own again.
+ */
+static void test_mac_borrowed(void **state)
+{
+	static const struct {
+		uint64_t mac;
+		bool noted;
+	} turns[] = { { 0x02000000aaaa, true }, { FX_PLEDGE_MAC, false }, { 0x02000000aaaa, false },
+		      { FX_PLEDGE_MAC, false } };
+	uint8_t in[FRAME_MAX], want[FRAME_MAX], content[21];
+
+	(void)state;
+	fill_content(content, sizeof(content));
+	fx_macs_clear();
+	for (size_t i = 0; i < ROWS(turns); i++) {
+		struct outcome o = { .kind = RELAYED,
+				     .counted_at = FX_PORT_PLAIN,
+				     .service = FX_SVC_02,
+				     .content_len = sizeof(content),
+				     .noted = turns[i].noted,
+				     .odd = turns[i].noted };
+		struct frame_spec spec;
+		size_t len, want_len;
+
+		fx_from_pledge(FX_PORT_PLAIN, FX_SVC_02, &spec);
+		frame_addr(FX_PLEDGE, spec.src);
+		spec.src_mac = turns[i].mac;
+		spec.content = content;
+		spec.content_len = sizeof(content);
+		len = frame_build(&spec, in);
+		want_len = wrapped(FX_PORT_PLAIN, FX_SVC_02, &spec, want);
+		run_row("borrowed", FX_SLOT_ETHERNET, in, len, 0, &o, want, want_len);
+		mac_case("borrowed, the answer", GOOD, FX_SVC_02, FX_PORT_PLAIN, FX_PLEDGE, 24,
+			 turns[i].mac);
+	}
+	fx_macs_clear();
+	done();
+}
+
 /* The way out has vanished from the devmap: dropped, never XDP_ABORTED. */
 static void test_no_way_out(void **state)
 {
@@ -2042,6 +2083,7 @@ int main(void)
 		cmocka_unit_test(test_vector_frames),
 		cmocka_unit_test(test_pledge_mac),
 		cmocka_unit_test(test_mac_noted_again),
+		cmocka_unit_test(test_mac_borrowed),
 		cmocka_unit_test(test_no_way_out),
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_wrong_checksum),
