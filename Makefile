@@ -144,18 +144,14 @@ $(BUILD)/bpf/bench.bpf.o: tests/bench/bench.bpf.c
 $(BUILD)/bpf/bench.skel.h: $(BUILD)/bpf/bench.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name bench_bpf > $@ 2> $@.log || \
 		{ cat $@.log >&2; exit 1; }
-BENCH_SRC := $(filter-out tests/bench/plain_relay.c,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
+BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 $(BUILD)/bench: $(BENCH_SRC) $(wildcard tests/bench/*.h) $(BUILD)/libjpx.a $(BUILD)/bpf/bench.skel.h $(BUILD)/bpf/jpx.skel.h
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(BENCH_SRC) $(BUILD)/libjpx.a -o $@ $(PKG_LIBS) -lm -lpthread
-$(BUILD)/plain_relay: tests/bench/plain_relay.c
-	@mkdir -p $(@D)
-	$(call say,CC,$@)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $< -o $@
-
 .PHONY: bench
 bench:
 	$(Q)scripts/setup.sh
-	$(Q)+$(MAKE) --no-print-directory all $(BUILD)/bench $(BUILD)/plain_relay
-	$(Q)$(BUILD)/bench $(BENCH_ARGS)
+	$(Q)+$(MAKE) --no-print-directory all $(BUILD)/bench
+	$(Q)$(BUILD)/bench --relay tests/bench/socket_engine.sh --json $(BUILD)/bench.json $(BENCH_ARGS)
 
 FUZZ_SECONDS ?= 60
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)

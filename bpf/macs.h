@@ -119,36 +119,41 @@ static __always_inline void jpx_note_source(enum jpx_link link, const struct jpx
 		jpx_note_mac(iid, jpx_eth_source(f->eth), port_id, udp_port);
 }
 
+/* Out of line: what is rare must not take registers from what is not. */
+static __noinline __u64 jpx_find_in_map(__u64 iid, __u32 port_id, __be16 udp_port)
+{
+	struct jpx_mac_hint *hint = jpx_hint(iid, port_id, udp_port);
+	struct jpx_mac_key key = {
+		.iid = bpf_cpu_to_be64(iid),
+		.udp_port = udp_port,
+		.port_id = (__u8)port_id,
+	};
+	__u64 *known = bpf_map_lookup_elem(&jpx_macs, &key), mac;
+
+	if (!known)
+		return jpx_iid_is_eui64(iid) ? jpx_iid_to_mac(iid) : 0;
+	mac = *known;
+	if (hint)
+		jpx_hint_write(hint, iid, port_id, udp_port, mac);
+	return mac;
+}
+
 /* The pledge's MAC as a number, or 0.  From cheap to dear. */
 static __always_inline __u64 jpx_find_mac(__u64 iid, __u32 port_id, __be16 udp_port)
 {
-	int eui64 = jpx_iid_is_eui64(iid);
 	struct jpx_mac_hint *hint;
-	struct jpx_mac_key key;
-	__u64 *known, mac;
+	__u64 mac = 0;
 	__u32 *odd;
 
-	if (eui64) {
+	if (jpx_iid_is_eui64(iid)) {
 		odd = bpf_map_lookup_elem(&jpx_odd_macs, &port_id);
 		if (odd && !*odd)
 			return jpx_iid_to_mac(iid);
 	}
 	hint = jpx_hint(iid, port_id, udp_port);
-	if (!hint)
-		return 0;
-	mac = jpx_hint_read(hint, iid, port_id, udp_port);
-	if (mac)
-		return mac;
-	__builtin_memset(&key, 0, sizeof(key));
-	key.iid = bpf_cpu_to_be64(iid);
-	key.udp_port = udp_port;
-	key.port_id = (__u8)port_id;
-	known = bpf_map_lookup_elem(&jpx_macs, &key);
-	if (!known)
-		return eui64 ? jpx_iid_to_mac(iid) : 0;
-	mac = *known;
-	jpx_hint_write(hint, iid, port_id, udp_port, mac);
-	return mac;
+	if (hint)
+		mac = jpx_hint_read(hint, iid, port_id, udp_port);
+	return mac ? mac : jpx_find_in_map(iid, port_id, udp_port);
 }
 
 #endif

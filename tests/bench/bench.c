@@ -42,8 +42,7 @@ static const struct argp_option options[] = {
 	{ "only", 'o', "NAME", 0,
 	  "Only cases with NAME in their name, e.g. unwrap, draft-21, foreign, \"/133\"", 0 },
 	{ "relay", 'r', "COMMAND", 0,
-	  "Compare with this relay in user space (a shell command, see tests/bench/bench.h); "
-	  "\"none\" leaves it out",
+	  "Compare with this relay in user space, too (a shell command, see tests/bench/bench.h)",
 	  0 },
 	{ "verbose", 'v', NULL, 0, "Show what libbpf says", 0 },
 	{ 0 },
@@ -284,19 +283,6 @@ static int verify(struct bench *b, struct bench_case *cases, int count)
 	return err;
 }
 
-/* The plain relay, which lies beside this program. */
-static const char *default_relay(void)
-{
-	static char path[PATH_MAX + 16];
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
-
-	if (n <= 0)
-		return NULL;
-	path[n] = '\0';
-	strcat(path, "-relay");
-	return access(path, X_OK) ? NULL : path;
-}
-
 static int run_relay(struct bench *b, struct bench_case *cases, int count,
 		     struct bench_relay *relays, int *relay_count)
 {
@@ -307,15 +293,8 @@ static int run_relay(struct bench *b, struct bench_case *cases, int count,
 		if (cases[i].way == BENCH_WRAP && cases[i].form == JPX_FORM_DRAFT02 &&
 		    cases[i].content == 133 && !cases[i].opaque)
 			c = &cases[i];
-	if (!c || (arguments.relay && !strcmp(arguments.relay, "none")))
+	if (!c || !arguments.relay)
 		return 0;
-	if (!arguments.relay)
-		arguments.relay = default_relay();
-	if (!arguments.relay) {
-		fprintf(stderr, "bench: no relay in user space beside this program; name one "
-				"with --relay\n");
-		return 0;
-	}
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
 		fprintf(stderr, "bench: one CPU only: no comparison with a relay in user space\n");
 		return 0;
