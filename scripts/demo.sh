@@ -54,10 +54,12 @@ wait_for() { # WHAT COMMAND...
 	for _ in $(seq 50); do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done
 	fail "$what did not come up within 5 s"
 }
+serving() { [ "$(ctl --json status | value_of ports.0.state)" = ready ] && [ "$(ctl --json status | value_of services.0.state)" = serving ]; }
 listening() { in_ns "$1" ss -Hlun "sport = :$2" | grep -q .; }
-number() { python3 -c 'import json, sys
+# KEY.KEY...: one value out of the JSON on standard input
+value_of() { python3 -c 'import json, sys
 value = json.load(sys.stdin)
-for key in sys.argv[1].split("."): value = value[key]
+for key in sys.argv[1].split("."): value = value[int(key) if key.isdigit() else key]
 print(value)' "$1"; }
 
 # One line a JPY message, out of jpreg's trace.
@@ -87,14 +89,14 @@ half() { # TITLE XDP
 	: >"$tmp/jpreg.log"
 	show "jpctl attach pj0 --registrar [2001:db8:2::52]:7634 --jpy $form --xdp $xdp"
 	ctl attach pj0 --registrar '[2001:db8:2::52]:7634' --jpy "$form" --xdp "$xdp" || fail "attach failed"
-	sleep 0.5
+	wait_for "the pledge port" serving
 	show "jpctl status"
 	ctl status
 	address=$(lab_link_local proxy pj0)
 	echo
 	show "coap-client-openssl -u pledge -k secretPSK coaps://[$address%pl0]/time      (as the pledge)"
 	answer=$(in_ns pledge timeout 15 coap-client-openssl -u pledge -k secretPSK "coaps://[$address%pl0]/time" 2>"$tmp/client.log")
-	[ -n "$answer" ] || fail "the pledge got no answer"
+	case $answer in ''|*WARN*|*ERR*) fail "the pledge got no answer: $answer" ;; esac
 	echo "  the Registrar's server answers: $answer"
 	sleep 0.3
 	echo
@@ -105,8 +107,8 @@ half() { # TITLE XDP
 	awk '/^JPY message/ { n++ } n == 1' "$tmp/jpreg.log" | sed 's/^/  /'
 	show "jpctl stats"
 	ctl stats
-	sock=$(ctl --json stats | number socket.packets)
-	fast=$(ctl --json stats | number fast_path.packets)
+	sock=$(ctl --json stats | value_of socket.packets)
+	fast=$(ctl --json stats | value_of fast_path.packets)
 	printf '%s  XDP relayed %d datagrams; jpd handled %d datagrams itself.%s\n' "$bold" $((fast - fast0)) $((sock - sock0)) "$off"
 	if [ "$xdp" = off ]; then
 		[ $((fast - fast0)) = 0 ] && [ $((sock - sock0)) -gt 0 ] || fail "the socket engine did not do it"

@@ -17,6 +17,8 @@
 #include "proxy.h"
 #include "words.h"
 
+#define CONFIG_MAX (1 << 20) /* bytes of a file */
+
 /* The first error of a read: libconfuse's callback has no place for a context. */
 static char first_error[512];
 
@@ -79,6 +81,115 @@ static int check_registrar(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+/*
+ * Puts spaces in the place of comments: behind one, libconfuse 3.3 counts lines
+ * wrong, and the operator would look for the error in another line.  Returns the
+ * line of a section that is never closed, which libconfuse would accept, or 0.
+ */
+static int blank_comments(char *text)
+{
+	int line = 1, depth = 0, opened = 0;
+	bool word = false; /* within a word # and / are characters like others */
+	char quote = 0, *end;
+
+	for (char *p = text; *p; p++) {
+		line += *p == '\n';
+		if (quote) {
+			if (*p == '\\' && p[1])
+				p++;
+			else if (*p == quote)
+				quote = 0;
+		} else if (*p == '"' || *p == '\'') {
+			quote = *p;
+			word = false;
+		} else if (!word && (*p == '#' || !strncmp(p, "//", 2))) {
+			for (end = p + strcspn(p, "\n"); p < end; p++)
+				*p = ' ';
+			p--;
+		} else if (!word && !strncmp(p, "/*", 2) && (end = strstr(p + 2, "*/"))) {
+			for (; p < end + 2; p++)
+				if (*p != '\n')
+					*p = ' ';
+				else
+					line++;
+			p--;
+		} else {
+			word = !strchr(" \t\r\n={}(),+", *p);
+			if (*p == '{' && depth++ == 0)
+				opened = line;
+			if (*p == '}')
+				depth--;
+		}
+	}
+	return depth > 0 ? opened : 0;
+}
+
+/*
+ * The file as text; the caller frees it.  Not left to libconfuse, whose scanner ends
+ * the whole program when it cannot read what it has opened.
+ */
+static int read_text(const char *path, char **text, char *err, size_t err_len)
+{
+	FILE *file = fopen(path, "re");
+	size_t len = 0;
+	int error = file ? 0 : errno;
+
+	*text = calloc(1, CONFIG_MAX + 2);
+	if (!*text)
+		error = ENOMEM;
+	if (!error) {
+		len = fread(*text, 1, CONFIG_MAX + 1, file);
+		if (ferror(file))
+			error = errno;
+		else if (len > CONFIG_MAX)
+			error = EFBIG;
+	}
+	if (file)
+		fclose(file);
+	if (error == EISDIR)
+		snprintf(err, err_len, "cannot read %s: it is a directory; --config names a file",
+			 path);
+	else if (error)
+		snprintf(err, err_len, "cannot read %s: %s", path, strerror(error));
+	else if (strlen(*text) != len)
+		snprintf(err, err_len, "cannot read %s: it is no text file", path);
+	else
+		return 0;
+	free(*text);
+	*text = NULL;
+	return error ? -error : -EINVAL;
+}
+
+/* As cfg_parse(), of what is in PATH. */
+static int parse(cfg_t *cfg, const char *path, char *err, size_t err_len)
+{
+	FILE *file = NULL;
+	char *text;
+	int ret = read_text(path, &text, err, err_len), open_line;
+
+	if (ret)
+		return ret;
+	open_line = blank_comments(text);
+	strcat(text, "\n"); /* read_text() left room; fmemopen() may refuse a length of 0 */
+	*first_error = 0;
+	cfg->filename = strdup(path); /* freed with CFG */
+	file = fmemopen(text, strlen(text), "r");
+	if (!cfg->filename || !file) {
+		snprintf(err, err_len, "out of memory");
+		ret = -ENOMEM;
+	} else if (cfg_parse_fp(cfg, file) != CFG_SUCCESS) {
+		snprintf(err, err_len, "%s", first_error);
+		ret = -EINVAL;
+	} else if (open_line) {
+		snprintf(err, err_len, "%s:%d: the \"{\" is never closed", path, open_line);
+		ret = -EINVAL;
+	}
+	if (file)
+		fclose(file);
+	free(text);
+	return ret;
+}
+
 int config_read(const char *path, bool must_exist, struct config *config, char *err,
 		size_t err_len)
 {
@@ -115,7 +226,6 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 	config->log_level = config->xdp = -1;
 	if (access(path, F_OK) && errno == ENOENT && !must_exist)
 		return 0;
-	*first_error = 0;
 	cfg = cfg_init(top, CFGF_NONE);
 	if (!cfg) {
 		snprintf(err, err_len, "out of memory");
@@ -126,14 +236,10 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 		cfg_set_validate_func(cfg, words[i], check_word);
 	cfg_set_validate_func(cfg, "registrar|join-port", check_port);
 	cfg_set_validate_func(cfg, "registrar", check_registrar);
-	ret = cfg_parse(cfg, path);
-	if (ret != CFG_SUCCESS) {
-		if (ret == CFG_FILE_ERROR)
-			snprintf(err, err_len, "cannot read %s: %s", path, strerror(errno));
-		else
-			snprintf(err, err_len, "%s", first_error);
+	ret = parse(cfg, path, err, err_len);
+	if (ret) {
 		cfg_free(cfg);
-		return ret == CFG_FILE_ERROR ? -errno : -EINVAL;
+		return ret;
 	}
 	config->tree = cfg;
 	if (cfg_getstr(cfg, "log-level"))
@@ -186,6 +292,7 @@ static int apply_port(cfg_t *section, struct proxy *proxy)
 	int failed;
 
 	wish.xdp = word(section, "xdp", jpx_xdp_by_word);
+	wish.later = true; /* at boot, a radio may be found after jpd has started */
 	failed = report(proxy_attach(proxy, cfg_title(section), &wish, &answer), "port",
 			cfg_title(section), &answer);
 	for (unsigned int i = 0; !failed && i < cfg_size(section, "registrars"); i++)

@@ -58,11 +58,12 @@ static int bad(struct outcome *o, const char *what, const char *value)
 static int read_wish(json_t *request, struct proxy_wish *wish, struct outcome *o)
 {
 	const char *mode = NULL, *jpy = NULL, *xdp = NULL, *content = NULL;
+	json_int_t join_port = PROXY_UNSET;
 
 	*wish = PROXY_WISH_NONE;
-	if (json_unpack(request, "{s?s, s?s, s?s, s?i, s?s, s?s, s?s}", "registrar",
+	if (json_unpack(request, "{s?s, s?s, s?s, s?I, s?s, s?s, s?s}", "registrar",
 			&wish->registrar, "mode", &mode, "jpy", &jpy, "join_port",
-			&wish->join_port, "uplink", &wish->uplink, "xdp", &xdp, "content",
+			&join_port, "uplink", &wish->uplink, "xdp", &xdp, "content",
 			&content))
 		return bad(o, "well-typed request", "request");
 	if (mode && (wish->mode = jpx_mode_by_word(mode)) < 0)
@@ -75,8 +76,9 @@ static int read_wish(json_t *request, struct proxy_wish *wish, struct outcome *o
 		return bad(o, "content policy (dtls, any)", content);
 	if (content)
 		wish->any_content = !strcmp(content, "any");
-	if (wish->join_port != PROXY_UNSET && (wish->join_port < 1 || wish->join_port > 65535))
+	if (json_object_get(request, "join_port") && (join_port < 1 || join_port > 65535))
 		return bad(o, "UDP port from 1 to 65535", "join_port");
+	wish->join_port = (int)join_port;
 	return 0;
 }
 
@@ -232,8 +234,12 @@ static void answer_line(struct control *control, struct bufferevent *client, con
 		ret = bad(&o, "JSON object", "request");
 	answer = outcome_json(ret, &o);
 	text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
-	if (text)
-		evbuffer_add_printf(bufferevent_get_output(client), "%s\n", text);
+	/* Without text: out of memory, or a word cut short in the middle of a character. */
+	evbuffer_add_printf(bufferevent_get_output(client), "%s\n",
+			    text ? text :
+				   "{\"ok\":false,\"error\":\"the answer cannot be written as "
+				   "JSON; the request holds a text that is too long, or jpd is "
+				   "out of memory\",\"usage\":false}");
 	free(text);
 	json_decref(answer);
 	json_decref(request);
@@ -243,21 +249,34 @@ static void on_read(struct bufferevent *client, void *arg)
 {
 	struct control *control = arg;
 	struct evbuffer *in = bufferevent_get_input(client);
+	struct evbuffer *out = bufferevent_get_output(client);
 	char *line;
 
-	while ((line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF))) {
+	while (evbuffer_get_length(out) <= JPX_ANSWER_MAX &&
+	       (line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF))) {
 		answer_line(control, client, line);
 		free(line);
 	}
-	if (evbuffer_get_length(in) > JPX_REQUEST_MAX ||
-	    evbuffer_get_length(bufferevent_get_output(client)) > JPX_ANSWER_MAX)
+	if (evbuffer_get_length(in) > JPX_REQUEST_MAX || evbuffer_get_length(out) > 2 * JPX_ANSWER_MAX)
 		client_close(client, control);
+}
+
+/* All is written.  Go on with requests that had to wait, or part with who has gone. */
+static void on_written(struct bufferevent *client, void *arg)
+{
+	if (bufferevent_get_enabled(client) & EV_READ)
+		on_read(client, arg);
+	else
+		client_close(client, arg);
 }
 
 static void on_event(struct bufferevent *client, short what, void *arg)
 {
-	(void)what; /* end of file, an error or silence: all end the conversation */
-	client_close(client, arg);
+	/* Who says no more may still be listening.  An error or silence ends it at once. */
+	if (what & BEV_EVENT_EOF && evbuffer_get_length(bufferevent_get_output(client)))
+		bufferevent_disable(client, EV_READ);
+	else
+		client_close(client, arg);
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
@@ -282,37 +301,40 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	control->clients++;
 	bufferevent_setwatermark(client, EV_READ, 0, JPX_REQUEST_MAX + 1);
 	bufferevent_set_timeouts(client, &idle, &idle);
-	bufferevent_setcb(client, on_read, NULL, on_event, control);
+	bufferevent_setcb(client, on_read, on_written, on_event, control);
 	bufferevent_enable(client, EV_READ | EV_WRITE);
 }
 
 /* ---- life --------------------------------------------------------------- */
 
-static void make_dirs(const char *path)
+/* 0 if PATH is there afterwards, or why not, as a negative errno. */
+static int make_dirs(const char *path)
 {
 	char part[256];
+	int error = 0;
 
 	snprintf(part, sizeof(part), "%s", path);
-	for (char *p = part + 1; *p; p++)
+	for (char *p = part + 1; *p && !error; p++)
 		if (*p == '/') {
 			*p = 0;
-			mkdir(part, 0755);
+			error = mkdir(part, 0755) && errno != EEXIST ? -errno : 0;
 			*p = '/';
 		}
-	mkdir(part, 0755);
+	return error ? error : mkdir(part, 0755) && errno != EEXIST ? -errno : 0;
 }
 
 /* One jpd a run directory: the lock dies with its holder, whatever killed it. */
 static int take_lock(const char *run_dir, char *err, size_t err_len)
 {
 	char path[256], pid[32] = "";
-	int fd;
 	ssize_t n;
+	int fd, no_dir = make_dirs(run_dir);
 
-	make_dirs(run_dir);
 	snprintf(path, sizeof(path), "%s/jpd.lock", run_dir);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0) {
+		if (errno == ENOENT && no_dir)
+			errno = -no_dir;
 		snprintf(err, err_len, "cannot make %s: %s%s", path, strerror(errno),
 			 errno == EACCES || errno == EPERM ? "; run jpd as root, or choose another "
 							     "--run-dir" :

@@ -4,7 +4,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,19 +36,17 @@ struct datapath {
 /* Only files of ours: a pin directory may be somebody else's by mistake. */
 static void remove_pins(const char *pin_dir)
 {
-	DIR *dir = opendir(pin_dir);
-	struct dirent *entry;
+	static const char *const names[] = {
+#define PIN_NAME(name) "jpx_" #name,
+		JPX_PINNED_MAPS(PIN_NAME)
+#undef PIN_NAME
+	};
 	char path[512];
 
-	if (!dir)
-		return;
-	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "jpx_", 4))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", pin_dir, entry->d_name);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", pin_dir, names[i]);
 		unlink(path);
 	}
-	closedir(dir);
 }
 
 static int create_socket_stats(const char *pin_dir)
@@ -363,14 +360,18 @@ void datapath_put_vlan(struct datapath *dp, const struct jpx_vlan_key *key, unsi
 
 void datapath_put_tx(struct datapath *dp, unsigned int key, unsigned int ifindex)
 {
-	__u32 k = key, value = ifindex;
+	__u32 k = key, value = ifindex, now = 0;
 
 	if (!dp->bpf)
 		return;
-	if (ifindex)
-		put(dp, dp->maps.tx, "a way out", &k, &value);
-	else
+	if (ifindex && !bpf_map_lookup_elem(dp->maps.tx, &k, &now) && now == ifindex)
+		return;
+	if (!ifindex)
 		bpf_map_delete_elem(dp->maps.tx, &k);
+	else if (bpf_map_update_elem(dp->maps.tx, &k, &value, BPF_ANY))
+		/* The interface has just gone: netlink is about to say so. */
+		jpx_log(errno == EINVAL ? JPX_LOG_DEBUG : JPX_LOG_ERROR,
+			"cannot write the way out over interface %u: %s", ifindex, strerror(errno));
 }
 
 struct jpx_stats *datapath_socket_stats(struct datapath *dp)

@@ -37,7 +37,8 @@ void datapath_put_service(struct datapath *dp, unsigned int id, const struct jpx
 void datapath_put_dport(struct datapath *dp, unsigned int udp_port, unsigned int join,
 			unsigned int back);
 void datapath_put_vlan(struct datapath *dp, const struct jpx_vlan_key *key, unsigned int port_id);
-/* IFINDEX 0 removes the entry. */
+/* IFINDEX 0 removes the entry.  Writes only what is not there yet: the kernel drops an
+ * entry by itself when its interface goes, even if that comes back the same. */
 void datapath_put_tx(struct datapath *dp, unsigned int key, unsigned int ifindex);
 
 /* The socket engine's own counters, by port id: write them in place. */

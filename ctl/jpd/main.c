@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include "../common/control.h"
@@ -78,6 +79,18 @@ static int load_config(const struct options *o, struct config *config)
 		return -1;
 	}
 	return 0;
+}
+
+/* Each pledge port has a socket for each Registrar: soon more than the usual 1024. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		jpx_warning("cannot raise the limit of open files: %s", strerror(errno));
 }
 
 static void on_stop(evutil_socket_t sig, short what, void *arg)
@@ -171,6 +184,7 @@ int main(int argc, char **argv)
 	if (o.log_level < 0 && config.log_level >= 0)
 		jpx_log_init("jpd", (enum jpx_log_level)config.log_level);
 	signal(SIGPIPE, SIG_IGN);
+	raise_descriptor_limit();
 	d.base = event_base_new();
 	if (!d.base) {
 		jpx_error("cannot make an event loop: %s", strerror(errno));

@@ -112,11 +112,22 @@ static void remember_failure(struct proxy *proxy, unsigned int ifindex, const ch
 	}
 	if (i == JPX_MAX_SLOTS)
 		i = at;
-	if (proxy->failed[i].ifindex != ifindex || strcmp(proxy->failed[i].note, why))
+	/* The log hears it once, an operator each time. */
+	if (proxy->answer || proxy->failed[i].ifindex != ifindex ||
+	    strcmp(proxy->failed[i].note, why))
 		note(proxy, "%s", why);
 	proxy->failed[i].ifindex = ifindex;
 	proxy->failed[i].when = now_s();
 	snprintf(proxy->failed[i].note, sizeof(proxy->failed[i].note), "%s", why);
+}
+
+/* Why the last attachment to this interface failed, or NULL. */
+static const char *failure_of(const struct proxy *proxy, unsigned int ifindex)
+{
+	for (unsigned int i = 0; i < JPX_MAX_SLOTS; i++)
+		if (ifindex && proxy->failed[i].ifindex == ifindex)
+			return proxy->failed[i].note;
+	return NULL;
 }
 
 static bool failed_lately(const struct proxy *proxy, unsigned int ifindex)
@@ -247,18 +258,25 @@ static bool is_tagged(const struct jpx_port *port)
 
 static void commit_port(struct proxy *proxy, unsigned int id, const struct jpx_port *next)
 {
-	struct jpx_port *port = &proxy->state.ports[id];
+	struct jpx_port *port = &proxy->state.ports[id], quiet = *port;
 	struct jpx_vlan_key key;
 
-	if (!memcmp(port, next, sizeof(*port)))
+	if (!memcmp(port, next, sizeof(*port))) {
+		if (next->tx_ifindex)
+			datapath_put_tx(proxy->dp, JPX_TX_PORT(id), next->tx_ifindex);
 		return;
+	}
 	if (is_tagged(port)) {
 		key = vlan_key(port);
 		datapath_put_vlan(proxy->dp, &key, 0);
 	}
+	/* Never the old link header on the new way out, even if we die in between. */
+	if (port->flags & JPX_PORT_READY && port->tx_ifindex != next->tx_ifindex) {
+		quiet.flags &= (__u8)~JPX_PORT_READY;
+		datapath_put_port(proxy->dp, id, &quiet);
+	}
 	/* The way out first: a READY port promises it. */
-	if (port->tx_ifindex != next->tx_ifindex || !(port->flags & JPX_PORT_READY))
-		datapath_put_tx(proxy->dp, JPX_TX_PORT(id), next->tx_ifindex);
+	datapath_put_tx(proxy->dp, JPX_TX_PORT(id), next->tx_ifindex);
 	datapath_put_port(proxy->dp, id, next);
 	if (is_tagged(next)) {
 		key = vlan_key(next);
@@ -306,7 +324,7 @@ static bool served_by_fast_path(const struct proxy *proxy, unsigned int service_
 
 static void refresh_service(struct proxy *proxy, unsigned int id)
 {
-	struct jpx_service *service = &proxy->state.services[id], next = *service;
+	struct jpx_service *service = &proxy->state.services[id], next = *service, quiet = next;
 	struct resolve_way way;
 
 	resolve_service(proxy->nw, &next, &proxy->next_hops[id]);
@@ -317,10 +335,16 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 		if (any_native(proxy, false) && !can_transmit(&way))
 			next.flags |= JPX_SERVICE_NO_TRANSMIT;
 	}
-	if (!memcmp(service, &next, sizeof(next)))
+	if (!memcmp(service, &next, sizeof(next))) {
+		if (next.tx_ifindex)
+			datapath_put_tx(proxy->dp, JPX_TX_SERVICE(id), next.tx_ifindex);
 		return;
-	if (service->tx_ifindex != next.tx_ifindex || !(service->flags & JPX_SERVICE_READY))
-		datapath_put_tx(proxy->dp, JPX_TX_SERVICE(id), next.tx_ifindex);
+	}
+	if (service->flags & JPX_SERVICE_READY && service->tx_ifindex != next.tx_ifindex) {
+		quiet.flags &= (__u8)~JPX_SERVICE_READY;
+		datapath_put_service(proxy->dp, id, &quiet);
+	}
+	datapath_put_tx(proxy->dp, JPX_TX_SERVICE(id), next.tx_ifindex);
 	datapath_put_service(proxy->dp, id, &next);
 	if ((service->flags ^ next.flags) & JPX_SERVICE_READY)
 		jpx_info("registrar %s: %s", next.name,
@@ -415,14 +439,6 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 	on_change(proxy);
 }
 
-static void on_audit(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	audit_slots(arg, true);
-	refresh(arg);
-}
-
 /* ---- services ----------------------------------------------------------- */
 
 static int wished_service(struct proxy *proxy, const struct proxy_wish *wish,
@@ -505,6 +521,36 @@ static int open_uplink(struct proxy *proxy, unsigned int id)
 		before = 0;
 	}
 	return -EADDRINUSE;
+}
+
+/* Sockets for the services that have none: all at first, later those that failed. */
+static void open_uplinks(struct proxy *proxy)
+{
+	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++) {
+		struct jpx_service *service = &proxy->state.services[id];
+		__be16 before = service->uplink_port;
+		int ret;
+
+		if (!(service->flags & JPX_SERVICE_IN_USE) || relay_has_uplink(proxy->relay, id))
+			continue;
+		ret = open_uplink(proxy, id);
+		if (ret) {
+			relay_close_uplink(proxy->relay, id);
+			jpx_log_limited(JPX_LOG_WARNING, "registrar %s: cannot open a UDP socket: %s",
+					service->name, strerror(-ret));
+			service->uplink_port = before;
+			continue;
+		}
+		if (service->uplink_port != before) {
+			jpx_warning("registrar %s: UDP port %u was taken meanwhile, now sending "
+				    "from %u",
+				    service->name, ntohs(before), ntohs(service->uplink_port));
+			datapath_put_dport(proxy->dp, ntohs(before), 0, 0);
+		}
+		/* Written again whole: the one before may have died in between. */
+		datapath_put_dport(proxy->dp, ntohs(service->uplink_port), 0, id);
+		datapath_put_dport(proxy->dp, ntohs(service->join_port), id, 0);
+	}
 }
 
 static int create_service(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
@@ -602,7 +648,11 @@ static void note_what_is_missing(struct proxy *proxy, unsigned int port_id)
 
 	if (!(port->flags & JPX_PORT_READY))
 		note(proxy, "%s: waits until it is up and has a link-local address", port->ifname);
-	if (!port->services)
+	if (!port->services && port->flags & JPX_PORT_CHOSEN)
+		note(proxy, "%s: the Registrars that it named are gone, others do not serve it; name "
+			    "one: jpctl attach %s --registrar [ADDR]:PORT",
+		     port->ifname, port->ifname);
+	else if (!port->services)
 		note(proxy, "%s: no Registrar to relay to yet; add one: jpctl registrar add NAME "
 			    "[ADDR]:PORT",
 		     port->ifname);
@@ -640,12 +690,9 @@ static int new_port(struct proxy *proxy, const char *ifname, const struct proxy_
 	return (int)id;
 }
 
-static void forget_port(struct proxy *proxy, unsigned int id)
+/* Of SERVICES, those that "attach --registrar" made and that no port uses. */
+static void remove_unused(struct proxy *proxy, __u64 services)
 {
-	struct jpx_port none = { 0 };
-	__u64 services = proxy->state.ports[id].services;
-
-	commit_port(proxy, id, &none);
 	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
 		bool used = false;
 
@@ -657,6 +704,15 @@ static void forget_port(struct proxy *proxy, unsigned int id)
 		if (!used)
 			remove_service(proxy, s);
 	}
+}
+
+static void forget_port(struct proxy *proxy, unsigned int id)
+{
+	struct jpx_port none = { 0 };
+	__u64 services = proxy->state.ports[id].services;
+
+	commit_port(proxy, id, &none);
+	remove_unused(proxy, services);
 	refresh(proxy);
 }
 
@@ -669,7 +725,7 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 	int service = 0, ret;
 	struct jpx_port *port;
 
-	if (!link && fresh)
+	if (!link && fresh && !wish->later)
 		return refuse(answer, -ENODEV, false,
 			      "there is no interface \"%s\"; ip -br link shows those that exist",
 			      ifname);
@@ -685,11 +741,17 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 	}
 	if (fresh) {
 		ret = new_port(proxy, ifname, wish, answer);
-		if (ret < 0)
+		if (ret < 0) {
+			remove_unused(proxy, service ? 1ULL << service : 0);
 			return ret;
+		}
 		id = (unsigned int)ret;
 	}
 	port = &proxy->state.ports[id];
+	/* The same configuration again, line by line, must not cost a look at everything. */
+	if (!fresh && wish->later && !service &&
+	    (wish->xdp == PROXY_UNSET || wish->xdp == port->xdp))
+		return 0;
 	if (!fresh && wish->xdp != PROXY_UNSET && wish->xdp != port->xdp) {
 		/* Another way of attaching: let go of the old one first. */
 		unsigned int slot = port->slot;
@@ -707,12 +769,17 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 	}
 	refresh(proxy);
 	refresh(proxy); /* a new uplink program changes what ports can transmit */
-	if (fresh && (wish->xdp == JPX_XDP_NATIVE || wish->xdp == JPX_XDP_GENERIC) &&
+	if (fresh && link && (wish->xdp == JPX_XDP_NATIVE || wish->xdp == JPX_XDP_GENERIC) &&
 	    !proxy->state.ports[id].slot) {
+		struct resolve_way way;
+		const char *why = NULL;
+
+		if (resolve_way(proxy->nw, link->ifindex, (enum jpx_xdp)wish->xdp, &way))
+			why = failure_of(proxy, way.tx_ifindex);
+		ret = refuse(answer, -EOPNOTSUPP, false, "%s%s", why ? why : ifname,
+			     why ? "" : ": XDP cannot be attached there; jpctl check says more");
 		forget_port(proxy, id);
-		return refuse(answer, -EOPNOTSUPP, false, "%s",
-			      answer->note_count ? answer->notes[answer->note_count - 1] :
-						   "cannot attach XDP there");
+		return ret;
 	}
 	note_what_is_missing(proxy, id);
 	return 0;
@@ -767,7 +834,7 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 		return end(proxy, ret);
 	service.flags |= JPX_SERVICE_EVERY_PORT;
 	known = table_service_by_name(&proxy->state, name);
-	if (known && known == table_service_like(&proxy->state, &service) &&
+	if (known && table_services_alike(&proxy->state.services[known], &service) &&
 	    (wish->join_port == PROXY_UNSET ||
 	     wish->join_port == ntohs(proxy->state.services[known].join_port)))
 		return end(proxy, 0); /* said twice is said once */
@@ -818,6 +885,8 @@ int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
 					 "port %s names a registrar \"%s\" that is not configured",
 					 ifname, name));
 	port = &proxy->state.ports[port_id];
+	if (port->flags & JPX_PORT_CHOSEN && port->services >> service_id & 1)
+		return end(proxy, 0);
 	if (!(port->flags & JPX_PORT_CHOSEN))
 		port->services = 0;
 	port->flags |= JPX_PORT_CHOSEN;
@@ -833,33 +902,30 @@ int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
 static void adopt(struct proxy *proxy)
 {
 	unsigned int ports = 0;
+	struct jpx_vlan_key key;
 
-	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++) {
-		struct jpx_service *service = &proxy->state.services[id];
-		__be16 before = service->uplink_port;
+	open_uplinks(proxy);
+	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++) {
+		const struct jpx_port *port = &proxy->state.ports[id];
 
-		if (!(service->flags & JPX_SERVICE_IN_USE))
-			continue;
-		if (open_uplink(proxy, id)) {
-			jpx_warning("registrar %s: cannot open a UDP socket: %s", service->name,
-				    strerror(errno));
-			service->uplink_port = before;
-			continue;
+		ports += port->flags & JPX_PORT_IN_USE;
+		if (is_tagged(port)) { /* died between port and VLAN */
+			key = vlan_key(port);
+			datapath_put_vlan(proxy->dp, &key, id);
 		}
-		if (service->uplink_port != before) {
-			jpx_warning("registrar %s: UDP port %u was taken meanwhile, now sending "
-				    "from %u",
-				    service->name, ntohs(before), ntohs(service->uplink_port));
-			datapath_put_dport(proxy->dp, ntohs(before), 0, 0);
-		}
-		/* Written again whole: the one before may have died in between. */
-		datapath_put_dport(proxy->dp, ntohs(service->uplink_port), 0, id);
-		datapath_put_dport(proxy->dp, ntohs(service->join_port), id, 0);
 	}
-	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
-		ports += proxy->state.ports[id].flags & JPX_PORT_IN_USE;
+	remove_unused(proxy, ~0ULL); /* died between service and port */
 	jpx_info("adopted %u pledge port%s from the pinned maps", ports, ports == 1 ? "" : "s");
 	audit_slots(proxy, true);
+}
+
+static void on_audit(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	audit_slots(arg, true);
+	open_uplinks(arg);
+	refresh(arg);
 }
 
 struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err, size_t err_len)
@@ -877,6 +943,8 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err,
 	xdp_init();
 	if (datapath_open(pin_dir, &proxy->dp, &proxy->state, &adopted, why_no_bpf,
 			  sizeof(why_no_bpf), err, err_len)) {
+		if (proxy->pause)
+			event_free(proxy->pause);
 		free(proxy);
 		return NULL;
 	}

@@ -23,6 +23,7 @@ struct proxy_wish {
 	const char *uplink;    /* or NULL */
 	int mode, form, xdp, any_content;
 	int join_port; /* 1 to 65535, or UNSET */
+	bool later;    /* the interface may come later */
 };
 #define PROXY_WISH_NONE                                                                   \
 	(struct proxy_wish)                                                               \

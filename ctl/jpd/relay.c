@@ -21,7 +21,7 @@
 
 #define BATCH	    32	  /* datagrams a wakeup takes, so that no socket starves the others */
 #define BUFFER	    65536 /* the largest datagram there is */
-#define SOCKET_RCVBUF (4 << 20)
+#define SOCKET_BUFFER (4 << 20)
 
 /* One socket: a join socket of (port, service), or a service's uplink socket (port 0). */
 struct endpoint {
@@ -63,11 +63,14 @@ static __u64 be64_at(const unsigned char *p)
 
 static void endpoint_close(struct endpoint *ep)
 {
+	int fd;
+
 	if (!ep)
 		return;
 	if (ep->event) {
-		close(event_get_fd(ep->event));
-		event_free(ep->event);
+		fd = event_get_fd(ep->event);
+		event_free(ep->event); /* the loop lets go of it while it is open */
+		close(fd);
 	}
 	free(ep);
 }
@@ -77,6 +80,17 @@ static int set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
+/*
+ * Room for bursts, beyond what net.core.*mem_max gives everybody.  On the way out,
+ * too: a datagram to a neighbour that does not answer is held for three seconds,
+ * and answers to pledges that are not there must not keep out those that are.
+ */
+static void set_buffer(int fd, int by_force, int option)
+{
+	if (set_int(fd, SOL_SOCKET, by_force, SOCKET_BUFFER))
+		set_int(fd, SOL_SOCKET, option, SOCKET_BUFFER);
+}
+
 /* A UDP socket whose datagrams look as the fast path's do. */
 static int open_socket(const struct sockaddr_in6 *local, bool pktinfo)
 {
@@ -84,7 +98,8 @@ static int open_socket(const struct sockaddr_in6 *local, bool pktinfo)
 
 	if (fd < 0)
 		return -1;
-	set_int(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_RCVBUF);
+	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
 	if (set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) ||
 	    set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, JPX_HOP_LIMIT) ||
 	    set_int(fd, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0) ||
@@ -421,6 +436,11 @@ void relay_close_uplink(struct relay *relay, unsigned int service_id)
 {
 	endpoint_close(relay->uplinks[service_id]);
 	relay->uplinks[service_id] = NULL;
+}
+
+bool relay_has_uplink(const struct relay *relay, unsigned int service_id)
+{
+	return relay->uplinks[service_id] != NULL;
 }
 
 static void sync_one(struct relay *relay, unsigned int port_id, unsigned int service_id)

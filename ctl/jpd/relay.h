@@ -10,6 +10,7 @@
 #define JPX_RELAY_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 
 #include "pinned.h"
 
@@ -27,6 +28,7 @@ void relay_free(struct relay *relay);
  * Returns the port in network order, or 0 with errno set. */
 in_port_t relay_open_uplink(struct relay *relay, unsigned int service_id, in_port_t wanted);
 void relay_close_uplink(struct relay *relay, unsigned int service_id);
+bool relay_has_uplink(const struct relay *relay, unsigned int service_id);
 
 /* Opens and closes join sockets until they are the ones that the state asks for. */
 void relay_sync(struct relay *relay);

@@ -139,7 +139,9 @@ void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in
 			return;
 		}
 	}
-	if (netwatch_route(nw, &registrar, link ? link->ifindex : 0, &route)) {
+	/* A route, but no address yet to send from, is none. */
+	if (netwatch_route(nw, &registrar, link ? link->ifindex : 0, &route) ||
+	    IN6_IS_ADDR_UNSPECIFIED(&route.source)) {
 		service->ifindex = 0;
 		return;
 	}

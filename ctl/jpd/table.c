@@ -31,7 +31,7 @@ unsigned int table_slot_by_ifindex(const struct jpx_state *state, unsigned int i
 	     state->slots[i].flags & JPX_SLOT_IN_USE && state->slots[i].ifindex == ifindex);
 }
 
-static int alike(const struct jpx_service *a, const struct jpx_service *b)
+bool table_services_alike(const struct jpx_service *a, const struct jpx_service *b)
 {
 	const __u8 content = JPX_SERVICE_ANY_CONTENT;
 
@@ -44,7 +44,8 @@ static int alike(const struct jpx_service *a, const struct jpx_service *b)
 unsigned int table_service_like(const struct jpx_state *state, const struct jpx_service *like)
 {
 	FIND(1, JPX_MAX_SERVICES,
-	     state->services[i].flags & JPX_SERVICE_IN_USE && alike(&state->services[i], like));
+	     state->services[i].flags & JPX_SERVICE_IN_USE &&
+		     table_services_alike(&state->services[i], like));
 }
 
 unsigned int table_service_by_udp_port(const struct jpx_state *state, __be16 udp_port)

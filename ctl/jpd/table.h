@@ -6,14 +6,17 @@
 #ifndef JPX_TABLE_H
 #define JPX_TABLE_H
 
+#include <stdbool.h>
+
 #include "pinned.h"
 
 unsigned int table_port_by_name(const struct jpx_state *state, const char *ifname);
 unsigned int table_service_by_name(const struct jpx_state *state, const char *name);
 unsigned int table_slot_by_ifindex(const struct jpx_state *state, unsigned int ifindex);
 
-/* A service for the same Registrar in the same way (address, port, mode, form, content,
+/* Services for the same Registrar in the same way (address, port, mode, form, content,
  * uplink); a join port or name of its own does not make it another one. */
+bool table_services_alike(const struct jpx_service *a, const struct jpx_service *b);
 unsigned int table_service_like(const struct jpx_state *state, const struct jpx_service *like);
 
 /* The service whose join port or uplink port this is (network order). */

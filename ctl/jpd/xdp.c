@@ -4,9 +4,13 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
@@ -36,6 +40,31 @@ void xdp_init(void)
 {
 	libbpf_set_print(log_libbpf);
 	libxdp_set_print(log_libxdp);
+}
+
+/*
+ * libxdp before 1.4 forgets to close a descriptor of each program that it looks at.
+ * We keep none of any program ourselves between two calls, so all that are open then
+ * are forgotten ones.  They would use up the limit, and keep dead programs in the kernel.
+ */
+static void close_forgotten(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		char target[64];
+		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+
+		if (len < 0)
+			continue;
+		target[len] = 0;
+		if (!strcmp(target, "anon_inode:bpf-prog"))
+			close(atoi(entry->d_name));
+	}
+	closedir(dir);
 }
 
 /* All instances share the pinned maps; only .rodata is each one's own. */
@@ -75,37 +104,160 @@ static int is_alone(unsigned int ifindex)
 	return alone;
 }
 
+static __u32 map_id(int fd)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
+}
+
+/* A program of ours is one that works on our very maps, whoever put it there. */
+static bool is_ours(const struct xdp_program *prog, __u32 slots_id)
+{
+	__u32 ids[64] = { 0 };
+	struct bpf_prog_info info = {
+		.nr_map_ids = sizeof(ids) / sizeof(*ids),
+		.map_ids = (__u64)(uintptr_t)ids,
+	};
+	__u32 len = sizeof(info);
+
+	if (!slots_id || bpf_obj_get_info_by_fd(xdp_program__fd(prog), &info, &len))
+		return false;
+	for (__u32 i = 0; i < info.nr_map_ids && i < sizeof(ids) / sizeof(*ids); i++)
+		if (ids[i] == slots_id)
+			return true;
+	return false;
+}
+
+/*
+ * Takes off what no slot knows of any more: a jpd died right after attaching, or
+ * the interface left this namespace with our program on it and came back.
+ */
+static void remove_leftovers(const struct jpx_pinned *maps, const struct jpx_slot *slot)
+{
+	__u32 slots_id = map_id(maps->slots);
+
+	for (int tries = 0; tries < 8; tries++) {
+		struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)slot->ifindex);
+		struct xdp_program *prog = NULL;
+		int ret = -ENOENT;
+
+		if (libxdp_get_error(mp))
+			return;
+		if (xdp_multiprog__is_legacy(mp)) {
+			prog = xdp_multiprog__main_prog(mp);
+			if (prog && !is_ours(prog, slots_id))
+				prog = NULL;
+		} else {
+			while ((prog = xdp_multiprog__next_prog(prog, mp)))
+				if (is_ours(prog, slots_id))
+					break;
+		}
+		if (prog)
+			ret = xdp_program__detach(prog, (int)slot->ifindex,
+						  xdp_multiprog__attach_mode(mp), 0);
+		xdp_multiprog__close(mp);
+		if (ret)
+			return;
+		jpx_info("%s: took off a program of ours that was left there", slot->ifname);
+	}
+}
+
+static int open_program(const struct jpx_pinned *maps, unsigned int slot_id,
+			const struct jpx_slot *slot, struct jpx_bpf **skel)
+{
+	int ret;
+
+	*skel = jpx_bpf__open();
+	if (!*skel)
+		return -errno;
+	(*skel)->rodata->jpx_slot_id = slot_id;
+	bpf_program__set_autoload((*skel)->progs.jpx_xdp_ethernet, slot->link != JPX_LINK_IPV6);
+	bpf_program__set_autoload((*skel)->progs.jpx_xdp_ipv6, slot->link == JPX_LINK_IPV6);
+	ret = share_maps(*skel, maps);
+	if (ret) {
+		jpx_bpf__destroy(*skel);
+		*skel = NULL;
+	}
+	return ret;
+}
+
+/* Behind libxdp's dispatcher, or alone where libxdp knows that the kernel has none. */
+static int attach_shared(struct jpx_bpf *skel, struct jpx_slot *slot, enum jpx_engine engine)
+{
+	const char *name = slot->link == JPX_LINK_IPV6 ? "jpx_xdp_ipv6" : "jpx_xdp_ethernet";
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .obj = skel->obj, .prog_name = name);
+	struct xdp_program *prog = xdp_program__create(&opts);
+	int ret = (int)libxdp_get_error(prog);
+
+	if (ret)
+		return ret;
+	ret = xdp_program__attach(prog, (int)slot->ifindex, attach_mode(engine), 0);
+	if (!ret) {
+		slot->prog_id = xdp_program__id(prog);
+		slot->engine = (__u8)engine;
+		slot->alone = (__u8)is_alone(slot->ifindex);
+	}
+	xdp_program__close(prog);
+	return ret;
+}
+
+static int attach_alone(struct jpx_bpf *skel, struct jpx_slot *slot, enum jpx_engine engine)
+{
+	const struct bpf_program *prog = slot->link == JPX_LINK_IPV6 ? skel->progs.jpx_xdp_ipv6
+								     : skel->progs.jpx_xdp_ethernet;
+	/* Never in the place of another program. */
+	__u32 flags = XDP_FLAGS_UPDATE_IF_NOEXIST |
+		      (engine == JPX_ENGINE_XDP_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info);
+	int ret = jpx_bpf__load(skel);
+
+	if (ret)
+		return ret;
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+		return -errno;
+	ret = bpf_xdp_attach((int)slot->ifindex, bpf_program__fd(prog), flags, NULL);
+	if (!ret) {
+		slot->prog_id = info.id;
+		slot->engine = (__u8)engine;
+		slot->alone = 1;
+	}
+	return ret;
+}
+
 static int attach_once(const struct jpx_pinned *maps, unsigned int slot_id, struct jpx_slot *slot,
 		       enum jpx_engine engine)
 {
-	const char *name = slot->link == JPX_LINK_IPV6 ? "jpx_xdp_ipv6" : "jpx_xdp_ethernet";
-	struct jpx_bpf *skel = jpx_bpf__open();
-	struct xdp_program *prog;
-	int ret;
+	struct jpx_bpf *skel;
+	int ret = open_program(maps, slot_id, slot, &skel);
 
-	if (!skel)
-		return -errno;
-	skel->rodata->jpx_slot_id = slot_id;
-	bpf_program__set_autoload(skel->progs.jpx_xdp_ethernet, slot->link != JPX_LINK_IPV6);
-	bpf_program__set_autoload(skel->progs.jpx_xdp_ipv6, slot->link == JPX_LINK_IPV6);
-	ret = share_maps(skel, maps);
-	if (!ret) {
-		DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .obj = skel->obj, .prog_name = name);
-
-		prog = xdp_program__create(&opts);
-		ret = (int)libxdp_get_error(prog);
+	if (ret)
+		return ret;
+	ret = attach_shared(skel, slot, engine);
+	jpx_bpf__destroy(skel);
+	/*
+	 * Kernels from 6.12 on want it seen in the dispatcher that programs behind it
+	 * change packets; libxdp's says so only since 1.5.5.
+	 */
+	if (ret == -EINVAL) {
+		ret = open_program(maps, slot_id, slot, &skel);
 		if (!ret) {
-			ret = xdp_program__attach(prog, (int)slot->ifindex, attach_mode(engine), 0);
-			if (!ret) {
-				slot->prog_id = xdp_program__id(prog);
-				slot->engine = (__u8)engine;
-				slot->alone = (__u8)is_alone(slot->ifindex);
-			}
-			xdp_program__close(prog);
+			ret = attach_alone(skel, slot, engine);
+			jpx_bpf__destroy(skel);
 		}
 	}
-	jpx_bpf__destroy(skel);
+	close_forgotten();
 	return ret;
+}
+
+/* Generic and native mode exclude each other: with whom is there we can share only his. */
+static bool others_are_generic(unsigned int ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, there);
+
+	return !bpf_xdp_query((int)ifindex, 0, &there) && there.attach_mode == XDP_ATTACHED_SKB;
 }
 
 static void explain(const struct jpx_slot *slot, int error, char *note, size_t note_len)
@@ -119,13 +271,15 @@ static void explain(const struct jpx_slot *slot, int error, char *note, size_t n
 		break;
 	case -EBUSY:
 	case -EEXIST:
-	case -EINVAL:
 		why = "another XDP program is attached that cannot be shared with (this kernel or "
 		      "that program does without libxdp's dispatcher)";
 		what_to_try = "take that program off first (xdp-loader status), or use --xdp off";
-		if (error == -EINVAL)
-			why = "the driver or the kernel refused the program (MTU too large for "
-			      "XDP, or offloads in the way)";
+		break;
+	case -EINVAL:
+		why = "the driver or the kernel refused the program (MTU too large for XDP, or "
+		      "offloads in the way)";
+		what_to_try =
+			"lower the MTU, turn LRO off (ethtool -K), or use --xdp generic or off";
 		break;
 	case -EPERM:
 	case -EACCES:
@@ -141,12 +295,14 @@ int xdp_attach(const struct jpx_pinned *maps, unsigned int slot_id, struct jpx_s
 	int native = -EOPNOTSUPP, ret;
 
 	*note = 0;
+	remove_leftovers(maps, slot);
 	if (wanted == JPX_XDP_AUTO || wanted == JPX_XDP_NATIVE) {
 		ret = native = attach_once(maps, slot_id, slot, JPX_ENGINE_XDP_NATIVE);
 		if (!ret)
 			goto attached;
 		/* A foreign program in native mode stands in the way of generic mode, too. */
-		if (wanted == JPX_XDP_NATIVE || ret == -EBUSY || ret == -EEXIST)
+		if (wanted == JPX_XDP_NATIVE ||
+		    ((ret == -EBUSY || ret == -EEXIST) && !others_are_generic(slot->ifindex)))
 			goto failed;
 	}
 	ret = attach_once(maps, slot_id, slot, JPX_ENGINE_XDP_GENERIC);
@@ -157,12 +313,15 @@ int xdp_attach(const struct jpx_pinned *maps, unsigned int slot_id, struct jpx_s
 			 "%s: attached in generic mode, which costs about twice as much per "
 			 "packet, because native mode was refused: %s",
 			 slot->ifname,
-			 native == -EOPNOTSUPP ? "its driver has none" : strerror(-native));
+			 native == -EOPNOTSUPP ? "its driver has none"
+			 : native == -EBUSY    ? "another XDP program is there in generic mode"
+					       : strerror(-native));
 attached:
 	if (slot->alone && !*note)
 		snprintf(note, note_len,
-			 "%s: attached alone: this kernel refuses libxdp's dispatcher, so no other "
-			 "XDP program can share the interface",
+			 "%s: attached alone: this kernel refuses libxdp's dispatcher for our "
+			 "program, "
+			 "so no other XDP program can share the interface",
 			 slot->ifname);
 	return 0;
 failed:
@@ -170,13 +329,15 @@ failed:
 	return ret;
 }
 
-/* Calls FOUND for the program with SLOT's id.  0 if it is there, -ENOENT if not. */
-static int with_program(const struct jpx_slot *slot,
-			int (*found)(struct xdp_program *prog, const struct jpx_slot *slot))
+/* Calls FOUND for the program with SLOT's id.  0 if it is there, -ENOENT if there is none
+ * at all, -EAGAIN if there are only others.
+ */
+static int with_program_once(const struct jpx_slot *slot,
+			     int (*found)(struct xdp_program *prog, const struct jpx_slot *slot))
 {
 	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)slot->ifindex);
 	struct xdp_program *prog = NULL;
-	int ret = -ENOENT;
+	int ret = -EAGAIN;
 
 	if (libxdp_get_error(mp))
 		return -ENOENT;
@@ -195,9 +356,28 @@ static int with_program(const struct jpx_slot *slot,
 	return ret;
 }
 
+/* The same, looking again after a moment: libxdp takes a dispatcher that somebody else
+ * replaces just then for a program of its own, with none of ours behind it.
+ */
+static int with_program(const struct jpx_slot *slot,
+			int (*found)(struct xdp_program *prog, const struct jpx_slot *slot))
+{
+	int ret = with_program_once(slot, found);
+
+	for (int i = 0; i < 2 && ret == -EAGAIN; i++) {
+		usleep(10000);
+		ret = with_program_once(slot, found);
+	}
+	close_forgotten();
+	return ret == -EAGAIN ? -ENOENT : ret;
+}
+
 static int detach_found(struct xdp_program *prog, const struct jpx_slot *slot)
 {
-	return xdp_program__detach(prog, (int)slot->ifindex, attach_mode(slot->engine), 0);
+	int ret = xdp_program__detach(prog, (int)slot->ifindex, attach_mode(slot->engine), 0);
+
+	/* Found a moment ago and now not: the dispatcher is being replaced. */
+	return ret == -ENOENT ? -EAGAIN : ret;
 }
 
 static int just_found(struct xdp_program *prog, const struct jpx_slot *slot)

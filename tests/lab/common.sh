@@ -67,7 +67,8 @@ ended() { # PID
 spawn() { # WHO LOG COMMAND...: starts COMMAND as WHO; its id is in $spawned
 	local who=$1 log=$work/$2.log
 	shift 2
-	nsenter --net="/run/netns/$lab-$who" "$@" </dev/null >"$log" 2>&1 &
+	: >"$log" # here and not there: nobody must take the last one's words for this one's
+	nsenter --net="/run/netns/$lab-$who" "$@" </dev/null >>"$log" 2>&1 &
 	spawned=$!
 	pids+=("$spawned")
 }

@@ -11,13 +11,13 @@
  */
 #include "wire.h"
 
-#define SEED	   20260917
-#define PORTS	   3
-#define PLEDGES	   96
-#define FORWARD	   1500
-#define BACKWARD   1500
-#define JPY_PORT   7634
-#define WINDOW	   16
+#define SEED	    20260917
+#define PORTS	    3
+#define PLEDGES	    96
+#define FORWARD	    1500
+#define BACKWARD    1500
+#define JPY_PORT    7634
+#define WINDOW	    16
 #define CONTENT_MAX 1400
 
 #ifndef JPX_TEST_DIR
@@ -67,8 +67,8 @@ static void make_pledges(void)
 			iid = i < PLEDGES / 2 ? i + 1 : eui64(p->mac ^ 0xff00);
 		}
 		put_iid(p->addr, iid);
-		p->udp_port = chance_below(2) ? udp_ports[chance_below(8)] :
-						(uint16_t)(1 + chance_below(65535));
+		p->udp_port = chance_below(2) ? udp_ports[chance_below(8)]
+					      : (uint16_t)(1 + chance_below(65535));
 		p->port_id = (uint8_t)(1 + i % PORTS);
 	}
 }
@@ -260,8 +260,8 @@ static void send_backward(unsigned int i, enum jpx_form form)
 	static struct bytes message;
 	uint8_t content[CONTENT_MAX];
 	unsigned int widen = i % 8 ? 0 : 2;
-	size_t len = content_of(i, content, pj_addr[p->port_id - 1], p->addr, join_port,
-				p->udp_port);
+	size_t len =
+		content_of(i, content, pj_addr[p->port_id - 1], p->addr, join_port, p->udp_port);
 
 	message.len = 0;
 	add_message(&message, form, p, content, widen && len > 1300 ? 1300 : len, widen);

@@ -11,6 +11,12 @@ cd "$(dirname "$0")/../.." || exit 1
 
 # ---- faults; each ends when the network is good again -----------------------
 
+# The kernel may take a second to notice that a cable is back; it sends nothing before.
+operstate() { ns_ip "$1" -br link show "$2" | awk '{ print $2 }'; }
+carriers() { # WHO1 IF1 WHO2 IF2
+	wait_for 3 is UP operstate "$1" "$2" && wait_for 3 is UP operstate "$3" "$4"
+}
+
 gateway_mac() { ns_ip gateway link set "$2" address "$1"; }
 
 # What an operator, or a Router Advertisement, would set up again.
@@ -23,6 +29,7 @@ uplink_flap() {
 	ns_ip proxy link set up0 down
 	sleep 0.3
 	ns_ip proxy link set up0 up
+	carriers proxy up0 gateway gw0
 	uplink_addresses
 }
 
@@ -47,6 +54,7 @@ port_flap() {
 	ns_ip proxy link set pj0 down
 	sleep 0.3
 	ns_ip proxy link set pj0 up
+	carriers pledge pl0 proxy pj0
 }
 
 neighbours_flushed() { ns_ip proxy -6 neigh flush dev up0; }
@@ -189,6 +197,7 @@ detach_255() {
 
 lab_bpffs
 lab_up
+ulimit -Sn 1024 # what most systems give a program
 echo_registrar registrar 7634 && jpd_start || exit 1
 check attach ctl attach pj0 --registrar "$registrar"
 check relays probing pledge pl0 "$(lab_link_local proxy pj0)" 5684

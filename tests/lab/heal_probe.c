@@ -31,7 +31,8 @@
 #define INTERVAL_MS 10
 #define STEADY	    20 /* datagrams in a row that must be answered to call it healed */
 #define SEQ_MAX	    65536
-#define LATE_MS	    300 /* an answer later than this is none */
+#define LATE_MS	    300	 /* an answer later than this heals nothing */
+#define LOST_MS	    2000 /* one that has not come by then never will, however busy the machine */
 
 struct datagram {
 	uint8_t record[13]; /* content type, version, epoch and number, length */
@@ -167,7 +168,7 @@ struct history {
 	long long sent[SEQ_MAX], answered[SEQ_MAX];
 };
 
-static void read_log(const char *path, struct history *h)
+static void read_log(const char *path, long long late, struct history *h)
 {
 	FILE *log = fopen(path, "r");
 	char what[16];
@@ -183,7 +184,7 @@ static void read_log(const char *path, struct history *h)
 		if (strcmp(what, "sent") == 0) {
 			h->sent[seq] = when;
 			h->count = seq + 1;
-		} else if (when - h->sent[seq] <= LATE_MS) {
+		} else if (when - h->sent[seq] <= late) {
 			h->answered[seq] = when;
 		}
 	}
@@ -218,7 +219,7 @@ static int healed(const char *path, long long since, long long within)
 
 	while (when < 0 && now_ms() < since + within + STEADY * INTERVAL_MS + 2 * LATE_MS) {
 		usleep(50000);
-		read_log(path, &h);
+		read_log(path, LATE_MS, &h);
 		when = steady_since(&h, since);
 	}
 	if (when < 0) {
@@ -232,16 +233,18 @@ static int healed(const char *path, long long since, long long within)
 static int lost(const char *path, long long since, long long until)
 {
 	static struct history h;
-	unsigned int sent = 0, missing = 0;
+	unsigned int sent, missing;
 
-	while (now_ms() < until + LATE_MS)
-		usleep(20000);
-	read_log(path, &h);
-	for (uint32_t i = 0; i < h.count; i++)
-		if (h.sent[i] >= since && h.sent[i] <= until) {
-			sent++;
-			missing += !h.answered[i];
-		}
+	do {
+		usleep(50000);
+		read_log(path, LOST_MS, &h);
+		sent = missing = 0;
+		for (uint32_t i = 0; i < h.count; i++)
+			if (h.sent[i] >= since && h.sent[i] <= until) {
+				sent++;
+				missing += !h.answered[i];
+			}
+	} while (missing && now_ms() < until + LOST_MS);
 	printf("%u of %u\n", missing, sent);
 	return sent == 0;
 }

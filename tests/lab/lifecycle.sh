@@ -7,8 +7,14 @@
 # Runs with a BPF file system of its own, so that "nothing is left" can be looked at
 # while other tests run.
 JPX_LAB=t-life
-[ "${1:-}" = --own-bpffs ] || exec unshare -m bash "$0" --own-bpffs
 cd "$(dirname "$0")/../.." || exit 1
+if [ "${1:-}" != --own-bpffs ]; then
+	# The namespaces first: their names are mounts, and all should see them.
+	# shellcheck source=scripts/lab.sh
+	. scripts/lab.sh
+	lab_up 2
+	exec unshare -m --propagation slave bash tests/lab/lifecycle.sh --own-bpffs
+fi
 mount -t bpf bpf /sys/fs/bpf || { echo "not ok lifecycle: cannot mount a BPF file system"; exit 1; }
 # shellcheck source=tests/lab/people_common.sh
 . tests/lab/people_common.sh
@@ -18,11 +24,12 @@ more_cleanup() { exec 8>&- 9>&-; }
 
 # ---- what is there -----------------------------------------------------------
 
-pinned() { find /sys/fs/bpf -mindepth 1 | sort; }
+at_first=$(find /sys/fs/bpf -mindepth 1) # some kernels put files of their own there
+pinned() { find /sys/fs/bpf -mindepth 1 | grep -vxF "$at_first" | sort; }
 
 # All that one could forget to take away, in the proxy's namespace.
 leftovers() {
-	ns_ip proxy -d link show | grep -o 'prog/xdp.*'
+	ns_ip proxy -d link show 2>/dev/null | grep -o 'prog/xdp.*'
 	in_ns proxy bpftool net show | grep -E '\(|id ' | grep -v '^$'
 	in_ns proxy tc qdisc show | grep -E 'clsact|ingress'
 	ns_ip proxy -6 neigh show | grep -E 'PERMANENT|NOARP'
@@ -85,6 +92,7 @@ term_keeps_relaying() {
 
 restarts() { # ten of them, each at another moment
 	local since=$(now) i
+	jpd_stop KILL
 	for i in 1 2 3 4 5 6 7 8 9 10; do
 		jpd_start && sleep "0.0$((i * 9 % 10))" && jpd_stop KILL
 	done
@@ -105,7 +113,7 @@ stop_leaves_nothing() {
 
 libxdp_directory() {
 	[ ! -e /sys/fs/bpf/xdp ] || echo "# libxdp left /sys/fs/bpf/xdp: $(find /sys/fs/bpf/xdp | wc -l) entries"
-	is "" find /sys/fs/bpf/xdp -type f
+	[ -z "$(find /sys/fs/bpf/xdp -type f 2>/dev/null)" ]
 }
 
 # ---- configuration ----------------------------------------------------------------
@@ -181,9 +189,10 @@ port_comes_later() {
 
 foreign_object() {
 	printf '%s\n' '__attribute__((section("xdp"), used)) int pass(void *ctx) { return ctx ? 2 : 0; }' \
-		'__attribute__((section("license"), used)) char license[] = "GPL";' >"$dir/foreign.c"
+		'__attribute__((section("license"), used)) char terms[] = "GPL";' >"$dir/foreign.c"
 	clang -O2 -target bpf -c "$dir/foreign.c" -o "$dir/foreign.o" &&
 		in_ns proxy ip link set dev pj0 xdp obj "$dir/foreign.o" sec xdp >"$dir/why" 2>&1 &&
+		rm -rf /sys/fs/bpf/{ip,tc,xdp} && # the ip command's own
 		foreign=$(xdp_on pj0) && [ -n "$foreign" ]
 }
 
@@ -230,6 +239,7 @@ taken_off() {
 replaced_by_foreign() {
 	ns_ip proxy link set pj0 xdp off
 	in_ns proxy ip link set dev pj0 xdp obj "$dir/foreign.o" sec xdp >"$dir/why" 2>&1 || return 1
+	rm -rf /sys/fs/bpf/{ip,tc,xdp}
 	foreign=$(xdp_on pj0)
 	ctl detach pj0 && is "$foreign" xdp_on pj0 && ns_ip proxy link set pj0 xdp off
 }
@@ -247,10 +257,25 @@ half_made() { # as one that died in between leaves it
 }
 
 incomplete() { # not ours to repair without asking
-	ctl detach pj0 && jpd_stop && mkdir "$pin_dir" && jpd_start && jpd_stop KILL && rm "$pin_dir/jpx_ports" ||
-		return 1
+	jpd_stop KILL
+	rm "$pin_dir/jpx_ports" || return 1
 	local before=$(pinned)
-	refuses "only .* of .* maps are pinned under $pin_dir" && is "$before" pinned && rm -r "$pin_dir"
+	refuses "only .* of .* maps are pinned under $pin_dir" && is "$before" pinned
+	local ret=$?
+	clean_slate
+	return $ret
+}
+
+# Nothing attached or pinned, whatever the test before left.
+clean_slate() {
+	local ifname
+	[ -z "$jpd_pid" ] || jpd_stop KILL
+	for ifname in pj0 pj1 pj9 up0; do
+		ns_ip proxy link set "$ifname" xdpgeneric off 2>/dev/null
+		ns_ip proxy link set "$ifname" xdp off 2>/dev/null
+	done
+	rm -rf "$pin_dir"
+	: >"$config"
 }
 
 # jpd does not start, and says why in one sentence: an error with TEXT.
@@ -293,7 +318,6 @@ empty_directory_stays() { # somebody made it for jpd: any outcome but a wrong on
 
 # ------------------------------------------------------------------------------
 
-lab_up 2
 echo_registrar registrar 7634 && jpd_start || exit 1
 check attach ctl attach pj0 --registrar "$registrar"
 check relays probing pledge pl0 "$(lab_link_local proxy pj0)" 5684
@@ -310,20 +334,14 @@ stop "$probe_pid"
 check detach-leaves-nothing detach_leaves_nothing
 check stop-leaves-nothing stop_leaves_nothing
 check libxdp-leaves-no-pins libxdp_directory
-rm -rf "$pin_dir"
+clean_slate
 check verbs by_verbs
 check config-as-verbs by_file
 check hup hup_applies
 check hup-with-error hup_with_error
 check hup-same-registrar-twice hup_same_registrar_twice
 check config-port-comes-later port_comes_later
-jpd_stop KILL
-ns_ip proxy link set pj0 xdp off
-ns_ip proxy link set pj0 xdpgeneric off
-ns_ip proxy link set pj1 xdp off
-ns_ip proxy link set up0 xdp off
-rm -rf "$pin_dir"
-: >"$config"
+clean_slate
 jpd_start
 check foreign-loaded foreign_object
 check foreign-is-kept foreign_is_kept
@@ -332,12 +350,14 @@ check foreign-native-refused foreign_native_is_refused
 check foreign-gone foreign_gone
 check taken-off taken_off
 check replaced-by-foreign replaced_by_foreign
-jpd_stop
-rm -rf "$pin_dir"
+clean_slate
 check half-made-pins half_made
 check incomplete-pins incomplete
 check other-version other_version
+clean_slate
 check not-made-by-jpx not_made_by_jpx
+clean_slate
 check foreign-directory foreign_directory
+clean_slate
 check empty-directory empty_directory_stays
 exit $((failures > 0))

@@ -43,6 +43,11 @@ form_at_registrar() { # FORM JPREG-PORT
 	has "^  form  *$1: " "$work/jpreg-$2.log"
 }
 
+# The Registrar's end was told of that very pledge.
+pledge_at_registrar() { # INTERFACE-ID JPREG-PORT
+	has "^ *address  *fe80::$1 \|^ *interface id  *$1 " "$work/jpreg-$2.log"
+}
+
 # One line each way through a session of OpenSSL's with a certificate.
 certificate() {
 	local client server done=1
@@ -131,6 +136,7 @@ for xdp in auto off; do
 		check "psk-$name" coap_get 0 "$port"
 		check "form-$name" form_at_registrar $form 7634
 		check "odd-mac-$name" coap_get 0 "$port" -a fe80::1234:5678:9abc:def1%pl0
+		check "odd-mac-told-$name" pledge_at_registrar 1234:5678:9abc:def1 7634
 		check "crowd-$name" crowd 20 "$port"
 		check "by-one-engine-$name" by_engine $xdp $form
 		check "no-drops-$name" no_drops

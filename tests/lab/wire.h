@@ -129,7 +129,8 @@ static inline struct tap tap_open(const char *lab, const char *who, const char *
 	sll.sll_ifindex = (int)if_nametoindex(ifname);
 	tap.mac = mac_of(ifname);
 	tap.fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(ETH_P_IPV6));
-	if (tap.fd < 0 || setsockopt(tap.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) ||
+	if (tap.fd < 0 ||
+	    setsockopt(tap.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) ||
 	    setsockopt(tap.fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) ||
 	    bind(tap.fd, (struct sockaddr *)&sll, sizeof(sll)))
 		die("cannot tap %s: %s", ifname, strerror(errno));
@@ -273,8 +274,8 @@ static inline void add_message(struct bytes *b, enum jpx_form form, const struct
 
 static inline enum jpx_form form_named(const char *name)
 {
-#define NAMED(sym, word, family, text) \
-	if (!strcmp(name, word))       \
+#define NAMED(sym, word, family, text)                                                             \
+	if (!strcmp(name, word))                                                                   \
 		return JPX_FORM_##sym;
 	JPX_FORMS(NAMED)
 #undef NAMED
