@@ -139,7 +139,7 @@ static __always_inline int jpx_unwrap(struct xdp_md *ctx, enum jpx_link link,
 	jpx_store16(p + 46, jpx_csum_finish(sum));
 
 	verdict = XDP_TX;
-	if (port->tx_ifindex != ctx->ingress_ifindex)
+	if (port->bounce_ifindex != ctx->ingress_ifindex)
 		verdict = bpf_redirect_map(&jpx_tx, JPX_TX_PORT(port_id), XDP_DROP);
 	if (verdict == XDP_DROP)
 		return jpx_drop(port_id, JPX_DROP_SEND_FAILED);

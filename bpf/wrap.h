@@ -144,7 +144,7 @@ static __always_inline int jpx_wrap(struct xdp_md *ctx, enum jpx_link link,
 	}
 
 	verdict = XDP_TX;
-	if (service->tx_ifindex != ctx->ingress_ifindex)
+	if (service->bounce_ifindex != ctx->ingress_ifindex)
 		verdict = bpf_redirect_map(&jpx_tx, JPX_TX_SERVICE(service_id), XDP_DROP);
 	if (verdict == XDP_DROP)
 		return jpx_drop(port_id, JPX_DROP_SEND_FAILED);

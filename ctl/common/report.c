@@ -33,8 +33,9 @@ const char *jpx_service_state(const struct jpx_state *state, unsigned int servic
 		if (state->ports[id].flags & JPX_PORT_READY &&
 		    state->ports[id].services >> service_id & 1)
 			return service->flags & JPX_SERVICE_READY ? "serving" :
-			       service->l2_len || service->tx_ifindex ? "resolving" :
-									"local";
+			       service->flags & JPX_SERVICE_LOCAL ? "local" :
+			       service->tx_ifindex		   ? "resolving" :
+								     "uplink-down";
 	return "no-port";
 }
 

@@ -142,7 +142,14 @@ static void check_bpf(struct check *check)
 		check_add(check, CHECK_WARN, "jit", "sysctl net.core.bpf_jit_enable=1",
 			  "programs are interpreted, many times slower");
 	ret = probe_dispatcher();
-	if (ret)
+	if (ret == -EINVAL)
+		check_add(check, CHECK_WARN, "dispatcher",
+			  "nothing needs to be done unless another XDP program is wanted on the "
+			  "same interface; then libxdp 1.5.5 or later is needed",
+			  "this kernel takes programs that change packets only behind the "
+			  "dispatcher of libxdp 1.5.5 or later: with an earlier one jpd attaches "
+			  "alone and does not share an interface");
+	else if (ret)
 		check_add(check, CHECK_WARN, "dispatcher",
 			  "nothing needs to be done unless another XDP program is wanted on the "
 			  "same interface",

@@ -201,7 +201,7 @@ static void check_target(const struct subject *s, uint64_t features)
 		return;
 	}
 	if (strcmp(s->carrier->kind, "veth") == 0)
-		snprintf(remedy, sizeof(remedy), "ethtool -K %s gro on%s, then attach again",
+		snprintf(remedy, sizeof(remedy), "ethtool -K %s gro on%s; jpd notices within 10 s",
 			 peer ? peer->ifname : "PEER",
 			 peer ? "" : " (its other end, in another network namespace)");
 	found(s, CHECK_WARN, "redirect", remedy,
@@ -346,13 +346,12 @@ static void check_mtu(const struct subject *s)
 		s->ifname, mtu + (IP6_MTU_MIN - HEADERS) - least);
 	if (least < IP6_MTU_MIN - HEADERS)
 		found(s, CHECK_WARN, "mtu", remedy,
-		      "%u as an uplink carries DTLS datagrams of up to %s, %u stateful; a pledge "
-		      "may send %d and more",
-		      mtu, text, mtu - HEADERS, IP6_MTU_MIN - HEADERS);
+		      "%u as an uplink carries DTLS datagrams of up to %s; a pledge may send %d "
+		      "and more",
+		      mtu, text, IP6_MTU_MIN - HEADERS);
 	else
 		found(s, CHECK_OK, "mtu", "",
-		      "%u as an uplink carries DTLS datagrams of up to %s, %u stateful", mtu, text,
-		      mtu - HEADERS);
+		      "%u as an uplink carries DTLS datagrams of up to %s", mtu, text);
 }
 
 /* ---- all of it ---- */

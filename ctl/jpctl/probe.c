@@ -18,6 +18,14 @@ static const struct bpf_insn pass[] = {
 	{ .code = BPF_JMP | BPF_EXIT },
 };
 
+/* bpf_xdp_adjust_head(ctx, 0); return XDP_PASS;  It counts as changing the packet, as ours do. */
+static const struct bpf_insn change[] = {
+	{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 0 },
+	{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_xdp_adjust_head },
+	{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
+	{ .code = BPF_JMP | BPF_EXIT },
+};
+
 static const char license[] = "Dual BSD/GPL";
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -71,8 +79,8 @@ static int load_both(int btf_fd, int func)
 		return -errno;
 	opts.attach_prog_fd = (__u32)target;
 	opts.attach_btf_id = (__u32)func;
-	replacement =
-		bpf_prog_load(BPF_PROG_TYPE_EXT, "jpx_probe", license, pass, COUNT(pass), &opts);
+	replacement = bpf_prog_load(BPF_PROG_TYPE_EXT, "jpx_probe", license, change, COUNT(change),
+				    &opts);
 	if (replacement < 0)
 		ret = -errno;
 	else

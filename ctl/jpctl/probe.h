@@ -12,8 +12,9 @@
  * tells whether the kernel compiled it (the JIT is on). */
 int probe_xdp(bool *compiled);
 
-/* Replaces a function of one XDP program by another program, as libxdp's dispatcher
- * does to share an interface.  Returns 0 or a negative errno. */
+/* Replaces a function of one XDP program by another program that changes packets, as
+ * libxdp's dispatcher does to share an interface.  Returns 0 or a negative errno;
+ * -EINVAL: the kernel wants a dispatcher as of libxdp 1.5.5. */
 int probe_dispatcher(void);
 
 #endif

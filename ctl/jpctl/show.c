@@ -52,6 +52,7 @@ static const struct {
 } service_states[] = {
 	{ "serving", "serving", false },
 	{ "no-route", "no route to the Registrar", true },
+	{ "uplink-down", "the uplink is down", true },
 	{ "resolving", "waiting for the next hop's link-layer address", false },
 	{ "local", "serving through the socket engine: the Registrar is on this host", false },
 	{ "no-port", "no pledge port is ready for it", true },

@@ -23,7 +23,7 @@
 
 struct datapath {
 	struct jpx_pinned maps;
-	bool bpf;
+	bool bpf, pinned;
 	int lock_fd; /* of the pin directory: two daemons must not write one set of maps */
 	char pin_dir[256];
 	struct jpx_stats *socket_stats;
@@ -33,48 +33,65 @@ struct datapath {
 
 #define SOCKET_STATS_SIZE (JPX_MAX_PORTS * sizeof(struct jpx_stats))
 
-/* Only files of ours: a pin directory may be somebody else's by mistake. */
-static void remove_pins(const char *pin_dir)
+static const char *const map_names[] = {
+#define MAP_NAME(name) "jpx_" #name,
+	JPX_PINNED_MAPS(MAP_NAME)
+#undef MAP_NAME
+};
+#define MAP_COUNT (sizeof(map_names) / sizeof(*map_names))
+
+static void pin_path(const struct datapath *dp, size_t map, char *path, size_t len)
 {
-	static const char *const names[] = {
-#define PIN_NAME(name) "jpx_" #name,
-		JPX_PINNED_MAPS(PIN_NAME)
-#undef PIN_NAME
-	};
+	snprintf(path, len, "%s/%s", dp->pin_dir, map_names[map]);
+}
+
+/* Only files of ours: a pin directory may be somebody else's by mistake. */
+static void remove_pins(const struct datapath *dp)
+{
 	char path[512];
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		snprintf(path, sizeof(path), "%s/%s", pin_dir, names[i]);
+	for (size_t i = 0; i < MAP_COUNT; i++) {
+		pin_path(dp, i, path, sizeof(path));
 		unlink(path);
 	}
 }
 
-static int create_socket_stats(const char *pin_dir)
+/* jpx_meta goes first in the table and is pinned last: its presence means "complete". */
+int datapath_pin(struct datapath *dp)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	const int *fds = (const int *)&dp->maps;
 	char path[512];
-	int fd, ret = 0;
+	int ret;
 
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "jpx_socket_stats", sizeof(__u32),
-			    sizeof(struct jpx_stats), JPX_MAX_PORTS, &opts);
-	if (fd < 0)
-		return -errno;
-	snprintf(path, sizeof(path), "%s/jpx_socket_stats", pin_dir);
-	if (bpf_obj_pin(fd, path))
-		ret = -errno;
-	close(fd);
-	return ret;
+	if (!dp->bpf || dp->pinned)
+		return 0;
+	for (size_t i = MAP_COUNT; i-- > 0;) {
+		pin_path(dp, i, path, sizeof(path));
+		if (bpf_obj_pin(fds[i], path)) {
+			ret = -errno;
+			remove_pins(dp);
+			return ret;
+		}
+	}
+	dp->pinned = true;
+	return 0;
 }
 
-/* Makes every map and pins it; jpx_meta last, so that its presence means "complete". */
-static int create_maps(const char *pin_dir)
+void datapath_unpin(struct datapath *dp)
 {
+	if (dp->pinned)
+		remove_pins(dp);
+	dp->pinned = false;
+}
+
+static int create_maps(struct datapath *dp)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, mmapable, .map_flags = BPF_F_MMAPABLE);
 	struct jpx_meta meta = { .magic = JPX_ABI_MAGIC, .version = JPX_ABI_VERSION };
-	struct bpf_map *map, *last = NULL;
+	int *fds = (int *)&dp->maps;
 	struct jpx_bpf *skel;
-	char path[512];
 	__u32 zero = 0;
-	int ret;
+	int ret, fd;
 
 	skel = jpx_bpf__open();
 	if (!skel)
@@ -82,39 +99,33 @@ static int create_maps(const char *pin_dir)
 	bpf_program__set_autoload(skel->progs.jpx_xdp_ethernet, false);
 	bpf_program__set_autoload(skel->progs.jpx_xdp_ipv6, false);
 	ret = jpx_bpf__load(skel);
-	if (!ret)
-		ret = create_socket_stats(pin_dir);
-	if (!ret)
-		ret = bpf_map_update_elem(bpf_map__fd(skel->maps.jpx_meta), &zero, &meta, BPF_ANY);
-	bpf_object__for_each_map(map, skel->obj)
-	{
-		if (ret)
-			break;
-		if (bpf_map__is_internal(map))
-			continue;
-		if (map == skel->maps.jpx_meta) {
-			last = map;
-			continue;
-		}
-		snprintf(path, sizeof(path), "%s/%s", pin_dir, bpf_map__name(map));
-		ret = bpf_map__pin(map, path);
+	for (size_t i = 0; !ret && i < MAP_COUNT; i++) {
+		fd = bpf_object__find_map_fd_by_name(skel->obj, map_names[i]);
+		if (fd >= 0)
+			fds[i] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		else /* the one that no program knows: the socket engine's counters */
+			fds[i] = bpf_map_create(BPF_MAP_TYPE_ARRAY, map_names[i], sizeof(__u32),
+						sizeof(struct jpx_stats), JPX_MAX_PORTS, &mmapable);
+		if (fds[i] < 0)
+			ret = -errno;
 	}
-	if (!ret && last) {
-		snprintf(path, sizeof(path), "%s/%s", pin_dir, bpf_map__name(last));
-		ret = bpf_map__pin(last, path);
-	}
+	if (!ret && bpf_map_update_elem(dp->maps.meta, &zero, &meta, BPF_ANY))
+		ret = -errno;
 	jpx_bpf__destroy(skel);
 	if (ret)
-		remove_pins(pin_dir);
+		jpx_pinned_close(&dp->maps);
 	return ret;
 }
 
+/* Is PIN_DIR, or the directory that it will be made in, on a BPF file system? */
 static bool on_bpffs(const char *pin_dir)
 {
 	char parent[256];
 	struct statfs fs;
 	char *slash;
 
+	if (statfs(pin_dir, &fs) == 0)
+		return (unsigned int)fs.f_type == BPFFS_MAGIC;
 	snprintf(parent, sizeof(parent), "%s", pin_dir);
 	slash = strrchr(parent, '/');
 	if (slash && slash != parent)
@@ -122,13 +133,12 @@ static bool on_bpffs(const char *pin_dir)
 	return statfs(parent, &fs) == 0 && (unsigned int)fs.f_type == BPFFS_MAGIC;
 }
 
-/* jpx_meta is pinned last: where it is missing, whoever made the others did not finish. */
-static bool interrupted_creation(const char *pin_dir)
+static bool is_pinned(const struct datapath *dp)
 {
 	char path[512];
 
-	snprintf(path, sizeof(path), "%s/jpx_meta", pin_dir);
-	return access(path, F_OK) != 0;
+	pin_path(dp, 0, path, sizeof(path));
+	return access(path, F_OK) == 0;
 }
 
 /* Makes the directory if need be.  A lock on it dies with its holder.  The fd, or -errno. */
@@ -179,6 +189,10 @@ int datapath_open(const char *pin_dir, struct datapath **out, struct jpx_state *
 	memset(&dp->maps, 0xff, sizeof(dp->maps));
 	dp->lock_fd = -1;
 	snprintf(dp->pin_dir, sizeof(dp->pin_dir), "%s", pin_dir);
+	/* A slash at the end would hide which directory it is to be made in. */
+	for (char *end = dp->pin_dir + strlen(dp->pin_dir); end > dp->pin_dir + 1 && end[-1] == '/';)
+		*--end = 0;
+	pin_dir = dp->pin_dir;
 
 	if (!on_bpffs(pin_dir)) {
 		snprintf(why_no_bpf, why_len,
@@ -196,26 +210,23 @@ int datapath_open(const char *pin_dir, struct datapath **out, struct jpx_state *
 		return -EBUSY;
 	}
 	if (dp->lock_fd < 0) {
-		snprintf(why_no_bpf, why_len, "cannot use %s: %s%s", pin_dir,
-			 strerror(-dp->lock_fd),
-			 dp->lock_fd == -EPERM || dp->lock_fd == -EACCES ? "; run jpd as root" :
-									   "");
+		snprintf(why_no_bpf, why_len,
+			 "cannot use %s: %s; its last part must be a name without a dot, and jpd "
+			 "must run as root",
+			 pin_dir, strerror(-dp->lock_fd));
 		goto memory;
 	}
-	if (interrupted_creation(pin_dir))
-		remove_pins(pin_dir);
-	ret = jpx_pinned_open(pin_dir, &dp->maps, err, err_len);
-	if (ret == -ENOENT) {
-		ret = create_maps(pin_dir);
+	if (is_pinned(dp)) {
+		ret = jpx_pinned_open(pin_dir, &dp->maps, err, err_len);
+		*adopted = dp->pinned = !ret;
+	} else {
+		remove_pins(dp); /* whoever pinned them did not finish */
+		ret = create_maps(dp);
 		if (ret) {
-			snprintf(why_no_bpf, why_len, "cannot make BPF maps under %s: %s%s", pin_dir,
-				 strerror(-ret),
+			snprintf(why_no_bpf, why_len, "cannot make BPF maps: %s%s", strerror(-ret),
 				 ret == -EPERM || ret == -EACCES ? "; run jpd as root" : "");
 			goto memory;
 		}
-		ret = jpx_pinned_open(pin_dir, &dp->maps, err, err_len);
-	} else if (!ret) {
-		*adopted = true;
 	}
 	if (ret)
 		goto fail;
@@ -249,8 +260,8 @@ void datapath_close(struct datapath *dp, bool unpin)
 		return;
 	munmap(dp->socket_stats, SOCKET_STATS_SIZE);
 	jpx_pinned_close(&dp->maps);
-	if (unpin && dp->bpf)
-		remove_pins(dp->pin_dir);
+	if (unpin)
+		datapath_unpin(dp);
 	if (dp->lock_fd >= 0) {
 		if (unpin)
 			rmdir(dp->pin_dir); /* spares it if something else is in there */

@@ -16,15 +16,21 @@
 
 struct datapath;
 
-/* Adopts the maps under PIN_DIR, or makes new ones.  STATE is filled with what
+/* Adopts the maps under PIN_DIR, or makes new ones (not pinned yet).  STATE is filled with what
  * was adopted, else zeroed; ADOPTED tells which.  Returns 0 or a negative errno with a
  * sentence in ERR.  A kernel or mount without BPF is no error: WHY_NO_BPF then
  * says what is missing, else it is empty. */
 int datapath_open(const char *pin_dir, struct datapath **out, struct jpx_state *state,
 		  bool *adopted, char *why_no_bpf, size_t why_len, char *err, size_t err_len);
 
-/* UNPIN: also remove everything pinned, the directory included. */
+/* UNPIN: also remove everything pinned.  The directory goes if it is empty then. */
 void datapath_close(struct datapath *dp, bool unpin);
+
+/* Pins the maps, if they are not: state that shall outlive this daemon.  Returns 0 or
+ * a negative errno. */
+int datapath_pin(struct datapath *dp);
+/* Takes the pins away; the maps live on in this process. */
+void datapath_unpin(struct datapath *dp);
 
 /* The maps for programs to share; NULL without BPF. */
 const struct jpx_pinned *datapath_maps(const struct datapath *dp);

@@ -43,6 +43,12 @@ struct proxy {
 	struct jpx_state state;
 	struct in6_addr next_hops[JPX_MAX_SERVICES];
 	enum jpx_xdp default_xdp;
+	/* Whose port ids were, and in which order they were given back (0: never). */
+	struct {
+		char ifname[JPX_IFNAME_LEN];
+		unsigned long freed;
+	} former[JPX_MAX_PORTS];
+	unsigned long freed;
 	struct proxy_answer *answer; /* of the verb that runs now, or NULL */
 	/* Interfaces where an attachment failed, not to be tried again at once. */
 	struct {
@@ -219,10 +225,10 @@ static bool can_transmit(const struct resolve_way *way)
 	return way->link == JPX_LINK_ETHERNET; /* an older kernel: most NICs can */
 }
 
-static bool any_slot(const struct proxy *proxy)
+static bool any_port(const struct proxy *proxy)
 {
-	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++)
-		if (proxy->state.slots[id].flags & JPX_SLOT_IN_USE)
+	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
+		if (proxy->state.ports[id].flags & JPX_PORT_IN_USE)
 			return true;
 	return false;
 }
@@ -299,12 +305,14 @@ static void refresh_port(struct proxy *proxy, unsigned int id)
 	next.slot = 0;
 	next.l2_len = 0;
 	next.tx_ifindex = next.ifindex;
+	next.bounce_ifindex = 0;
 	memset(next.l2_type, 0, sizeof(next.l2_type));
 	next.flags |= JPX_PORT_NO_TRANSMIT;
 	if (next.ifindex && resolve_way(proxy->nw, (int)next.ifindex, next.xdp, &way)) {
 		next.slot = (__u16)want_slot(proxy, &way, next.xdp);
 		if (next.slot) {
 			next.tx_ifindex = way.tx_ifindex;
+			next.bounce_ifindex = way.bounce_ifindex;
 			next.l2_len = way.l2_len;
 			memcpy(next.l2_type, way.l2_type, sizeof(next.l2_type));
 			if (!any_native(proxy, true) || can_transmit(&way))
@@ -354,9 +362,12 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 	*service = next;
 }
 
-/* What each slot is for, now that ports and services are settled; takes unused programs off. */
-static void refresh_slots(struct proxy *proxy)
+/* What each slot is for, now that ports and services are settled; takes unused programs off.
+ * True if that is not what it was. */
+static bool refresh_slots(struct proxy *proxy)
 {
+	bool changed = false;
+
 	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
 		struct jpx_slot *slot = &proxy->state.slots[id], next = *slot;
 		const struct netwatch_link *link;
@@ -389,23 +400,31 @@ static void refresh_slots(struct proxy *proxy)
 		}
 		if (!used) {
 			drop_slot(proxy, id, true);
+			changed = true;
 		} else if (memcmp(slot, &next, sizeof(next))) {
+			changed |= slot->flags != next.flags;
 			*slot = next;
 			datapath_put_slot(proxy->dp, id, slot);
 		}
 	}
+	return changed;
 }
 
 static void refresh(struct proxy *proxy)
 {
-	audit_slots(proxy, false);
-	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
-		if (proxy->state.ports[id].flags & JPX_PORT_IN_USE)
-			refresh_port(proxy, id);
-	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++)
-		if (proxy->state.services[id].flags & JPX_SERVICE_IN_USE)
-			refresh_service(proxy, id);
-	refresh_slots(proxy);
+	bool again = true;
+
+	/* A new uplink program changes what ports can transmit, and they what is an uplink. */
+	for (int i = 0; again && i < 3; i++) {
+		audit_slots(proxy, false);
+		for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
+			if (proxy->state.ports[id].flags & JPX_PORT_IN_USE)
+				refresh_port(proxy, id);
+		for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++)
+			if (proxy->state.services[id].flags & JPX_SERVICE_IN_USE)
+				refresh_service(proxy, id);
+		again = refresh_slots(proxy);
+	}
 	relay_sync(proxy->relay);
 	keepalive_run(proxy->keepalive);
 }
@@ -673,15 +692,40 @@ static void note_what_is_missing(struct proxy *proxy, unsigned int port_id)
 	}
 }
 
+/*
+ * Answers to the pledges of a port that was detached may still come, and name it by
+ * its id: they must not reach the pledges of another interface.  So an interface
+ * gets the id that it had before, else one that was free for longest.
+ */
+static unsigned int choose_port_id(const struct proxy *proxy, const char *ifname)
+{
+	unsigned int best = table_free_port(&proxy->state);
+
+	for (unsigned int id = best; id && id < JPX_MAX_PORTS; id++) {
+		if (proxy->state.ports[id].flags & JPX_PORT_IN_USE)
+			continue;
+		if (!strcmp(proxy->former[id].ifname, ifname))
+			return id;
+		if (proxy->former[id].freed < proxy->former[best].freed)
+			best = id;
+	}
+	return best;
+}
+
 static int new_port(struct proxy *proxy, const char *ifname, const struct proxy_wish *wish,
 		    struct proxy_answer *answer)
 {
-	unsigned int id = table_free_port(&proxy->state);
+	unsigned int id = choose_port_id(proxy, ifname);
 	struct jpx_port *port;
+	int ret;
 
 	if (!id)
 		return refuse(answer, -ENOSPC, false, "%d pledge ports are attached, no more fit",
 			      JPX_MAX_PORTS - 1);
+	ret = datapath_pin(proxy->dp);
+	if (ret)
+		return refuse(answer, ret, false, "cannot pin the fast path's maps: %s",
+			      strerror(-ret));
 	port = &proxy->state.ports[id];
 	memset(port, 0, sizeof(*port));
 	snprintf(port->ifname, sizeof(port->ifname), "%s", ifname);
@@ -711,9 +755,15 @@ static void forget_port(struct proxy *proxy, unsigned int id)
 	struct jpx_port none = { 0 };
 	__u64 services = proxy->state.ports[id].services;
 
+	memcpy(proxy->former[id].ifname, proxy->state.ports[id].ifname, JPX_IFNAME_LEN);
+	proxy->former[id].freed = ++proxy->freed;
 	commit_port(proxy, id, &none);
 	remove_unused(proxy, services);
 	refresh(proxy);
+	if (!any_port(proxy)) {
+		datapath_unpin(proxy->dp);
+		xdp_tidy();
+	}
 }
 
 static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wish *wish,
@@ -768,7 +818,6 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 		datapath_put_port(proxy->dp, id, port);
 	}
 	refresh(proxy);
-	refresh(proxy); /* a new uplink program changes what ports can transmit */
 	if (fresh && link && (wish->xdp == JPX_XDP_NATIVE || wish->xdp == JPX_XDP_GENERIC) &&
 	    !proxy->state.ports[id].slot) {
 		struct resolve_way way;
@@ -806,9 +855,21 @@ int proxy_detach(struct proxy *proxy, const char *ifname, struct proxy_answer *a
 					 "\"%s\" is not attached; jpctl status lists what is",
 					 ifname));
 	forget_port(proxy, id);
-	if (!any_slot(proxy))
-		xdp_tidy();
 	return end(proxy, 0);
+}
+
+/* One that "attach --registrar" made is now asked for by name: it stays, for every port. */
+static int keep_service(struct proxy *proxy, unsigned int id)
+{
+	struct jpx_service *service = &proxy->state.services[id];
+
+	if (!(service->flags & JPX_SERVICE_IMPLIED))
+		return 0;
+	service->flags &= (__u8)~JPX_SERVICE_IMPLIED;
+	service->flags |= JPX_SERVICE_EVERY_PORT;
+	datapath_put_service(proxy->dp, id, service);
+	refresh(proxy);
+	return 0;
 }
 
 int proxy_add_registrar(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
@@ -837,7 +898,7 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 	if (known && table_services_alike(&proxy->state.services[known], &service) &&
 	    (wish->join_port == PROXY_UNSET ||
 	     wish->join_port == ntohs(proxy->state.services[known].join_port)))
-		return end(proxy, 0); /* said twice is said once */
+		return end(proxy, keep_service(proxy, known)); /* said twice is said once */
 	if (known)
 		return end(proxy, refuse(answer, -EEXIST, false,
 					 "there is another registrar \"%s\"; remove it first: jpctl "
@@ -846,7 +907,6 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 	ret = create_service(proxy, name, wish, &service, answer);
 	if (ret < 0)
 		return end(proxy, ret);
-	refresh(proxy);
 	refresh(proxy);
 	if (!proxy->state.services[ret].ifindex)
 		note(proxy, "registrar %s: no route to it; pledges are relayed as soon as there "
@@ -968,7 +1028,6 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err,
 	if (adopted)
 		adopt(proxy);
 	refresh(proxy);
-	refresh(proxy);
 	return proxy;
 fail:
 	proxy_free(proxy);
@@ -977,12 +1036,11 @@ fail:
 
 void proxy_free(struct proxy *proxy)
 {
-	bool empty = true;
+	bool empty;
 
 	if (!proxy)
 		return;
-	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
-		empty &= !(proxy->state.ports[id].flags & JPX_PORT_IN_USE);
+	empty = !any_port(proxy);
 	if (proxy->audit)
 		event_free(proxy->audit);
 	if (proxy->pause)

@@ -72,6 +72,15 @@ void resolve_port(const struct netwatch *nw, struct jpx_port *port)
 		port->flags |= JPX_PORT_READY;
 }
 
+/* A veth sends what XDP_TX gives it only once its peer runs an XDP program of its own:
+ * until then the frames wait in a ring.  A redirect to itself does not. */
+static unsigned int bounce_ifindex(const struct netwatch *nw, unsigned int ifindex)
+{
+	const struct netwatch_link *link = netwatch_link_by_index(nw, (int)ifindex);
+
+	return link && strcmp(link->kind, "veth") ? ifindex : 0;
+}
+
 bool resolve_way(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, struct resolve_way *way)
 {
 	const struct netwatch_link *link = netwatch_link_by_index(nw, ifindex), *parent;
@@ -82,6 +91,7 @@ bool resolve_way(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, struc
 	if (!link || !link_kind(link, &way->link))
 		return false;
 	way->tx_ifindex = (unsigned int)ifindex;
+	way->bounce_ifindex = bounce_ifindex(nw, way->tx_ifindex);
 	if (way->link == JPX_LINK_IPV6)
 		return true;
 
@@ -104,6 +114,7 @@ bool resolve_way(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, struc
 	way->l2_len = 14;
 	if (tags) {
 		way->tx_ifindex = (unsigned int)parent->ifindex;
+		way->bounce_ifindex = bounce_ifindex(nw, way->tx_ifindex);
 		way->l2_len = (unsigned char)(14 + 4 * tags);
 		way->tagged = true;
 		way->tags.outer_proto = proto[tags - 1];
@@ -118,6 +129,16 @@ bool resolve_way(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, struc
 	return true;
 }
 
+/* A route, but no address yet to send from, is none: the kernel then offers a link-local
+ * one, of any interface, from which no router forwards. */
+static bool has_source(const struct netwatch_route *route, const struct in6_addr *registrar)
+{
+	if (IN6_IS_ADDR_UNSPECIFIED(&route->source))
+		return false;
+	return route->local || !IN6_IS_ADDR_LINKLOCAL(&route->source) ||
+	       IN6_ARE_ADDR_EQUAL(&route->next_hop, registrar);
+}
+
 void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in6_addr *next_hop)
 {
 	const struct netwatch_link *link = NULL;
@@ -128,8 +149,8 @@ void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in
 
 	memset(next_hop, 0, sizeof(*next_hop));
 	memcpy(&registrar, service->registrar, 16);
-	service->flags &= (__u8)~JPX_SERVICE_READY;
-	service->tx_ifindex = 0;
+	service->flags &= (__u8)~(JPX_SERVICE_READY | JPX_SERVICE_LOCAL);
+	service->tx_ifindex = service->bounce_ifindex = 0;
 	service->l2_len = 0;
 
 	if (service->uplink_ifname[0]) {
@@ -139,9 +160,8 @@ void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in
 			return;
 		}
 	}
-	/* A route, but no address yet to send from, is none. */
 	if (netwatch_route(nw, &registrar, link ? link->ifindex : 0, &route) ||
-	    IN6_IS_ADDR_UNSPECIFIED(&route.source)) {
+	    !has_source(&route, &registrar)) {
 		service->ifindex = 0;
 		return;
 	}
@@ -151,10 +171,13 @@ void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in
 	service->path_sum = sum_of(service->registrar, 16) + sum_of(service->uplink, 16) +
 			    service->registrar_port + service->uplink_port + htons(IPPROTO_UDP);
 	link = netwatch_link_by_index(nw, route.ifindex);
+	if (route.local)
+		service->flags |= JPX_SERVICE_LOCAL;
 	if (route.local || !link || !link->up ||
 	    !resolve_way(nw, route.ifindex, service->xdp, &way))
 		return;
 	service->tx_ifindex = way.tx_ifindex;
+	service->bounce_ifindex = way.bounce_ifindex;
 	if (way.link == JPX_LINK_IPV6) {
 		service->flags |= JPX_SERVICE_READY;
 		return;

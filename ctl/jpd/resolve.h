@@ -18,6 +18,7 @@
  * interface whose parent runs our program, from the parent with tags. */
 struct resolve_way {
 	unsigned int tx_ifindex;
+	unsigned int bounce_ifindex; /* as struct jpx_port.bounce_ifindex */
 	enum jpx_link link;
 	unsigned char l2_len;
 	__be16 l2_type[5]; /* as struct jpx_port.l2_type */

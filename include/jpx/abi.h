@@ -92,6 +92,7 @@ struct jpx_port {
 	__u8 mac[6];
 	__be16 l2_type[5]; /* what follows the MACs in a link header: tags, then the ethertype */
 	char ifname[JPX_IFNAME_LEN];
+	__u32 bounce_ifindex; /* where XDP_TX leads to the same wire; 0 where it cannot be used */
 };
 
 /* map jpx_services: one Registrar service and the way to it, by service id */
@@ -101,6 +102,7 @@ struct jpx_port {
 #define JPX_SERVICE_EVERY_PORT	0x08 /* served on each pledge port that names no service */
 #define JPX_SERVICE_NO_TRANSMIT 0x10 /* its uplink cannot be a redirect target */
 #define JPX_SERVICE_IMPLIED	0x20 /* made by "attach --registrar": goes with its last port */
+#define JPX_SERVICE_LOCAL	0x40 /* the Registrar is on this host: the socket engine serves */
 
 struct jpx_service {
 	__u8 registrar[16];
@@ -118,7 +120,8 @@ struct jpx_service {
 	__u8 source;		/* enum jpx_source */
 	__u8 l2_len;		/* bytes of l2 in use: 0, 14, 18 or 22 */
 	__u8 xdp;		/* enum jpx_xdp for the uplink, as asked for */
-	__u8 pad[6];
+	__u8 pad[2];
+	__u32 bounce_ifindex;	/* where XDP_TX leads to the same wire; 0 where it cannot be used */
 	__u8 l2[24];		/* the link header, ready to copy */
 	char uplink_ifname[JPX_IFNAME_LEN]; /* as asked for with --uplink; empty: by route */
 	char name[JPX_NAME_LEN];

@@ -42,12 +42,13 @@
 		 "the header names UDP port 0 or one over 65535")                                \
 	JPX_DROP(UNKNOWN_PLEDGE_PORT, "unknown_pledge_port",                                     \
 		 "the header names an interface that is no pledge port of this service")         \
-	/* either way, socket engine only */                                                     \
+	/* either way */                                                                         \
 	JPX_DROP(SERVICE_NOT_READY, "service_not_ready",                                         \
 		 "no route to the Registrar, or no address to send from")                        \
-	JPX_DROP(SEND_FAILED, "send_failed", "the kernel refused to send (see the log)")         \
+	JPX_DROP(SEND_FAILED, "send_failed",                                                     \
+		 "the kernel refused to send (see the log), or the way out of XDP is gone")      \
 	JPX_DROP(KERNEL_REFUSED, "kernel_refused",                                               \
-		 "the kernel dropped it before the socket: wrong checksum or full queue")
+		 "the kernel dropped it before the socket: full queue, or a wrong checksum")
 
 enum jpx_drop {
 	JPX_RELAY = 0, /* not dropped; never counted under this index */

@@ -22,8 +22,8 @@ run() { # ARGUMENT...
 	local status
 	"$build/tests/badinput" "$@" 2>"$work/badinput.log"
 	status=$?
-	[ $status = 0 ] || failed=1
-	[ $status = 0 ] || [ -z "$(cat "$work/badinput.log")" ]
+	[ "$status" = 0 ] || failed=1
+	[ "$status" = 0 ] || [ -z "$(cat "$work/badinput.log")" ]
 }
 
 same_jpd() {
@@ -34,11 +34,11 @@ lab_up
 for form in draft-02 draft-06 draft-21 draft-01; do
 	for engine in xdp socket; do
 		xdp=auto
-		[ $engine = socket ] && xdp=off
-		check "start-$form-$engine" two_services $form $xdp
-		run cases "$lab" "$run_dir" $engine $form
+		[ "$engine" = socket ] && xdp=off
+		check "start-$form-$engine" two_services "$form" "$xdp"
+		run cases "$lab" "$run_dir" "$engine" "$form"
 		check "ran-to-its-end-$form-$engine" test $? = 0
-		run fuzz "$lab" "$run_dir" $form 20000
+		run fuzz "$lab" "$run_dir" "$form" 20000
 		check "fuzz-ended-$form-$engine" test $? = 0
 		check "same-jpd-$form-$engine" same_jpd
 		coap_server

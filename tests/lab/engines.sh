@@ -16,7 +16,7 @@ feed() { # FORM XDP: leaves what came out in $work/FORM-XDP
 	local form=$1 xdp=$2 i
 	jpd_start || return 1
 	for i in 0 1 2; do
-		attach pj$i --registrar "[$registrar]:7634" --jpy "$form" --content any \
+		attach "pj$i" --registrar "[$registrar]:7634" --jpy "$form" --content any \
 			--xdp "$xdp" || return 1
 	done
 	# After jpd has started: it must learn of them as of any other neighbour.
@@ -43,13 +43,13 @@ by_engine() { # FORM XDP
 same() { # FORM
 	local differ
 	differ=$(LC_ALL=C comm -3 "$work/$1-auto" "$work/$1-off" | cut -c 1-260 | head -n 6)
-	[ -n "$differ" ] && echo "$differ" | sed 's/^/# /'
+	[ -n "$differ" ] && printf '# %s\n' "$differ"
 	[ "$(wc -l <"$work/$1-auto")" -gt 2900 ] && cmp -s "$work/$1-auto" "$work/$1-off"
 }
 
 forget_neighbours() {
 	local i
-	for i in 0 1 2; do ns_ip proxy -6 neigh flush dev pj$i nud all 2>/dev/null; done
+	for i in 0 1 2; do ns_ip proxy -6 neigh flush dev "pj$i" nud all 2>/dev/null; done
 }
 
 lab_up 3
@@ -58,10 +58,10 @@ in_ns gateway sysctl -qw net.ipv6.conf.all.forwarding=0
 for form in draft-02 draft-06 draft-21 draft-01; do
 	for xdp in auto off; do
 		forget_neighbours
-		check "all-came-out-right-$form-$xdp" feed $form $xdp
-		check "by-engine-$form-$xdp" by_engine $form $xdp
+		check "all-came-out-right-$form-$xdp" feed "$form" "$xdp"
+		check "by-engine-$form-$xdp" by_engine "$form" "$xdp"
 		check "stop-$form-$xdp" jpd_stop
 	done
-	check "same-bytes-$form" same $form
+	check "same-bytes-$form" same "$form"
 done
 finish

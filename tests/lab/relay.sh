@@ -36,7 +36,7 @@ no_drops() {
 engines_shown() { # XDP: what status says of ports and uplinks
 	local want=xdp-native
 	[ "$1" = off ] && want=socket
-	[ "$(status '[.ports[].engine, .uplinks[].engine] | unique | join(" ")')" = $want ]
+	[ "$(status '[.ports[].engine, .uplinks[].engine] | unique | join(" ")')" = "$want" ]
 }
 
 form_at_registrar() { # FORM JPREG-PORT
@@ -74,7 +74,7 @@ certificate() {
 	exec 8>&- 9>&-
 	stop "$client"
 	stop "$server"
-	return $done
+	return "$done"
 }
 
 # N pledges at once, each of an address of its own that tells nothing of its MAC.
@@ -85,7 +85,7 @@ crowd() { # N JOIN-PORT
 		crowd_pids+=($!)
 	done
 	for i in "${crowd_pids[@]}"; do wait "$i" || missed=$((missed + 1)); done
-	[ $missed = 0 ] || { echo "# $missed of $1 got no answer"; return 1; }
+	[ "$missed" = 0 ] || { echo "# $missed of $1 got no answer"; return 1; }
 }
 
 # Two pledges of the same address and UDP port, at the same time, on two pledge ports.
@@ -94,7 +94,7 @@ twins() { # JOIN-PORT
 	before=$(stats '[.ports[].to_pledge.packets] | join(" ")')
 	coap_get 0 "$1" -a fe80::77%pl0 -p 40077 &
 	one=$!
-	coap_get 1 "$1" -a fe80::77%pl1 -p 40077 && wait $one || return 1
+	coap_get 1 "$1" -a fe80::77%pl1 -p 40077 && wait "$one" || return 1
 	after=$(stats '[.ports[].to_pledge.packets] | join(" ")')
 	# shellcheck disable=SC2086 # two words each
 	set -- $before $after
@@ -130,15 +130,15 @@ for xdp in auto off; do
 		stop "$jpreg_pid" # so that its trace tells of this form only
 		jpreg_start 7634 5684
 		check "jpd-$name" jpd_start
-		check "attach-$name" attach pj0 --registrar "[$registrar]:7634" --jpy $form --xdp $xdp
-		check "engine-$name" engines_shown $xdp
+		check "attach-$name" attach pj0 --registrar "[$registrar]:7634" --jpy "$form" --xdp "$xdp"
+		check "engine-$name" engines_shown "$xdp"
 		port=$(join_port pj0 0)
 		check "psk-$name" coap_get 0 "$port"
-		check "form-$name" form_at_registrar $form 7634
+		check "form-$name" form_at_registrar "$form" 7634
 		check "odd-mac-$name" coap_get 0 "$port" -a fe80::1234:5678:9abc:def1%pl0
 		check "odd-mac-told-$name" pledge_at_registrar 1234:5678:9abc:def1 7634
 		check "crowd-$name" crowd 20 "$port"
-		check "by-one-engine-$name" by_engine $xdp $form
+		check "by-one-engine-$name" by_engine "$xdp" "$form"
 		check "no-drops-$name" no_drops
 		check "stop-$name" jpd_stop
 	done
@@ -146,21 +146,21 @@ for xdp in auto off; do
 	# Certificates; then a second service and a second port join in.
 	jpd_start
 	jpreg_start 7640 5690
-	attach pj0 --registrar "[$registrar]:7640" --jpy draft-21 --xdp $xdp
+	attach pj0 --registrar "[$registrar]:7640" --jpy draft-21 --xdp "$xdp"
 	check "certificate-$xdp" certificate "$(join_port pj0 0)"
-	attach pj0 --registrar "[$registrar]:7634" --jpy draft-02 --xdp $xdp
+	attach pj0 --registrar "[$registrar]:7634" --jpy draft-02 --xdp "$xdp"
 	jpreg_start 7635 5684
-	attach pj0 --registrar "[$registrar]:7635" --jpy draft-06 --xdp $xdp
+	attach pj0 --registrar "[$registrar]:7635" --jpy draft-06 --xdp "$xdp"
 	check "join-ports-$xdp" test "$(status '[.ports[0].join_ports[].port] | unique | length')" = 3
 	one=$(status '.services[] | select(.jpy == "draft-02") | .join_port')
 	two=$(status '.services[] | select(.jpy == "draft-06") | .join_port')
 	coap_get 0 "$one" &
 	first=$!
 	check "service-two-$xdp" coap_get 0 "$two"
-	check "service-one-$xdp" wait $first
+	check "service-one-$xdp" wait "$first"
 	check "form-two-$xdp" form_at_registrar draft-06 7635
 	check "form-one-$xdp" form_at_registrar draft-02 7634
-	attach pj1 --registrar "[$registrar]:7634" --jpy draft-02 --xdp $xdp
+	attach pj1 --registrar "[$registrar]:7634" --jpy draft-02 --xdp "$xdp"
 	check "twins-$xdp" twins "$one"
 	check "no-crosstalk-$xdp" quiet_port "$one"
 	check "services-no-drops-$xdp" no_drops

@@ -106,7 +106,7 @@ static void fill_ports(void)
 
 	add_port(FX_PORT_PLAIN, FX_SLOT_ETHERNET, "fe80::a:1", 0x020000000101, 14);
 	p = add_port(FX_PORT_ONE_ARM, FX_SLOT_ONE_ARM, "fe80::a:2", UPLINK_MAC, 14);
-	p->tx_ifindex = FX_IFINDEX_IN;
+	p->tx_ifindex = p->bounce_ifindex = FX_IFINDEX_IN;
 	add_port(FX_PORT_VECTORS, FX_SLOT_VECTORS, "fe80::ff:fe00:a", 0x02000000000a, 14);
 	p = add_port(FX_PORT_NOT_READY, FX_SLOT_ETHERNET, "fe80::a:9", 0x020000000109, 18);
 	p->flags = JPX_PORT_IN_USE;
@@ -228,7 +228,7 @@ static void fill_services(void)
 	add_service(FX_SVC_ANY, JPX_FORM_DRAFT02, 14)->flags |= JPX_SERVICE_ANY_CONTENT;
 	add_service(FX_SVC_NOT_READY, JPX_FORM_DRAFT02, 14)->flags = JPX_SERVICE_IN_USE;
 	add_service(FX_SVC_TINY, JPX_FORM_DRAFT02, 14)->mtu = FX_TINY_MTU;
-	add_service(FX_SVC_ONE_ARM, JPX_FORM_DRAFT02, 14)->tx_ifindex = FX_IFINDEX_IN;
+	add_service(FX_SVC_ONE_ARM, JPX_FORM_DRAFT02, 14)->bounce_ifindex = FX_IFINDEX_IN;
 	add_service(FX_SVC_21, JPX_FORM_DRAFT21, 14);
 	add_service(FX_SVC_UNUSED, JPX_FORM_DRAFT02, 14)->flags = 0;
 	add_service(FX_SVC_06_BARE, JPX_FORM_DRAFT06, 0);

@@ -1824,7 +1824,7 @@ static void agree(const char *text, enum jpx_form form, const uint8_t *message, 
 		want_len = frame_build(&to, want);
 		fx_tx_only(JPX_TX_PORT(pledge.port_id));
 		o.counted_at = pledge.port_id;
-		o.same_interface = fx_ports[pledge.port_id].tx_ifindex == FX_IFINDEX_IN;
+		o.same_interface = fx_ports[pledge.port_id].bounce_ifindex == FX_IFINDEX_IN;
 	}
 
 	/* First: did it hand off for the encoding?  That goes with any answer. */

@@ -184,6 +184,9 @@ for message in quoted:
     for piece in message.split("..."):
         if re.sub(r"\b[NM]\b", "%u", piece.strip()) not in strings:
             wrong.append(f'"{message}"')
+for note in re.findall(r"^note: \w+: (.*)$", operations, re.M):  # in examples of output
+    if note not in strings:
+        wrong.append(f'"{note}"')
 verdict("operations.md: messages are what programs say", wrong if quoted else ["(none found)"])
 
 # ---- examples
