@@ -56,7 +56,10 @@ for t in tests/unit/test_*.c; do
 	name=$(basename "$t" .c)
 	wanted unit "$name" && run unit "$name" "$build/tests/$name"
 done
-wanted unit man-options && run unit man-options sh tests/unit/man-options.sh
+for t in tests/unit/*.sh; do
+	name=$(basename "$t" .sh)
+	wanted unit "$name" && run unit "$name" sh "$t"
+done
 wanted packet packets && run packet packets "$build/tests/packets"
 for t in tests/lab/*.sh; do
 	name=$(basename "$t" .sh)

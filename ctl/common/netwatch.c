@@ -315,15 +315,15 @@ static void link_went_down(struct netwatch *nw, struct link *link)
 
 static void link_message(struct netwatch *nw, const struct nlmsghdr *nlh)
 {
-	const struct nlattr *tb[IFLA_LINK_NETNSID + 1], *info[IFLA_INFO_DATA + 1];
-	const struct nlattr *vlan[IFLA_VLAN_PROTOCOL + 1];
+	const struct nlattr *tb[IFLA_XDP + 1], *info[IFLA_INFO_DATA + 1];
+	const struct nlattr *vlan[IFLA_VLAN_PROTOCOL + 1], *xdp[IFLA_XDP_PROG_ID + 1];
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	struct netwatch_link seen;
 	struct link *link;
 
 	/* AF_BRIDGE messages tell of a bridge's ports: their RTM_DELLINK is not
 	 * the end of a link. */
-	if (!parse(nlh, sizeof(*ifi), tb, IFLA_LINK_NETNSID) || ifi->ifi_family != AF_UNSPEC ||
+	if (!parse(nlh, sizeof(*ifi), tb, IFLA_XDP) || ifi->ifi_family != AF_UNSPEC ||
 	    ifi->ifi_index <= 0)
 		return;
 	link = link_find(nw, ifi->ifi_index);
@@ -352,6 +352,8 @@ static void link_message(struct netwatch *nw, const struct nlmsghdr *nlh)
 	attr_bytes(tb[IFLA_ADDRESS], seen.mac, sizeof(seen.mac));
 	if (!tb[IFLA_LINK_NETNSID])
 		seen.parent = (int)attr_u32(tb[IFLA_LINK], 0);
+	parse_nested(tb[IFLA_XDP], xdp, IFLA_XDP_PROG_ID);
+	seen.xdp_prog_id = attr_u32(xdp[IFLA_XDP_PROG_ID], 0);
 	parse_nested(tb[IFLA_LINKINFO], info, IFLA_INFO_DATA);
 	attr_name(info[IFLA_INFO_KIND], seen.kind, sizeof(seen.kind));
 	if (!strcmp(seen.kind, "vlan")) {

@@ -25,6 +25,7 @@ struct netwatch_link {
 	bool up;		   /* administratively up and lower layer up */
 	uint8_t mac[6];		   /* zero where it has none of 6 bytes */
 	uint32_t mtu;
+	uint32_t xdp_prog_id;	   /* of the XDP program on it (libxdp's dispatcher, perhaps); 0: none */
 	int parent;		   /* IFLA_LINK, where it is in this namespace; else 0 */
 	uint16_t vlan_id;	   /* of a VLAN interface, else 0 */
 	uint16_t vlan_proto;	   /* 0x8100 or 0x88a8, host order */

@@ -127,26 +127,42 @@ static void add_stats(struct jpx_stats *sum, const struct jpx_stats *one)
 		to[i] += from[i];
 }
 
-int jpx_pinned_counters(const struct jpx_pinned *pinned, struct jpx_counters *counters)
+static int possible_cpus(void)
 {
-	int cpus = libbpf_num_possible_cpus(), ret = 0;
-	struct jpx_stats *per_cpu;
+	static int cpus;
 
-	memset(counters, 0, sizeof(*counters));
+	if (cpus < 1)
+		cpus = libbpf_num_possible_cpus();
+	return cpus;
+}
+
+int jpx_pinned_port_stats(const struct jpx_pinned *pinned, unsigned int port_id,
+			  struct jpx_stats *fast)
+{
+	struct jpx_stats *per_cpu;
+	int cpus = possible_cpus(), ret = 0;
+	__u32 key = port_id;
+
+	memset(fast, 0, sizeof(*fast));
 	if (cpus < 1)
 		return cpus;
 	per_cpu = calloc((size_t)cpus, sizeof(*per_cpu));
 	if (!per_cpu)
 		return -ENOMEM;
-	for (__u32 i = 0; i < JPX_MAX_PORTS && !ret; i++) {
-		if (bpf_map_lookup_elem(pinned->stats, &i, per_cpu)) {
-			ret = -errno;
-			break;
-		}
-		for (int cpu = 0; cpu < cpus; cpu++)
-			add_stats(&counters->fast[i], &per_cpu[cpu]);
-	}
+	if (bpf_map_lookup_elem(pinned->stats, &key, per_cpu))
+		ret = -errno;
+	for (int cpu = 0; !ret && cpu < cpus; cpu++)
+		add_stats(fast, &per_cpu[cpu]);
 	free(per_cpu);
+	return ret;
+}
+
+int jpx_pinned_counters(const struct jpx_pinned *pinned, struct jpx_counters *counters)
+{
+	int ret = 0;
+
+	for (__u32 i = 0; i < JPX_MAX_PORTS && !ret; i++)
+		ret = jpx_pinned_port_stats(pinned, i, &counters->fast[i]);
 	return ret ? ret :
 		     read_array(pinned->socket_stats, counters->socket, sizeof(*counters->socket),
 				JPX_MAX_PORTS);

@@ -50,8 +50,10 @@ struct jpx_counters {
 int jpx_pinned_open(const char *pin_dir, struct jpx_pinned *pinned, char *err, size_t err_len);
 void jpx_pinned_close(struct jpx_pinned *pinned);
 
-/* Both return 0 or a negative errno. */
+/* All return 0 or a negative errno.  The second: one port's counters of the fast path. */
 int jpx_pinned_state(const struct jpx_pinned *pinned, struct jpx_state *state);
+int jpx_pinned_port_stats(const struct jpx_pinned *pinned, unsigned int port_id,
+			  struct jpx_stats *fast);
 int jpx_pinned_counters(const struct jpx_pinned *pinned, struct jpx_counters *counters);
 
 #endif

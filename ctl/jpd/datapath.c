@@ -56,34 +56,6 @@ static void remove_pins(const struct datapath *dp)
 	}
 }
 
-/* jpx_meta goes first in the table and is pinned last: its presence means "complete". */
-int datapath_pin(struct datapath *dp)
-{
-	const int *fds = (const int *)&dp->maps;
-	char path[512];
-	int ret;
-
-	if (!dp->bpf || dp->pinned)
-		return 0;
-	for (size_t i = MAP_COUNT; i-- > 0;) {
-		pin_path(dp, i, path, sizeof(path));
-		if (bpf_obj_pin(fds[i], path)) {
-			ret = -errno;
-			remove_pins(dp);
-			return ret;
-		}
-	}
-	dp->pinned = true;
-	return 0;
-}
-
-void datapath_unpin(struct datapath *dp)
-{
-	if (dp->pinned)
-		remove_pins(dp);
-	dp->pinned = false;
-}
-
 static int create_maps(struct datapath *dp)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, mmapable, .map_flags = BPF_F_MMAPABLE);
@@ -141,22 +113,82 @@ static bool is_pinned(const struct datapath *dp)
 	return access(path, F_OK) == 0;
 }
 
-/* Makes the directory if need be.  A lock on it dies with its holder.  The fd, or -errno. */
+/*
+ * Makes the directory if need be.  A lock on it dies with its holder; who held it
+ * before may just have removed the directory, so look again.  The fd, or -errno.
+ */
 static int lock_pin_dir(const char *pin_dir)
 {
+	struct stat locked, there;
 	int fd, saved;
 
-	if (mkdir(pin_dir, 0700) && errno != EEXIST)
-		return -errno;
-	fd = open(pin_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		saved = -errno;
+	for (int tries = 0; tries < 10; tries++) {
+		if (mkdir(pin_dir, 0700) && errno != EEXIST)
+			return -errno;
+		fd = open(pin_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0)
+			return -errno;
+		if (flock(fd, LOCK_EX | LOCK_NB)) {
+			saved = -errno;
+			close(fd);
+			return saved;
+		}
+		if (fstat(fd, &locked) == 0 && stat(pin_dir, &there) == 0 &&
+		    locked.st_ino == there.st_ino)
+			return fd;
 		close(fd);
-		return saved;
 	}
-	return fd;
+	return -EAGAIN;
+}
+
+/* Lets go of the directory; REMOVE: and takes it away, if nothing else is in there. */
+static void release_pin_dir(struct datapath *dp, bool remove)
+{
+	if (dp->lock_fd < 0)
+		return;
+	if (remove)
+		rmdir(dp->pin_dir);
+	close(dp->lock_fd);
+	dp->lock_fd = -1;
+}
+
+/* jpx_meta goes first in the table and is pinned last: its presence means "complete". */
+int datapath_pin(struct datapath *dp)
+{
+	const int *fds = (const int *)&dp->maps;
+	char path[512];
+	int ret;
+
+	if (!dp->bpf || dp->pinned)
+		return 0;
+	if (dp->lock_fd < 0)
+		dp->lock_fd = lock_pin_dir(dp->pin_dir);
+	if (dp->lock_fd < 0)
+		return dp->lock_fd;
+	if (is_pinned(dp)) {
+		release_pin_dir(dp, false); /* another jpd's: a new one of us may adopt them */
+		return -EEXIST;
+	}
+	for (size_t i = MAP_COUNT; i-- > 0;) {
+		pin_path(dp, i, path, sizeof(path));
+		if (bpf_obj_pin(fds[i], path)) {
+			ret = -errno;
+			remove_pins(dp);
+			return ret;
+		}
+	}
+	dp->pinned = true;
+	return 0;
+}
+
+void datapath_unpin(struct datapath *dp)
+{
+	if (dp->pinned)
+		remove_pins(dp);
+	dp->pinned = false;
+	release_pin_dir(dp, true);
 }
 
 static int map_socket_stats(struct datapath *dp)
@@ -248,8 +280,7 @@ memory:
 	return 0;
 fail:
 	jpx_pinned_close(&dp->maps);
-	if (dp->lock_fd >= 0)
-		close(dp->lock_fd);
+	release_pin_dir(dp, false);
 	free(dp);
 	return ret;
 }
@@ -262,11 +293,7 @@ void datapath_close(struct datapath *dp, bool unpin)
 	jpx_pinned_close(&dp->maps);
 	if (unpin)
 		datapath_unpin(dp);
-	if (dp->lock_fd >= 0) {
-		if (unpin)
-			rmdir(dp->pin_dir); /* spares it if something else is in there */
-		close(dp->lock_fd);
-	}
+	release_pin_dir(dp, unpin);
 	free(dp);
 }
 
@@ -397,6 +424,18 @@ int datapath_counters(const struct datapath *dp, struct jpx_counters *counters)
 	memset(counters, 0, sizeof(*counters));
 	memcpy(counters->socket, dp->socket_stats, sizeof(counters->socket));
 	return 0;
+}
+
+void datapath_port_packets(const struct datapath *dp, unsigned int port_id, __u64 *to_registrar,
+			   __u64 *to_pledge)
+{
+	struct jpx_stats fast = { 0 };
+
+	if (dp->bpf)
+		jpx_pinned_port_stats(&dp->maps, port_id, &fast);
+	*to_registrar =
+		fast.to_registrar.packets + dp->socket_stats[port_id].to_registrar.packets;
+	*to_pledge = fast.to_pledge.packets + dp->socket_stats[port_id].to_pledge.packets;
 }
 
 int datapath_noted_mac(const struct datapath *dp, const struct jpx_mac_key *key,

@@ -29,7 +29,7 @@ void datapath_close(struct datapath *dp, bool unpin);
 /* Pins the maps, if they are not: state that shall outlive this daemon.  Returns 0 or
  * a negative errno. */
 int datapath_pin(struct datapath *dp);
-/* Takes the pins away; the maps live on in this process. */
+/* Takes the pins and their directory away; the maps live on in this process. */
 void datapath_unpin(struct datapath *dp);
 
 /* The maps for programs to share; NULL without BPF. */
@@ -50,6 +50,10 @@ void datapath_put_tx(struct datapath *dp, unsigned int key, unsigned int ifindex
 /* The socket engine's own counters, by port id: write them in place. */
 struct jpx_stats *datapath_socket_stats(struct datapath *dp);
 int datapath_counters(const struct datapath *dp, struct jpx_counters *counters);
+
+/* Only the datagrams relayed each way through one port, by both engines. */
+void datapath_port_packets(const struct datapath *dp, unsigned int port_id, __u64 *to_registrar,
+			   __u64 *to_pledge);
 
 /* The MAC that the forward way noted for a pledge.  Returns 0 or -ENOENT. */
 int datapath_noted_mac(const struct datapath *dp, const struct jpx_mac_key *key,

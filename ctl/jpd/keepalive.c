@@ -25,7 +25,7 @@ struct keepalive {
 	struct netwatch *nw;
 	struct event *timer;
 	unsigned int ticks;
-	struct jpx_counters seen, now;
+	__u64 out[JPX_MAX_PORTS], in[JPX_MAX_PORTS]; /* packets each way at the last tick */
 };
 
 static bool has_next_hop(const struct keepalive *ka, unsigned int service_id)
@@ -37,21 +37,19 @@ static bool has_next_hop(const struct keepalive *ka, unsigned int service_id)
 /* The services into which datagrams went since the last tick while none came back. */
 static __u64 silent_services(struct keepalive *ka)
 {
-	__u64 silent = 0;
+	__u64 silent = 0, out, in;
 
-	if (datapath_counters(ka->dp, &ka->now))
-		return 0;
 	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++) {
-		const struct jpx_stats *f0 = &ka->seen.fast[id], *f1 = &ka->now.fast[id];
-		const struct jpx_stats *s0 = &ka->seen.socket[id], *s1 = &ka->now.socket[id];
+		const struct jpx_port *port = &ka->state->ports[id];
 
-		if ((f1->to_registrar.packets != f0->to_registrar.packets ||
-		     s1->to_registrar.packets != s0->to_registrar.packets) &&
-		    f1->to_pledge.packets == f0->to_pledge.packets &&
-		    s1->to_pledge.packets == s0->to_pledge.packets)
-			silent |= ka->state->ports[id].services;
+		if (!(port->flags & JPX_PORT_IN_USE))
+			continue;
+		datapath_port_packets(ka->dp, id, &out, &in);
+		if (out != ka->out[id] && in == ka->in[id])
+			silent |= port->services;
+		ka->out[id] = out;
+		ka->in[id] = in;
 	}
-	ka->seen = ka->now;
 	return silent;
 }
 

@@ -194,7 +194,8 @@ static unsigned int want_slot(struct proxy *proxy, const struct resolve_way *way
 	return id;
 }
 
-/* Programs whose interface is gone, or that somebody took off. */
+/* Programs whose interface is gone, or that somebody took off.  Netlink tells of a program that
+ * is alone; behind a dispatcher it has to be looked for, which is dear. */
 static void audit_slots(struct proxy *proxy, bool look_at_programs)
 {
 	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
@@ -207,7 +208,8 @@ static void audit_slots(struct proxy *proxy, bool look_at_programs)
 		if (!link) {
 			jpx_info("%s: the interface is gone", slot->ifname);
 			drop_slot(proxy, id, false);
-		} else if (look_at_programs && !xdp_is_attached(slot)) {
+		} else if ((slot->alone ? link->xdp_prog_id != slot->prog_id : look_at_programs) &&
+			   !xdp_is_attached(slot)) {
 			jpx_warning("%s: our XDP program was taken off; attaching it again",
 				    slot->ifname);
 			drop_slot(proxy, id, false);
@@ -724,8 +726,12 @@ static int new_port(struct proxy *proxy, const char *ifname, const struct proxy_
 			      JPX_MAX_PORTS - 1);
 	ret = datapath_pin(proxy->dp);
 	if (ret)
-		return refuse(answer, ret, false, "cannot pin the fast path's maps: %s",
-			      strerror(-ret));
+		return refuse(answer, ret, false, "cannot pin the fast path's maps: %s%s",
+			      strerror(-ret),
+			      ret == -EEXIST || ret == -EWOULDBLOCK ?
+				      "; another jpd used the same --pin-dir meanwhile: restart one "
+				      "of them" :
+				      "");
 	port = &proxy->state.ports[id];
 	memset(port, 0, sizeof(*port));
 	snprintf(port->ifname, sizeof(port->ifname), "%s", ifname);
@@ -976,6 +982,8 @@ static void adopt(struct proxy *proxy)
 	}
 	remove_unused(proxy, ~0ULL); /* died between service and port */
 	jpx_info("adopted %u pledge port%s from the pinned maps", ports, ports == 1 ? "" : "s");
+	if (!ports)
+		datapath_unpin(proxy->dp); /* the one before died between pinning and attaching */
 	audit_slots(proxy, true);
 }
 

@@ -17,7 +17,7 @@
 
 #include "datapath.h"
 #include "log.h"
-#include "netwatch.h"
+#include "pledge_macs.h"
 
 #define BATCH	    32	  /* datagrams a wakeup takes, so that no socket starves the others */
 #define BUFFER	    65536 /* the largest datagram there is */
@@ -35,8 +35,7 @@ struct endpoint {
 struct relay {
 	struct event_base *base;
 	const struct jpx_state *state;
-	struct datapath *dp;
-	struct netwatch *nw;
+	struct pledge_macs *macs;
 	struct jpx_stats *stats;
 	struct endpoint *uplinks[JPX_MAX_SERVICES];
 	struct endpoint *joins[JPX_MAX_PORTS][JPX_MAX_SERVICES];
@@ -215,34 +214,6 @@ static void send_one(int fd, const struct sockaddr_in6 *to, const struct in6_pkt
 
 /* ---- pledge to Registrar ------------------------------------------------ */
 
-/*
- * The pledge's MAC as the fast path would see it in the frame, for the header of
- * draft-21; zero where nobody knows it.
- */
-static void find_mac(struct relay *relay, const struct jpx_port *port, unsigned int port_id,
-		     const struct sockaddr_in6 *from, unsigned char mac[6])
-{
-	struct jpx_mac_key key = { .udp_port = from->sin6_port, .port_id = (__u8)port_id };
-	__u64 iid = be64_at(from->sin6_addr.s6_addr + 8), n;
-
-	memset(mac, 0, 6);
-	if (port->link != JPX_LINK_ETHERNET)
-		return;
-	memcpy(&key.iid, from->sin6_addr.s6_addr + 8, 8);
-	if (datapath_noted_mac(relay->dp, &key, mac) == 0)
-		return;
-	if (netwatch_neighbour(relay->nw, (int)port->ifindex, &from->sin6_addr, mac) == 0)
-		return;
-	if (jpx_iid_is_eui64(iid)) {
-		n = jpx_iid_to_mac(iid);
-		for (int i = 5; i >= 0; i--, n >>= 8)
-			mac[i] = (unsigned char)n;
-		return;
-	}
-	if (netwatch_ask_neighbour(relay->nw, (int)port->ifindex, &from->sin6_addr, mac))
-		memset(mac, 0, 6);
-}
-
 static enum jpx_drop admit(const struct jpx_service *service, const struct sockaddr_in6 *from,
 			   const unsigned char *content, size_t len)
 {
@@ -286,7 +257,7 @@ static void from_pledge(struct endpoint *ep, struct batch *b, int i)
 	pledge.udp_port = ntohs(b->addr[i].sin6_port);
 	pledge.port_id = (uint8_t)ep->port_id;
 	if (service->form == JPX_FORM_DRAFT21)
-		find_mac(relay, port, ep->port_id, &b->addr[i], pledge.mac);
+		pledge_macs_find(relay->macs, port, ep->port_id, &b->addr[i], pledge.mac);
 	out = jpx_jpy_wrap(service->form, &pledge, relay->in[i], len, relay->out[i], JPX_UDP_MAX);
 	if (out < 0) {
 		stats->drops[JPX_DROP_CONTENT_TOO_BIG]++;
@@ -394,8 +365,11 @@ struct relay *relay_new(struct event_base *base, const struct jpx_state *state,
 		return NULL;
 	relay->base = base;
 	relay->state = state;
-	relay->dp = dp;
-	relay->nw = nw;
+	relay->macs = pledge_macs_new(dp, nw);
+	if (!relay->macs) {
+		free(relay);
+		return NULL;
+	}
 	relay->stats = datapath_socket_stats(dp);
 	return relay;
 }
@@ -409,6 +383,7 @@ void relay_free(struct relay *relay)
 		for (unsigned int p = 0; p < JPX_MAX_PORTS; p++)
 			endpoint_close(relay->joins[p][s]);
 	}
+	pledge_macs_free(relay->macs);
 	free(relay);
 }
 

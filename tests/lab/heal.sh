@@ -6,8 +6,8 @@
 # fast path, with jpd left alone.  Prints "ok NAME" or "not ok NAME".
 JPX_LAB=t-heal
 cd "$(dirname "$0")/../.." || exit 1
-# shellcheck source=tests/lab/people_common.sh
-. tests/lab/people_common.sh
+# shellcheck source=tests/lab/lib/operations.sh
+. tests/lab/lib/operations.sh
 
 # ---- faults; each ends when the network is good again -----------------------
 

@@ -16,8 +16,8 @@ if [ "${1:-}" != --own-bpffs ]; then
 	exec unshare -m --propagation slave bash tests/lab/lifecycle.sh --own-bpffs
 fi
 mount -t bpf bpf /sys/fs/bpf || { echo "not ok lifecycle: cannot mount a BPF file system"; exit 1; }
-# shellcheck source=tests/lab/people_common.sh
-. tests/lab/people_common.sh
+# shellcheck source=tests/lab/lib/operations.sh
+. tests/lab/lib/operations.sh
 
 psk=00112233445566778899aabbccddeeff
 more_cleanup() { exec 8>&- 9>&-; }

@@ -6,8 +6,8 @@
 # programs, send to the control socket.  Prints "ok NAME" or "not ok NAME".
 JPX_LAB=t-people
 cd "$(dirname "$0")/../.." || exit 1
-# shellcheck source=tests/lab/people_common.sh
-. tests/lab/people_common.sh
+# shellcheck source=tests/lab/lib/operations.sh
+. tests/lab/lib/operations.sh
 
 more_cleanup() {
 	mountpoint -q "$dir/tiny" && umount "$dir/tiny"
@@ -388,7 +388,7 @@ check conf-bad-address conf 2 'no closing bracket' 'registrar main {\n\taddress 
 check conf-port-70000 conf 3 'not from 1 to 65535' "${R}\tjoin-port = 70000\n}\n"
 check conf-port-0 conf 3 'not from 1 to 65535' "${R}\tjoin-port = 0\n}\n"
 check conf-port-word conf 3 'join-port' "${R}\tjoin-port = many\n}\n"
-check conf-no-brace conf '[345]' '.' "${R}\n"
+check conf-no-brace conf 1 'never closed' "${R}\n"
 check conf-syntax conf 1 '.' '= = =\n'
 check conf-twice conf '[45]' 'main' "${R}}\n${R}}\n"
 

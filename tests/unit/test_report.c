@@ -255,6 +255,8 @@ static void test_service_states(void **state)
 	s->l2_len = 0;
 	assert_string_equal(jpx_service_state(&f->state, 1), "resolving");
 	s->tx_ifindex = 0;
+	assert_string_equal(jpx_service_state(&f->state, 1), "uplink-down");
+	s->flags |= JPX_SERVICE_LOCAL;
 	assert_string_equal(jpx_service_state(&f->state, 1), "local");
 	f->state.ports[1].flags = JPX_PORT_IN_USE;
 	assert_string_equal(jpx_service_state(&f->state, 1), "no-port");
