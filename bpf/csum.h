@@ -31,15 +31,28 @@ static __always_inline __u32 jpx_csum_fold(__u64 sum)
 	return (__u32)sum;
 }
 
+/* SUM less what was once added to it.  A multiple of 0xffff is 0 in this arithmetic, and
+ * this one is larger than any sum of a few headers: no folding before a subtraction. */
+static __always_inline __u64 jpx_csum_less(__u64 sum, __u64 less)
+{
+	return sum + (0xffffULL << 40) - less;
+}
+
 static __always_inline __u32 jpx_csum_swap(__u32 folded)
 {
 	return ((folded << 8) | (folded >> 8)) & 0xffff;
 }
 
 /* What is left of a checksum field when REST, all that it covers but the content, is taken out. */
-static __always_inline __u32 jpx_csum_content(__sum16 check, __u64 rest)
+static __always_inline __u64 jpx_csum_content(__sum16 check, __u64 rest)
 {
-	return jpx_csum_fold((__u64)(__u16)~check + (__u16)~jpx_csum_fold(rest));
+	return jpx_csum_less((__u16)~check, rest);
+}
+
+/* CONTENT's sum as it counts behind a prefix of PREFIX_LEN bytes. */
+static __always_inline __u64 jpx_csum_behind(__u64 content, __u32 prefix_len)
+{
+	return prefix_len & 1 ? jpx_csum_swap(jpx_csum_fold(content)) : content;
 }
 
 /* The checksum field for SUM; UDP sends 0xffff for 0 (RFC 768, RFC 8200 8.1). */

@@ -20,10 +20,10 @@ static __always_inline __u64 jpx_ip6_first(__u32 udp_len)
 /*
  * Do frame, IPv6 and UDP agree, and is there a checksum to carry on?  REST: what
  * the checksum covers besides the content.  Returns -1 when all is well and
- * fills CONTENT_SUM; else the verdict, counted under PORT_ID.
+ * fills CONTENT_SUM, not folded; else the verdict, counted under PORT_ID.
  */
 static __always_inline int jpx_frame_check(const struct jpx_frame *f, __u32 port_id, __u64 rest,
-					   __u32 *udp_len, __u32 *content_sum)
+					   __u32 *udp_len, __u64 *content_sum)
 {
 	__u32 ip_len = bpf_ntohs(jpx_load16(f->ip6 + 4));
 	__u32 frame_len = (__u32)(f->end - f->udp);
@@ -43,9 +43,7 @@ static __always_inline int jpx_frame_check(const struct jpx_frame *f, __u32 port
 	 * pseudo-header and nothing else.  Carried on, it would become garbage
 	 * that looks like a checksum; the kernel knows better what it has. */
 	rest += len_be;
-	/* Less the ports, by adding their complement: REST may be folded already
-	 * and smaller than they are, and 2^64 is not 0 in this arithmetic. */
-	if (check == jpx_csum_fold(rest + (__u32)~jpx_load32(f->udp)))
+	if (check == jpx_csum_fold(jpx_csum_less(rest, jpx_load32(f->udp))))
 		return jpx_hand_off(port_id, JPX_HANDOFF_CHECKSUM_PARTIAL);
 	*content_sum = jpx_csum_content(check, rest + len_be);
 	*udp_len = len;

@@ -41,9 +41,9 @@ static __always_inline int jpx_unwrap(struct xdp_md *ctx, enum jpx_link link,
 				      const struct jpx_frame *f, __u32 service_id)
 {
 	struct jpx_service *service = bpf_map_lookup_elem(&jpx_services, &service_id);
-	__u32 udp_len, content_sum, new_len, port_id, l2_len, form;
+	__u32 udp_len, new_len, port_id, l2_len, form;
 	struct jpx_unwrapped u = {};
-	__u64 sum, mac = 0, dst_lo;
+	__u64 sum, content_sum, mac = 0, dst_lo;
 	struct jpx_stats *stats;
 	struct jpx_port *port;
 	int verdict, known;
@@ -100,10 +100,8 @@ static __always_inline int jpx_unwrap(struct xdp_md *ctx, enum jpx_link link,
 			return jpx_hand_off(port_id, JPX_HANDOFF_NO_PLEDGE_MAC);
 	}
 
-	/* What the content contributes, as if it started at an even offset. */
-	content_sum = jpx_csum_fold(content_sum + (__u64)(__u16)~jpx_csum_fold(u.prefix_sum));
-	if (u.prefix_len & 1)
-		content_sum = jpx_csum_swap(content_sum);
+	/* What the content contributes without the prefix in front of it. */
+	content_sum = jpx_csum_behind(jpx_csum_less(content_sum, u.prefix_sum), u.prefix_len);
 
 	l2_len = port->l2_len & 31;
 	if (bpf_xdp_adjust_head(ctx, (int)(f->l2_len + u.prefix_len) - (int)l2_len))

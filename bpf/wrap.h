@@ -17,8 +17,8 @@ static __always_inline int jpx_wrap(struct xdp_md *ctx, enum jpx_link link,
 {
 	struct jpx_service *service = bpf_map_lookup_elem(&jpx_services, &service_id);
 	struct jpx_stats *stats = bpf_map_lookup_elem(&jpx_stats, &port_id);
-	__u32 udp_len, content_len, content_sum, prefix_len, new_len, front, form, l2_len;
-	__u64 src_hi, src_lo, iid, mac = 0, sum;
+	__u32 udp_len, content_len, prefix_len, new_len, front, form, l2_len;
+	__u64 src_hi, src_lo, iid, mac = 0, sum, content_sum;
 	__be32 udp_ports = jpx_load32(f->udp);
 	__be16 src_port = jpx_load16(f->udp);
 	struct jpx_tail tail = {};
@@ -123,7 +123,7 @@ static __always_inline int jpx_wrap(struct xdp_md *ctx, enum jpx_link link,
 		jpx_store64(p + 58, src_lo);
 		sum = jpx_csum_add64(jpx_csum_add64(sum, src_hi), src_lo) + bpf_htons(0x8550);
 	}
-	sum += prefix_len & 1 ? jpx_csum_swap(content_sum) : content_sum;
+	sum += jpx_csum_behind(content_sum, prefix_len);
 	jpx_store32(p + 40, (__u32)service->registrar_port << 16 | service->uplink_port);
 	jpx_store16(p + 44, bpf_htons(new_len));
 	jpx_store16(p + 46, jpx_csum_finish(sum));
