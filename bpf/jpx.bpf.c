@@ -70,7 +70,8 @@ static __always_inline struct jpx_port *jpx_join_port(enum jpx_link link, const 
 
 /*
  * Fragments and extension headers go up untouched; this only counts those of
- * ours and notes what the socket engine cannot see, the sender's MAC.  Cold, but inlined: F must not be forced into memory for its sake.
+ * ours and notes what the socket engine cannot see, the sender's MAC.  Cold, but inlined: F must
+ * not be forced into memory for its sake.
  */
 static __always_inline int jpx_count_behind(struct xdp_md *ctx, enum jpx_link link,
 					    const struct jpx_frame *f)

@@ -17,19 +17,19 @@
 
 /* The end of a prefix, from the first byte whose place depends on a value. */
 struct jpx_tail {
-	__u64 low;  /* its last 8 bytes, the last one lowest */
-	__u32 len;  /* 1 to 9; a ninth byte is always the 0x19 of a UDP port */
-	__u64 sum;  /* as if it started at an even offset */
+	__u64 low; /* its last 8 bytes, the last one lowest */
+	__u32 len; /* 1 to 9; a ninth byte is always the 0x19 of a UDP port */
+	__u64 sum; /* as if it started at an even offset */
 };
 
 /* Whom a message is for, as a prefix tells it. */
 struct jpx_unwrapped {
-	__u64 iid;	   /* low 64 bits of the pledge's address, host order */
-	__u64 mac;	   /* 48 bits as a number; 0 where the form does not carry it */
-	__u64 prefix_sum;  /* of the prefix' bytes as they came */
+	__u64 iid;	  /* low 64 bits of the pledge's address, host order */
+	__u64 mac;	  /* 48 bits as a number; 0 where the form does not carry it */
+	__u64 prefix_sum; /* of the prefix' bytes as they came */
 	__u32 prefix_len;
 	__u32 content_len;
-	__u16 udp_port;	   /* host order */
+	__u16 udp_port; /* host order */
 	__u16 port_id;
 };
 
@@ -89,8 +89,8 @@ static __always_inline void jpx_tail_five(struct jpx_tail *t, __u32 udp_port, __
 static __always_inline __u32 jpx_form_family(__u32 form)
 {
 	switch (form) {
-#define JPX_FORM_FAMILY(sym, name, family, text) \
-	case JPX_FORM_##sym:                     \
+#define JPX_FORM_FAMILY(sym, name, family, text)                                                   \
+	case JPX_FORM_##sym:                                                                       \
 		return family;
 		JPX_FORMS(JPX_FORM_FAMILY)
 #undef JPX_FORM_FAMILY
@@ -331,16 +331,16 @@ static __always_inline int jpx_unwrap_five(void *p, void *end, __u32 len, __u32 
 		u->port_id = b[23];
 		u->content_len = len - 24 - (b[24] < 0x58 ? 1 : b[24] == 0x58 ? 2 : 3);
 		prefix = len - u->content_len;
-		if (prefix == 27 ? b[24] != 0x59 || bpf_ntohs(jpx_load16(p + 25)) != u->content_len :
-		    prefix == 26 ? b[25] != u->content_len :
-				   b[24] != (0x40 | u->content_len))
+		if (prefix == 27 ? b[24] != 0x59 || bpf_ntohs(jpx_load16(p + 25)) != u->content_len
+		    : prefix == 26 ? b[25] != u->content_len
+				   : b[24] != (0x40 | u->content_len))
 			return 0;
 	} else {
 		u->content_len = len - 23 - (b[23] < 0x58 ? 1 : b[23] == 0x58 ? 2 : 3);
 		prefix = len - u->content_len;
-		if (prefix == 26 ? b[23] != 0x59 || bpf_ntohs(jpx_load16(p + 24)) != u->content_len :
-		    prefix == 25 ? b[24] != u->content_len :
-				   b[23] != (0x40 | u->content_len))
+		if (prefix == 26 ? b[23] != 0x59 || bpf_ntohs(jpx_load16(p + 24)) != u->content_len
+		    : prefix == 25 ? b[24] != u->content_len
+				   : b[23] != (0x40 | u->content_len))
 			return 0;
 	}
 	u->prefix_len = prefix;
@@ -375,9 +375,9 @@ static __always_inline int jpx_unwrap_h21(void *p, void *end, __u32 len, struct 
 	iid = jpx_load64(p + 2 + JPX_H21_IID);
 	u->content_len = len - 20 - (b[20] < 0x58 ? 1 : b[20] == 0x58 ? 2 : 3);
 	prefix = len - u->content_len;
-	if (prefix == 23 ? b[20] != 0x59 || bpf_ntohs(jpx_load16(p + 21)) != u->content_len :
-	    prefix == 22 ? b[21] != u->content_len :
-			   b[20] != (0x40 | u->content_len))
+	if (prefix == 23   ? b[20] != 0x59 || bpf_ntohs(jpx_load16(p + 21)) != u->content_len
+	    : prefix == 22 ? b[21] != u->content_len
+			   : b[20] != (0x40 | u->content_len))
 		return 0;
 	u->prefix_len = prefix;
 	jpx_tail_content(&t, u->content_len);

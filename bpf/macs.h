@@ -44,8 +44,8 @@ static __always_inline __u64 jpx_hint_read(const struct jpx_mac_hint *hint, __u6
 {
 	__u64 mac = jpx_load64(&hint->mac_and_udp_port), whose = jpx_load64(&hint->nonce_and_port);
 
-	if (jpx_load64(&hint->iid) != iid || mac >> 48 != udp_port ||
-	    (whose & 0xffff) != port_id || jpx_load64(&hint->check) != (iid ^ mac ^ whose))
+	if (jpx_load64(&hint->iid) != iid || mac >> 48 != udp_port || (whose & 0xffff) != port_id ||
+	    jpx_load64(&hint->check) != (iid ^ mac ^ whose))
 		return 0;
 	return mac & 0xffffffffffffULL;
 }

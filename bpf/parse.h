@@ -62,9 +62,9 @@ static __always_inline void jpx_store8(void *p, __u8 v)
 /* A frame taken apart: offsets are in l2_len, pointers are into the packet. */
 struct jpx_frame {
 	void *data, *end;
-	void *eth;	/* the Ethernet header, NULL on a bare IPv6 link */
+	void *eth; /* the Ethernet header, NULL on a bare IPv6 link */
 	void *ip6, *udp;
-	__u32 l2_len;	/* 0, 14, 18 or 22 */
+	__u32 l2_len;				  /* 0, 14, 18 or 22 */
 	__be16 outer_proto, outer_vid, inner_vid; /* 0 where there is no such tag */
 };
 
@@ -145,7 +145,7 @@ static __noinline long jpx_parse_behind(struct xdp_md *ctx, __u32 off, __u32 nex
 		if (bpf_xdp_load_bytes(ctx, off, h, sizeof(h)))
 			return -1;
 		if (next == IPPROTO_UDP)
-			return (__s64)*(__u32 *)h | fragment;
+			return (__s64) * (__u32 *)h | fragment;
 		switch (next) {
 		case 44: /* fragment: only the first one has the ports */
 			if (h[2] || h[3] & 0xf8)
@@ -153,7 +153,7 @@ static __noinline long jpx_parse_behind(struct xdp_md *ctx, __u32 off, __u32 nex
 			fragment = JPX_BEHIND_FRAGMENT;
 			off += 8;
 			break;
-		case 0: /* hop-by-hop options */
+		case 0:	 /* hop-by-hop options */
 		case 43: /* routing */
 		case 60: /* destination options */
 			off += 8 + h[1] * 8;

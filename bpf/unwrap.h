@@ -113,7 +113,8 @@ static __always_inline int jpx_unwrap(struct xdp_md *ctx, enum jpx_link link,
 		return XDP_DROP; /* cannot be: 48 bytes of headers were read behind it */
 	if (port->link == JPX_LINK_ETHERNET) {
 		/* Longest first; the IPv6 header overwrites what is too much. */
-		jpx_store64(p, bpf_cpu_to_be64(mac << 16) | (__u64)*(const __u16 *)port->mac << 48);
+		jpx_store64(p,
+			    bpf_cpu_to_be64(mac << 16) | (__u64) * (const __u16 *)port->mac << 48);
 		jpx_store32(p + 8, *(const __u32 *)(port->mac + 2));
 		jpx_store32(p + 12, *(const __u32 *)port->l2_type);
 		jpx_store32(p + 16, *(const __u32 *)(port->l2_type + 2));

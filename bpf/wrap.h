@@ -12,8 +12,8 @@
 
 /* F is a datagram to PORT's link-local address and the join port of service SERVICE_ID. */
 static __always_inline int jpx_wrap(struct xdp_md *ctx, enum jpx_link link,
-				    const struct jpx_frame *f, struct jpx_port *port,
-				    __u32 port_id, __u32 service_id)
+				    const struct jpx_frame *f, struct jpx_port *port, __u32 port_id,
+				    __u32 service_id)
 {
 	struct jpx_service *service = bpf_map_lookup_elem(&jpx_services, &service_id);
 	struct jpx_stats *stats = bpf_map_lookup_elem(&jpx_stats, &port_id);
@@ -67,8 +67,8 @@ static __always_inline int jpx_wrap(struct xdp_md *ctx, enum jpx_link link,
 	} else if (form == JPX_FORM_DRAFT02 || form == JPX_FORM_DRAFT06) {
 		front = JPX_FRONT_FIVE;
 		jpx_tail_five(&tail, bpf_ntohs(src_port),
-			      form == JPX_FORM_DRAFT02 ? jpx_form_family(JPX_FORM_DRAFT02) :
-							 jpx_form_family(JPX_FORM_DRAFT06),
+			      form == JPX_FORM_DRAFT02 ? jpx_form_family(JPX_FORM_DRAFT02)
+						       : jpx_form_family(JPX_FORM_DRAFT06),
 			      port_id, content_len);
 		/* The way back needs it: nothing in the header tells. */
 		jpx_note_mac(iid, mac, port_id, src_port);

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #define JPX_ENDPOINT_STRLEN (INET6_ADDRSTRLEN + IF_NAMESIZE_MAX_ + 10)
-#define IF_NAMESIZE_MAX_ 16
+#define IF_NAMESIZE_MAX_    16
 
 /* Parses "[ADDR]:PORT", "[ADDR%ZONE]:PORT" or, where DEFAULT_PORT is not 0,
  * "[ADDR]" and "ADDR" alone.  PORT 1 to 65535.  Returns 0, or -EINVAL with a

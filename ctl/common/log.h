@@ -19,11 +19,11 @@ void jpx_log(enum jpx_log_level level, const char *fmt, ...) __attribute__((form
 
 /* At most one line every ten seconds per call site, with the number left out;
  * for what a hostile sender could repeat at will. */
-#define jpx_log_limited(level, ...)                                        \
-	do {                                                               \
-		static struct jpx_log_limit limit_;                        \
-		if (jpx_log_pass(&limit_))                                 \
-			jpx_log_suppressed((level), &limit_, __VA_ARGS__); \
+#define jpx_log_limited(level, ...)                                                                \
+	do {                                                                                       \
+		static struct jpx_log_limit limit_;                                                \
+		if (jpx_log_pass(&limit_))                                                         \
+			jpx_log_suppressed((level), &limit_, __VA_ARGS__);                         \
 	} while (0)
 
 struct jpx_log_limit {

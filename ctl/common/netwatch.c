@@ -255,8 +255,7 @@ static struct link *link_find(const struct netwatch *nw, int ifindex)
 {
 	struct link *link;
 
-	LIST_FOREACH(link, index_bucket(nw, ifindex), by_index)
-	{
+	LIST_FOREACH(link, index_bucket(nw, ifindex), by_index) {
 		if (link->pub.ifindex == ifindex)
 			return link;
 	}
@@ -473,8 +472,7 @@ static struct neighbour *neighbour_find(const struct netwatch *nw, int ifindex,
 {
 	struct neighbour *n;
 
-	LIST_FOREACH(n, neighbour_bucket(nw, ifindex, addr), by_key)
-	{
+	LIST_FOREACH(n, neighbour_bucket(nw, ifindex, addr), by_key) {
 		if (n->link->pub.ifindex == ifindex && !memcmp(&n->addr, addr, sizeof(*addr)))
 			return n;
 	}
@@ -768,8 +766,7 @@ static void clear_link_locals(struct netwatch *nw)
 	unsigned int i;
 
 	for (i = 0; i < 1U << LINK_BUCKET_BITS; i++) {
-		LIST_FOREACH(link, &nw->by_index[i], by_index)
-		{
+		LIST_FOREACH(link, &nw->by_index[i], by_index) {
 			link->link_locals = 0;
 			link->link_locals_cut = false;
 			link_local_publish(link);
@@ -784,8 +781,7 @@ static void sweep_neighbours(struct netwatch *nw)
 	unsigned int i;
 
 	for (i = 0; i < 1U << LINK_BUCKET_BITS; i++) {
-		LIST_FOREACH(link, &nw->by_index[i], by_index)
-		{
+		LIST_FOREACH(link, &nw->by_index[i], by_index) {
 			for (n = LIST_FIRST(&link->neighbours); n; n = next) {
 				next = LIST_NEXT(n, of_link);
 				if (n->generation != nw->generation)
@@ -1016,8 +1012,7 @@ const struct netwatch_link *netwatch_link_by_name(const struct netwatch *nw, con
 {
 	const struct link *link;
 
-	LIST_FOREACH(link, name_bucket(nw, ifname), by_name)
-	{
+	LIST_FOREACH(link, name_bucket(nw, ifname), by_name) {
 		if (!strcmp(link->pub.ifname, ifname))
 			return &link->pub;
 	}

@@ -20,25 +20,26 @@ struct netwatch;
 struct netwatch_link {
 	int ifindex;
 	char ifname[IFNAMSIZ];
-	char kind[16];		   /* IFLA_INFO_KIND: "veth", "vlan", "tun", ...; empty if none */
-	unsigned short arphrd;	   /* ARPHRD_ETHER, ARPHRD_NONE, ARPHRD_6LOWPAN, ... */
-	bool up;		   /* administratively up and lower layer up */
-	uint8_t mac[6];		   /* zero where it has none of 6 bytes */
+	char kind[16];	       /* IFLA_INFO_KIND: "veth", "vlan", "tun", ...; empty if none */
+	unsigned short arphrd; /* ARPHRD_ETHER, ARPHRD_NONE, ARPHRD_6LOWPAN, ... */
+	bool up;	       /* administratively up and lower layer up */
+	uint8_t mac[6];	       /* zero where it has none of 6 bytes */
 	uint32_t mtu;
-	uint32_t xdp_prog_id;	   /* of the XDP program on it (libxdp's dispatcher, perhaps); 0: none */
-	int parent;		   /* IFLA_LINK, where it is in this namespace; else 0 */
-	uint16_t vlan_id;	   /* of a VLAN interface, else 0 */
-	uint16_t vlan_proto;	   /* 0x8100 or 0x88a8, host order */
+	uint32_t xdp_prog_id; /* of the XDP program on it (libxdp's dispatcher, perhaps); 0: none */
+	int parent;	      /* IFLA_LINK, where it is in this namespace; else 0 */
+	uint16_t vlan_id;     /* of a VLAN interface, else 0 */
+	uint16_t vlan_proto;  /* 0x8100 or 0x88a8, host order */
 	bool has_link_local;
-	struct in6_addr link_local; /* usable: neither tentative nor failed; the lowest if several */
+	struct in6_addr
+		link_local; /* usable: neither tentative nor failed; the lowest if several */
 };
 
 struct netwatch_route {
-	int ifindex;		 /* outgoing */
-	bool local;		 /* the destination is this host */
+	int ifindex;		  /* outgoing */
+	bool local;		  /* the destination is this host */
 	struct in6_addr next_hop; /* the gateway, or the destination itself when on-link */
-	struct in6_addr source;	 /* what the kernel would send from */
-	uint32_t mtu;		 /* of the route, else of the link */
+	struct in6_addr source;	  /* what the kernel would send from */
+	uint32_t mtu;		  /* of the route, else of the link */
 };
 
 /* ON_CHANGE is called from the loop, once for a burst of events, never from

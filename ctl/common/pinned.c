@@ -47,11 +47,12 @@ static int check_version(const struct jpx_pinned *pinned, const char *pin_dir, c
 		return -EPROTO;
 	}
 	if (meta.version != JPX_ABI_VERSION) {
-		snprintf(err, err_len,
-			 "the fast path pinned under %s has layout %u, this program speaks %u; stop "
-			 "it with the jpctl that started it (jpctl detach), or choose another "
-			 "--pin-dir",
-			 pin_dir, meta.version, JPX_ABI_VERSION);
+		snprintf(
+			err, err_len,
+			"the fast path pinned under %s has layout %u, this program speaks %u; stop "
+			"it with the jpctl that started it (jpctl detach), or choose another "
+			"--pin-dir",
+			pin_dir, meta.version, JPX_ABI_VERSION);
 		return -EPROTO;
 	}
 	return 0;
@@ -163,7 +164,7 @@ int jpx_pinned_counters(const struct jpx_pinned *pinned, struct jpx_counters *co
 
 	for (__u32 i = 0; i < JPX_MAX_PORTS && !ret; i++)
 		ret = jpx_pinned_port_stats(pinned, i, &counters->fast[i]);
-	return ret ? ret :
-		     read_array(pinned->socket_stats, counters->socket, sizeof(*counters->socket),
+	return ret ? ret
+		   : read_array(pinned->socket_stats, counters->socket, sizeof(*counters->socket),
 				JPX_MAX_PORTS);
 }

@@ -11,18 +11,18 @@
 #include <jpx/abi.h>
 
 /* The maps by name, in the order of their file descriptors in struct jpx_pinned. */
-#define JPX_PINNED_MAPS(M) \
-	M(meta)            \
-	M(slots)           \
-	M(ports)           \
-	M(services)        \
-	M(dports)          \
-	M(vlans)           \
-	M(tx)              \
-	M(macs)            \
-	M(odd_macs)        \
-	M(mac_hints)       \
-	M(stats)           \
+#define JPX_PINNED_MAPS(M)                                                                         \
+	M(meta)                                                                                    \
+	M(slots)                                                                                   \
+	M(ports)                                                                                   \
+	M(services)                                                                                \
+	M(dports)                                                                                  \
+	M(vlans)                                                                                   \
+	M(tx)                                                                                      \
+	M(macs)                                                                                    \
+	M(odd_macs)                                                                                \
+	M(mac_hints)                                                                               \
+	M(stats)                                                                                   \
 	M(socket_stats)
 
 struct jpx_pinned {

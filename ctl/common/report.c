@@ -19,8 +19,8 @@ static json_t *address(const __u8 addr[16])
 
 static const char *slot_engine(const struct jpx_state *state, unsigned int slot)
 {
-	return jpx_engine_word(slot && slot < JPX_MAX_SLOTS ? state->slots[slot].engine :
-							      JPX_ENGINE_SOCKET);
+	return jpx_engine_word(slot && slot < JPX_MAX_SLOTS ? state->slots[slot].engine
+							    : JPX_ENGINE_SOCKET);
 }
 
 const char *jpx_service_state(const struct jpx_state *state, unsigned int service_id)
@@ -32,10 +32,10 @@ const char *jpx_service_state(const struct jpx_state *state, unsigned int servic
 	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
 		if (state->ports[id].flags & JPX_PORT_READY &&
 		    state->ports[id].services >> service_id & 1)
-			return service->flags & JPX_SERVICE_READY ? "serving" :
-			       service->flags & JPX_SERVICE_LOCAL ? "local" :
-			       service->tx_ifindex		   ? "resolving" :
-								     "uplink-down";
+			return service->flags & JPX_SERVICE_READY   ? "serving"
+			       : service->flags & JPX_SERVICE_LOCAL ? "local"
+			       : service->tx_ifindex		    ? "resolving"
+								    : "uplink-down";
 	return "no-port";
 }
 
@@ -45,10 +45,9 @@ static json_t *join_ports(const struct jpx_state *state, const struct jpx_port *
 
 	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++)
 		if (port->services >> id & 1)
-			json_array_append_new(
-				list, json_pack("{s:i, s:s}", "port",
-						ntohs(state->services[id].join_port), "service",
-						state->services[id].name));
+			json_array_append_new(list, json_pack("{s:i, s:s}", "port",
+							      ntohs(state->services[id].join_port),
+							      "service", state->services[id].name));
 	return list;
 }
 
@@ -66,9 +65,9 @@ json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
 					 port->ifname, "id", id, "link", jpx_link_word(port->link),
 					 "engine", slot_engine(state, port->slot), "address",
 					 address(port->addr), "state",
-					 port->flags & JPX_PORT_READY ? "ready" :
-					 port->ifindex		      ? "no-address" :
-									"absent",
+					 port->flags & JPX_PORT_READY ? "ready"
+					 : port->ifindex	      ? "no-address"
+								      : "absent",
 					 "xdp", jpx_xdp_word(port->xdp), "shared",
 					 port->slot ? !state->slots[port->slot].alone : 0,
 					 "join_ports", join_ports(state, port)));
@@ -77,10 +76,10 @@ json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
 		const struct jpx_slot *slot = &state->slots[id];
 
 		if (slot->flags & JPX_SLOT_UPLINK)
-			json_array_append_new(
-				uplinks, json_pack("{s:s, s:s, s:b}", "ifname", slot->ifname,
-						   "engine", jpx_engine_word(slot->engine),
-						   "shared", !slot->alone));
+			json_array_append_new(uplinks,
+					      json_pack("{s:s, s:s, s:b}", "ifname", slot->ifname,
+							"engine", jpx_engine_word(slot->engine),
+							"shared", !slot->alone));
 	}
 	/* An uplink without our program: the socket engine alone uses it. */
 	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++) {
@@ -112,8 +111,7 @@ json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
 			json_pack("{s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:o, s:i, s:s}", "name",
 				  service->name, "address", address(service->registrar), "port",
 				  ntohs(service->registrar_port), "mode",
-				  jpx_mode_word(service->mode), "jpy",
-				  jpx_form_name(service->form),
+				  jpx_mode_word(service->mode), "jpy", jpx_form_name(service->form),
 				  "source", jpx_source_word(service->source), "state",
 				  jpx_service_state(state, id), "join_port",
 				  ntohs(service->join_port), "uplink_address",
@@ -123,8 +121,8 @@ json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
 	}
 	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "version", 1, "ports", ports, "uplinks",
 			 uplinks, "services", services, "daemon",
-			 pid ? json_pack("{s:b, s:i}", "running", 1, "pid", (int)pid) :
-			       json_pack("{s:b}", "running", 0));
+			 pid ? json_pack("{s:b, s:i}", "running", 1, "pid", (int)pid)
+			     : json_pack("{s:b}", "running", 0));
 }
 
 static void add_way(struct jpx_way *sum, const struct jpx_way *one)
@@ -156,10 +154,10 @@ json_t *jpx_report_stats(const struct jpx_state *state, const struct jpx_counter
 		fast += f->to_registrar.packets + f->to_pledge.packets;
 		sock += s->to_registrar.packets + s->to_pledge.packets;
 		if (id && state->ports[id].flags & JPX_PORT_IN_USE)
-			json_array_append_new(ports, json_pack("{s:s, s:o, s:o}", "ifname",
-							       state->ports[id].ifname,
-							       "to_registrar", way(&up),
-							       "to_pledge", way(&down)));
+			json_array_append_new(ports,
+					      json_pack("{s:s, s:o, s:o}", "ifname",
+							state->ports[id].ifname, "to_registrar",
+							way(&up), "to_pledge", way(&down)));
 	}
 	for (unsigned int r = 1; r < JPX_DROP_COUNT; r++) {
 		__u64 n = 0;

@@ -14,10 +14,9 @@ static const char *const sources[] = { "config", "coap", "grasp", "dns-sd" };
 struct reason {
 	const char *word, *text;
 };
-static const struct reason drops[] = {
-	{ "relayed", "" },
+static const struct reason drops[] = { { "relayed", "" },
 #define DROP(sym, name, text) { name, text },
-	JPX_DROPS(DROP)
+				       JPX_DROPS(DROP)
 #undef DROP
 };
 static const struct reason handoffs[] = {
@@ -26,7 +25,7 @@ static const struct reason handoffs[] = {
 #undef HANDOFF
 };
 
-#define COUNT(table) (sizeof(table) / sizeof(*(table)))
+#define COUNT(table)   (sizeof(table) / sizeof(*(table)))
 #define WORD(table, i) ((i) < COUNT(table) ? (table)[i] : "?")
 
 static int by_word(const char *const *table, size_t count, const char *word)

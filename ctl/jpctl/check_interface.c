@@ -350,8 +350,8 @@ static void check_mtu(const struct subject *s)
 		      "and more",
 		      mtu, text, IP6_MTU_MIN - HEADERS);
 	else
-		found(s, CHECK_OK, "mtu", "",
-		      "%u as an uplink carries DTLS datagrams of up to %s", mtu, text);
+		found(s, CHECK_OK, "mtu", "", "%u as an uplink carries DTLS datagrams of up to %s",
+		      mtu, text);
 }
 
 /* ---- all of it ---- */

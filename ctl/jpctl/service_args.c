@@ -16,7 +16,8 @@ enum { OPT_REGISTRAR = 320, OPT_MODE, OPT_JPY, OPT_JOIN_PORT, OPT_UPLINK, OPT_XD
 
 static const struct argp_option options[] = {
 	{ "registrar", OPT_REGISTRAR, "[ADDR]:PORT", 0, "Where the Registrar is", 0 },
-	{ "mode", OPT_MODE, "MODE", 0, "stateless, the default and the only one of this version", 0 },
+	{ "mode", OPT_MODE, "MODE", 0, "stateless, the default and the only one of this version",
+	  0 },
 	{ "jpy", OPT_JPY, "FORM", 0, "JPY form: draft-21 (default), draft-06, draft-02, draft-01",
 	  0 },
 	{ "join-port", OPT_JOIN_PORT, "N", 0,

@@ -27,7 +27,7 @@
 #include "report.h"
 #include "words.h"
 
-#define CLIENTS_MAX 64
+#define CLIENTS_MAX   64
 #define CLIENT_IDLE_S 30
 
 struct control {
@@ -62,9 +62,8 @@ static int read_wish(json_t *request, struct proxy_wish *wish, struct outcome *o
 
 	*wish = PROXY_WISH_NONE;
 	if (json_unpack(request, "{s?s, s?s, s?s, s?I, s?s, s?s, s?s}", "registrar",
-			&wish->registrar, "mode", &mode, "jpy", &jpy, "join_port",
-			&join_port, "uplink", &wish->uplink, "xdp", &xdp, "content",
-			&content))
+			&wish->registrar, "mode", &mode, "jpy", &jpy, "join_port", &join_port,
+			"uplink", &wish->uplink, "xdp", &xdp, "content", &content))
 		return bad(o, "well-typed request", "request");
 	if (mode && (wish->mode = jpx_mode_by_word(mode)) < 0)
 		return bad(o, "mode (stateless, stateful)", mode);
@@ -107,8 +106,7 @@ static int do_registrar_add(struct proxy *proxy, json_t *request, struct outcome
 	struct proxy_wish wish;
 	int ret = read_wish(request, &wish, o);
 
-	return ret ? ret :
-		     proxy_add_registrar(proxy, text_of(request, "name"), &wish, &o->answer);
+	return ret ? ret : proxy_add_registrar(proxy, text_of(request, "name"), &wish, &o->answer);
 }
 
 static int do_registrar_del(struct proxy *proxy, json_t *request, struct outcome *o)
@@ -185,8 +183,7 @@ static int run(struct proxy *proxy, json_t *request, struct outcome *o)
 			verb = &verbs[i];
 	if (!verb)
 		return bad(o, "verb that this jpd knows", name);
-	json_object_foreach(request, key, value)
-	{
+	json_object_foreach(request, key, value) {
 		if (!key_known(verb, key))
 			return bad(o, "key of this verb", key);
 		if (!json_is_string(value) &&
@@ -236,8 +233,8 @@ static void answer_line(struct control *control, struct bufferevent *client, con
 	text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
 	/* Without text: out of memory, or a word cut short in the middle of a character. */
 	evbuffer_add_printf(bufferevent_get_output(client), "%s\n",
-			    text ? text :
-				   "{\"ok\":false,\"error\":\"the answer cannot be written as "
+			    text ? text
+				 : "{\"ok\":false,\"error\":\"the answer cannot be written as "
 				   "JSON; the request holds a text that is too long, or jpd is "
 				   "out of memory\",\"usage\":false}");
 	free(text);
@@ -257,7 +254,8 @@ static void on_read(struct bufferevent *client, void *arg)
 		answer_line(control, client, line);
 		free(line);
 	}
-	if (evbuffer_get_length(in) > JPX_REQUEST_MAX || evbuffer_get_length(out) > 2 * JPX_ANSWER_MAX)
+	if (evbuffer_get_length(in) > JPX_REQUEST_MAX ||
+	    evbuffer_get_length(out) > 2 * JPX_ANSWER_MAX)
 		client_close(client, control);
 }
 
@@ -337,9 +335,9 @@ static int take_lock(const char *run_dir, char *err, size_t err_len)
 			errno = -no_dir;
 		snprintf(err, err_len, "cannot make %s: %s%s", path, strerror(errno),
 			 errno == EACCES || errno == EPERM ? "; run jpd as root, or choose another "
-							     "--run-dir" :
-			 errno == ENOSPC ? "; free some space, or choose another --run-dir" :
-					   "; choose another --run-dir");
+							     "--run-dir"
+			 : errno == ENOSPC ? "; free some space, or choose another --run-dir"
+					   : "; choose another --run-dir");
 		return -1;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
@@ -370,8 +368,8 @@ struct control *control_new(struct event_base *base, const char *run_dir, struct
 		return NULL;
 	control->base = base;
 	control->proxy = proxy;
-	if ((size_t)snprintf(un.sun_path, sizeof(un.sun_path), "%s/%s", run_dir,
-			     JPX_SOCKET_NAME) >= sizeof(un.sun_path)) {
+	if ((size_t)snprintf(un.sun_path, sizeof(un.sun_path), "%s/%s", run_dir, JPX_SOCKET_NAME) >=
+	    sizeof(un.sun_path)) {
 		snprintf(err, err_len, "the run directory's name is too long for a UNIX socket: %s",
 			 run_dir);
 		free(control);

@@ -12,8 +12,9 @@ struct event_base;
 struct proxy;
 struct control;
 
-/* Makes RUN_DIR, takes its lock and listens; requests are for *PROXY as it is then.  NULL with ERR filled: another jpd
- * is there, no permission, no space. A socket left by a dead jpd is replaced. */
+/* Makes RUN_DIR, takes its lock and listens; requests are for *PROXY as it is then.  NULL with ERR
+ * filled: another jpd is there, no permission, no space. A socket left by a dead jpd is replaced.
+ */
 struct control *control_new(struct event_base *base, const char *run_dir, struct proxy **proxy,
 			    char *err, size_t err_len);
 void control_free(struct control *control);

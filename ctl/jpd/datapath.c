@@ -222,7 +222,8 @@ int datapath_open(const char *pin_dir, struct datapath **out, struct jpx_state *
 	dp->lock_fd = -1;
 	snprintf(dp->pin_dir, sizeof(dp->pin_dir), "%s", pin_dir);
 	/* A slash at the end would hide which directory it is to be made in. */
-	for (char *end = dp->pin_dir + strlen(dp->pin_dir); end > dp->pin_dir + 1 && end[-1] == '/';)
+	for (char *end = dp->pin_dir + strlen(dp->pin_dir);
+	     end > dp->pin_dir + 1 && end[-1] == '/';)
 		*--end = 0;
 	pin_dir = dp->pin_dir;
 
@@ -433,8 +434,7 @@ void datapath_port_packets(const struct datapath *dp, unsigned int port_id, __u6
 
 	if (dp->bpf)
 		jpx_pinned_port_stats(&dp->maps, port_id, &fast);
-	*to_registrar =
-		fast.to_registrar.packets + dp->socket_stats[port_id].to_registrar.packets;
+	*to_registrar = fast.to_registrar.packets + dp->socket_stats[port_id].to_registrar.packets;
 	*to_pledge = fast.to_pledge.packets + dp->socket_stats[port_id].to_pledge.packets;
 }
 

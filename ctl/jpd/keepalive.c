@@ -64,7 +64,8 @@ static void ask(struct keepalive *ka, __u64 silent, bool first_time)
 			continue;
 		if (ready && silent >> id & 1) {
 			memcpy(&source, service->uplink, 16);
-			netwatch_solicit(ka->nw, (int)service->ifindex, &source, &ka->next_hops[id]);
+			netwatch_solicit(ka->nw, (int)service->ifindex, &source,
+					 &ka->next_hops[id]);
 		}
 		if (first_time ? !ready : ka->ticks % (ready ? REFRESH_TICKS : RETRY_TICKS) == 0)
 			netwatch_resolve(ka->nw, (int)service->ifindex, &ka->next_hops[id]);

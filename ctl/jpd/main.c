@@ -59,8 +59,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case 'l':
 		o->log_level = jpx_log_level_by_name(arg);
 		if (o->log_level < 0)
-			argp_error(state,
-				   "log level \"%s\" is none of error, warning, info, debug", arg);
+			argp_error(state, "log level \"%s\" is none of error, warning, info, debug",
+				   arg);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "\"%s\" is one word too many; jpctl does the attaching", arg);

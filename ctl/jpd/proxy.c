@@ -162,8 +162,7 @@ static void drop_slot(struct proxy *proxy, unsigned int id, bool detach)
 static unsigned int want_slot(struct proxy *proxy, const struct resolve_way *way,
 			      enum jpx_xdp wanted)
 {
-	const struct netwatch_link *link =
-		netwatch_link_by_index(proxy->nw, (int)way->tx_ifindex);
+	const struct netwatch_link *link = netwatch_link_by_index(proxy->nw, (int)way->tx_ifindex);
 	unsigned int id = table_slot_by_ifindex(&proxy->state, way->tx_ifindex);
 	struct jpx_slot slot = { .ifindex = way->tx_ifindex, .link = (__u8)way->link };
 	char text[320];
@@ -176,8 +175,9 @@ static unsigned int want_slot(struct proxy *proxy, const struct resolve_way *way
 		return 0;
 	id = table_free_slot(&proxy->state);
 	if (!id) {
-		note(proxy, "%s: %d interfaces carry the XDP program already; the socket engine "
-			    "serves this one",
+		note(proxy,
+		     "%s: %d interfaces carry the XDP program already; the socket engine "
+		     "serves this one",
 		     link->ifname, JPX_MAX_SLOTS - 1);
 		return 0;
 	}
@@ -292,8 +292,9 @@ static void commit_port(struct proxy *proxy, unsigned int id, const struct jpx_p
 	}
 	if (next->flags & JPX_PORT_IN_USE && (port->flags ^ next->flags) & JPX_PORT_READY)
 		jpx_info("%s: %s", next->ifname,
-			 next->flags & JPX_PORT_READY ? "ready" : "not ready (down, or no "
-								  "link-local address yet)");
+			 next->flags & JPX_PORT_READY ? "ready"
+						      : "not ready (down, or no "
+							"link-local address yet)");
 	*port = *next;
 }
 
@@ -327,7 +328,8 @@ static void refresh_port(struct proxy *proxy, unsigned int id)
 static bool served_by_fast_path(const struct proxy *proxy, unsigned int service_id)
 {
 	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
-		if (proxy->state.ports[id].slot && proxy->state.ports[id].services >> service_id & 1)
+		if (proxy->state.ports[id].slot &&
+		    proxy->state.ports[id].services >> service_id & 1)
 			return true;
 	return false;
 }
@@ -358,9 +360,9 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 	datapath_put_service(proxy->dp, id, &next);
 	if ((service->flags ^ next.flags) & JPX_SERVICE_READY)
 		jpx_info("registrar %s: %s", next.name,
-			 next.flags & JPX_SERVICE_READY ? "next hop resolved" :
-			 next.ifindex			? "next hop not resolved" :
-							  "no route");
+			 next.flags & JPX_SERVICE_READY ? "next hop resolved"
+			 : next.ifindex			? "next hop not resolved"
+							: "no route");
 	*service = next;
 }
 
@@ -482,8 +484,9 @@ static int wished_service(struct proxy *proxy, const struct proxy_wish *wish,
 			      "add it (%%eth0) or use --uplink",
 			      wish->registrar);
 	if (wish->mode == JPX_MODE_STATEFUL)
-		return refuse(answer, -EOPNOTSUPP, true,
-			      "mode \"stateful\" is not part of this version; use --mode stateless");
+		return refuse(
+			answer, -EOPNOTSUPP, true,
+			"mode \"stateful\" is not part of this version; use --mode stateless");
 	if (wish->uplink && strlen(wish->uplink) >= sizeof(service->uplink_ifname))
 		return refuse(answer, -EINVAL, true, "\"%s\" is no interface name", wish->uplink);
 	if (wish->uplink)
@@ -557,8 +560,9 @@ static void open_uplinks(struct proxy *proxy)
 		ret = open_uplink(proxy, id);
 		if (ret) {
 			relay_close_uplink(proxy->relay, id);
-			jpx_log_limited(JPX_LOG_WARNING, "registrar %s: cannot open a UDP socket: %s",
-					service->name, strerror(-ret));
+			jpx_log_limited(JPX_LOG_WARNING,
+					"registrar %s: cannot open a UDP socket: %s", service->name,
+					strerror(-ret));
 			service->uplink_port = before;
 			continue;
 		}
@@ -591,8 +595,8 @@ static int create_service(struct proxy *proxy, const char *name, const struct pr
 	ret = open_uplink(proxy, id);
 	if (ret) {
 		memset(&proxy->state.services[id], 0, sizeof(*service));
-		return refuse(answer, ret, false, "cannot open a UDP socket towards the Registrar: %s",
-			      strerror(-ret));
+		return refuse(answer, ret, false,
+			      "cannot open a UDP socket towards the Registrar: %s", strerror(-ret));
 	}
 	datapath_put_service(proxy->dp, id, &proxy->state.services[id]);
 	datapath_put_dport(proxy->dp, ntohs(service->join_port), id, 0);
@@ -670,12 +674,14 @@ static void note_what_is_missing(struct proxy *proxy, unsigned int port_id)
 	if (!(port->flags & JPX_PORT_READY))
 		note(proxy, "%s: waits until it is up and has a link-local address", port->ifname);
 	if (!port->services && port->flags & JPX_PORT_CHOSEN)
-		note(proxy, "%s: the Registrars that it named are gone, others do not serve it; name "
-			    "one: jpctl attach %s --registrar [ADDR]:PORT",
+		note(proxy,
+		     "%s: the Registrars that it named are gone, others do not serve it; name "
+		     "one: jpctl attach %s --registrar [ADDR]:PORT",
 		     port->ifname, port->ifname);
 	else if (!port->services)
-		note(proxy, "%s: no Registrar to relay to yet; add one: jpctl registrar add NAME "
-			    "[ADDR]:PORT",
+		note(proxy,
+		     "%s: no Registrar to relay to yet; add one: jpctl registrar add NAME "
+		     "[ADDR]:PORT",
 		     port->ifname);
 	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
 		const struct jpx_service *service = &proxy->state.services[s];
@@ -684,12 +690,14 @@ static void note_what_is_missing(struct proxy *proxy, unsigned int port_id)
 		if (!(port->services >> s & 1))
 			continue;
 		if (error)
-			note(proxy, "%s: UDP port %u: %s; what the fast path passes up is lost "
-				    "there (choose another --join-port)",
+			note(proxy,
+			     "%s: UDP port %u: %s; what the fast path passes up is lost "
+			     "there (choose another --join-port)",
 			     port->ifname, ntohs(service->join_port), strerror(error));
 		if (!service->ifindex)
-			note(proxy, "registrar %s: no route to it; pledges are relayed as soon as "
-				    "there is one",
+			note(proxy,
+			     "registrar %s: no route to it; pledges are relayed as soon as "
+			     "there is one",
 			     service->name);
 	}
 }
@@ -726,12 +734,12 @@ static int new_port(struct proxy *proxy, const char *ifname, const struct proxy_
 			      JPX_MAX_PORTS - 1);
 	ret = datapath_pin(proxy->dp);
 	if (ret)
-		return refuse(answer, ret, false, "cannot pin the fast path's maps: %s%s",
-			      strerror(-ret),
-			      ret == -EEXIST || ret == -EWOULDBLOCK ?
-				      "; another jpd used the same --pin-dir meanwhile: restart one "
-				      "of them" :
-				      "");
+		return refuse(
+			answer, ret, false, "cannot pin the fast path's maps: %s%s", strerror(-ret),
+			ret == -EEXIST || ret == -EWOULDBLOCK
+				? "; another jpd used the same --pin-dir meanwhile: restart one "
+				  "of them"
+				: "");
 	port = &proxy->state.ports[id];
 	memset(port, 0, sizeof(*port));
 	snprintf(port->ifname, sizeof(port->ifname), "%s", ifname);
@@ -746,8 +754,7 @@ static void remove_unused(struct proxy *proxy, __u64 services)
 	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
 		bool used = false;
 
-		if (!(services >> s & 1) ||
-		    !(proxy->state.services[s].flags & JPX_SERVICE_IMPLIED))
+		if (!(services >> s & 1) || !(proxy->state.services[s].flags & JPX_SERVICE_IMPLIED))
 			continue;
 		for (unsigned int p = 1; p < JPX_MAX_PORTS; p++)
 			used |= proxy->state.ports[p].services >> s & 1;
@@ -845,8 +852,8 @@ int proxy_attach(struct proxy *proxy, const char *ifname, const struct proxy_wis
 {
 	begin(proxy, answer);
 	if (!*ifname || strlen(ifname) >= IF_NAMESIZE)
-		return end(proxy, refuse(answer, -EINVAL, true, "\"%s\" is no interface name",
-					 ifname));
+		return end(proxy,
+			   refuse(answer, -EINVAL, true, "\"%s\" is no interface name", ifname));
 	return end(proxy, attach(proxy, ifname, wish, answer));
 }
 
@@ -857,9 +864,9 @@ int proxy_detach(struct proxy *proxy, const char *ifname, struct proxy_answer *a
 	begin(proxy, answer);
 	id = table_port_by_name(&proxy->state, ifname);
 	if (!id)
-		return end(proxy, refuse(answer, -ENOENT, false,
-					 "\"%s\" is not attached; jpctl status lists what is",
-					 ifname));
+		return end(proxy,
+			   refuse(answer, -ENOENT, false,
+				  "\"%s\" is not attached; jpctl status lists what is", ifname));
 	forget_port(proxy, id);
 	return end(proxy, 0);
 }
@@ -906,17 +913,19 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 	     wish->join_port == ntohs(proxy->state.services[known].join_port)))
 		return end(proxy, keep_service(proxy, known)); /* said twice is said once */
 	if (known)
-		return end(proxy, refuse(answer, -EEXIST, false,
-					 "there is another registrar \"%s\"; remove it first: jpctl "
-					 "registrar del %s",
-					 name, name));
+		return end(proxy,
+			   refuse(answer, -EEXIST, false,
+				  "there is another registrar \"%s\"; remove it first: jpctl "
+				  "registrar del %s",
+				  name, name));
 	ret = create_service(proxy, name, wish, &service, answer);
 	if (ret < 0)
 		return end(proxy, ret);
 	refresh(proxy);
 	if (!proxy->state.services[ret].ifindex)
-		note(proxy, "registrar %s: no route to it; pledges are relayed as soon as there "
-			    "is one",
+		note(proxy,
+		     "registrar %s: no route to it; pledges are relayed as soon as there "
+		     "is one",
 		     name);
 	return end(proxy, 0);
 }
@@ -1025,8 +1034,8 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err,
 		goto fail;
 	}
 	proxy->relay = relay_new(base, &proxy->state, proxy->dp, proxy->nw);
-	proxy->keepalive = keepalive_new(base, &proxy->state, proxy->next_hops, proxy->dp,
-					 proxy->nw);
+	proxy->keepalive =
+		keepalive_new(base, &proxy->state, proxy->next_hops, proxy->dp, proxy->nw);
 	proxy->audit = event_new(base, -1, EV_PERSIST, on_audit, proxy);
 	if (!proxy->relay || !proxy->keepalive || !proxy->audit || !proxy->pause ||
 	    event_add(proxy->audit, &(struct timeval){ .tv_sec = AUDIT_S })) {

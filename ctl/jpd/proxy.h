@@ -25,11 +25,11 @@ struct proxy_wish {
 	int join_port; /* 1 to 65535, or UNSET */
 	bool later;    /* the interface may come later */
 };
-#define PROXY_WISH_NONE                                                                   \
-	(struct proxy_wish)                                                               \
-	{                                                                                 \
-		.mode = PROXY_UNSET, .form = PROXY_UNSET, .xdp = PROXY_UNSET,             \
-		.any_content = PROXY_UNSET, .join_port = PROXY_UNSET                      \
+#define PROXY_WISH_NONE                                                                            \
+	(struct proxy_wish)                                                                        \
+	{                                                                                          \
+		.mode = PROXY_UNSET, .form = PROXY_UNSET, .xdp = PROXY_UNSET,                      \
+		.any_content = PROXY_UNSET, .join_port = PROXY_UNSET                               \
 	}
 
 /* What they get to read. */

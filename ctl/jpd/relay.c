@@ -19,8 +19,8 @@
 #include "log.h"
 #include "pledge_macs.h"
 
-#define BATCH	    32	  /* datagrams a wakeup takes, so that no socket starves the others */
-#define BUFFER	    65536 /* the largest datagram there is */
+#define BATCH	      32    /* datagrams a wakeup takes, so that no socket starves the others */
+#define BUFFER	      65536 /* the largest datagram there is */
 #define SOCKET_BUFFER (4 << 20)
 
 /* One socket: a join socket of (port, service), or a service's uplink socket (port 0). */
@@ -314,8 +314,7 @@ static void from_registrar(struct endpoint *ep, struct batch *b, int i)
 	enum jpx_drop reason;
 
 	if (memcmp(&from->sin6_addr, service->registrar, 16) ||
-	    from->sin6_port != service->registrar_port ||
-	    !arrived_at(&b->msg[i].msg_hdr, &info) ||
+	    from->sin6_port != service->registrar_port || !arrived_at(&b->msg[i].msg_hdr, &info) ||
 	    memcmp(&info.ipi6_addr, service->uplink, 16) ||
 	    !is_uplink(relay, service, info.ipi6_ifindex)) {
 		stats->drops[JPX_DROP_NOT_REGISTRAR]++;
@@ -356,8 +355,8 @@ static void uplink_readable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- what the proxy calls ----------------------------------------------- */
 
-struct relay *relay_new(struct event_base *base, const struct jpx_state *state,
-			struct datapath *dp, struct netwatch *nw)
+struct relay *relay_new(struct event_base *base, const struct jpx_state *state, struct datapath *dp,
+			struct netwatch *nw)
 {
 	struct relay *relay = calloc(1, sizeof(*relay));
 

@@ -19,8 +19,8 @@ struct datapath;
 struct netwatch;
 struct relay;
 
-struct relay *relay_new(struct event_base *base, const struct jpx_state *state,
-			struct datapath *dp, struct netwatch *nw);
+struct relay *relay_new(struct event_base *base, const struct jpx_state *state, struct datapath *dp,
+			struct netwatch *nw);
 void relay_free(struct relay *relay);
 
 /* Opens a socket on any address for service SERVICE_ID's traffic with its Registrar:

@@ -4,12 +4,12 @@
 
 #include <string.h>
 
-#define FIND(first, count, condition)                       \
-	do {                                                \
-		for (unsigned int i = first; i < count; i++) \
-			if (condition)                      \
-				return i;                   \
-		return 0;                                   \
+#define FIND(first, count, condition)                                                              \
+	do {                                                                                       \
+		for (unsigned int i = first; i < count; i++)                                       \
+			if (condition)                                                             \
+				return i;                                                          \
+		return 0;                                                                          \
 	} while (0)
 
 unsigned int table_port_by_name(const struct jpx_state *state, const char *ifname)

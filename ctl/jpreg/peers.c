@@ -158,8 +158,7 @@ struct jpx_peer *jpx_peers_find(struct jpx_peers *peers, const struct jpx_peer_k
 
 	if (hash(peers, key, &bucket))
 		return NULL;
-	LIST_FOREACH(peer, &peers->buckets[bucket], chain)
-	{
+	LIST_FOREACH(peer, &peers->buckets[bucket], chain) {
 		if (memcmp(&peer->key, key, sizeof(*key)) == 0)
 			return peer;
 	}

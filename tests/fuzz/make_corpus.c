@@ -19,8 +19,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	list = test_vectors(&root);
-	json_array_foreach(list, i, v)
-	{
+	json_array_foreach(list, i, v) {
 		const char *name = json_string_value(json_object_get(v, "name"));
 		size_t len = test_message(v, msg, sizeof(msg));
 		char path[4096];

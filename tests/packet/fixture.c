@@ -18,7 +18,8 @@ struct jpx_port fx_ports[JPX_MAX_PORTS];
 struct jpx_service fx_services[JPX_MAX_SERVICES];
 
 static struct jpx_bpf *skels[FX_SLOT_COUNT];
-static int fd_slots, fd_ports, fd_services, fd_dports, fd_vlans, fd_tx, fd_macs, fd_odd, fd_hints, fd_stats;
+static int fd_slots, fd_ports, fd_services, fd_dports, fd_vlans, fd_tx, fd_macs, fd_odd, fd_hints,
+	fd_stats;
 static enum jpx_link slot_links[FX_SLOT_COUNT];
 static uint32_t tx_key;
 static int cpus;

@@ -1463,7 +1463,9 @@ static void test_mac_borrowed(void **state)
 	static const struct {
 		uint64_t mac;
 		bool noted;
-	} turns[] = { { 0x02000000aaaa, true }, { FX_PLEDGE_MAC, false }, { 0x02000000aaaa, false },
+	} turns[] = { { 0x02000000aaaa, true },
+		      { FX_PLEDGE_MAC, false },
+		      { 0x02000000aaaa, false },
 		      { FX_PLEDGE_MAC, false } };
 	uint8_t in[FRAME_MAX], want[FRAME_MAX], content[21];
 

@@ -115,8 +115,7 @@ static void test_vectors_split(void **state)
 	json_t *v;
 
 	(void)state;
-	json_array_foreach(vectors, i, v)
-	{
+	json_array_foreach(vectors, i, v) {
 		size_t len = test_message(v, msg, sizeof(msg)), n;
 		enum jpx_drop want = reason(v, "split");
 		struct jpx_jpy_layout l;
@@ -147,8 +146,7 @@ static void test_vectors_unwrap(void **state)
 	json_t *v;
 
 	(void)state;
-	json_array_foreach(vectors, i, v)
-	{
+	json_array_foreach(vectors, i, v) {
 		size_t len = test_message(v, msg, sizeof(msg)), n;
 		int form = jpx_form_by_name(text(v, "form"));
 		enum jpx_drop want = reason(v, "unwrap");
@@ -178,8 +176,7 @@ static void test_vectors_wrap(void **state)
 	json_t *v;
 
 	(void)state;
-	json_array_foreach(vectors, i, v)
-	{
+	json_array_foreach(vectors, i, v) {
 		size_t len = test_message(v, msg, sizeof(msg)), n;
 		int form = jpx_form_by_name(text(v, "form"));
 		struct jpx_pledge p;
@@ -213,8 +210,7 @@ static void test_vectors_answer(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(content); i++)
 		content[i] = (uint8_t)(i * 7);
-	json_array_foreach(vectors, i, v)
-	{
+	json_array_foreach(vectors, i, v) {
 		size_t len = test_message(v, msg, sizeof(msg));
 		struct jpx_jpy_layout l, again;
 
@@ -273,8 +269,7 @@ static void test_truncation(void **state)
 	json_t *v;
 
 	(void)state;
-	json_array_foreach(vectors, i, v)
-	{
+	json_array_foreach(vectors, i, v) {
 		enum jpx_form form = (enum jpx_form)jpx_form_by_name(text(v, "form"));
 		size_t len = test_message(v, msg, sizeof(msg));
 
@@ -307,8 +302,7 @@ static void test_one_byte_too_many(void **state)
 	json_t *v;
 
 	(void)state;
-	json_array_foreach(vectors, i, v)
-	{
+	json_array_foreach(vectors, i, v) {
 		enum jpx_form form = (enum jpx_form)jpx_form_by_name(text(v, "form"));
 		size_t len = test_message(v, msg, sizeof(msg));
 
