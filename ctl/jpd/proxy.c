@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <jpx/jpy.h>
 #include <jpx/wire.h>
@@ -23,18 +22,19 @@
 #include "netwatch.h"
 #include "relay.h"
 #include "resolve.h"
+#include "slots.h"
 #include "table.h"
 #include "words.h"
 #include "xdp.h"
 
 #define FIRST_JOIN_PORT JPX_COAPS_PORT
-#define RETRY_S		5  /* before an attachment that failed is tried again */
 #define AUDIT_S		10 /* how often programs are looked for where they should be */
 
 struct proxy {
 	struct event_base *base;
 	struct datapath *dp;
 	struct netwatch *nw;
+	struct slots *slots;
 	struct relay *relay;
 	struct keepalive *keepalive;
 	struct event *audit;
@@ -50,12 +50,6 @@ struct proxy {
 	} former[JPX_MAX_PORTS];
 	unsigned long freed;
 	struct proxy_answer *answer; /* of the verb that runs now, or NULL */
-	/* Interfaces where an attachment failed, not to be tried again at once. */
-	struct {
-		unsigned int ifindex;
-		time_t when;
-		char note[320];
-	} failed[JPX_MAX_SLOTS];
 };
 
 /* ---- answers ------------------------------------------------------------ */
@@ -96,125 +90,9 @@ static void note(struct proxy *proxy, const char *fmt, ...)
 		memcpy(answer->notes[answer->note_count++], line, sizeof(line));
 }
 
-static time_t now_s(void)
+static void note_line(void *arg, const char *line)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec;
-}
-
-/* ---- slots: our program on an interface --------------------------------- */
-
-static void remember_failure(struct proxy *proxy, unsigned int ifindex, const char *why)
-{
-	unsigned int i, at = 0;
-
-	for (i = 0; i < JPX_MAX_SLOTS; i++) {
-		if (proxy->failed[i].ifindex == ifindex)
-			break;
-		if (proxy->failed[i].when < proxy->failed[at].when)
-			at = i;
-	}
-	if (i == JPX_MAX_SLOTS)
-		i = at;
-	/* The log hears it once, an operator each time. */
-	if (proxy->answer || proxy->failed[i].ifindex != ifindex ||
-	    strcmp(proxy->failed[i].note, why))
-		note(proxy, "%s", why);
-	proxy->failed[i].ifindex = ifindex;
-	proxy->failed[i].when = now_s();
-	snprintf(proxy->failed[i].note, sizeof(proxy->failed[i].note), "%s", why);
-}
-
-/* Why the last attachment to this interface failed, or NULL. */
-static const char *failure_of(const struct proxy *proxy, unsigned int ifindex)
-{
-	for (unsigned int i = 0; i < JPX_MAX_SLOTS; i++)
-		if (ifindex && proxy->failed[i].ifindex == ifindex)
-			return proxy->failed[i].note;
-	return NULL;
-}
-
-static bool failed_lately(const struct proxy *proxy, unsigned int ifindex)
-{
-	/* An operator who asks wants it tried now. */
-	if (proxy->answer)
-		return false;
-	for (unsigned int i = 0; i < JPX_MAX_SLOTS; i++)
-		if (proxy->failed[i].ifindex == ifindex)
-			return now_s() - proxy->failed[i].when < RETRY_S;
-	return false;
-}
-
-static void drop_slot(struct proxy *proxy, unsigned int id, bool detach)
-{
-	struct jpx_slot *slot = &proxy->state.slots[id];
-	int ret = detach ? xdp_detach(slot) : 0;
-
-	if (ret)
-		jpx_error("%s: cannot take the XDP program off: %s", slot->ifname, strerror(-ret));
-	memset(slot, 0, sizeof(*slot));
-	datapath_put_slot(proxy->dp, id, slot);
-}
-
-/* The slot of the interface that WAY leaves through; attaches it if need be.  0: socket engine. */
-static unsigned int want_slot(struct proxy *proxy, const struct resolve_way *way,
-			      enum jpx_xdp wanted)
-{
-	const struct netwatch_link *link = netwatch_link_by_index(proxy->nw, (int)way->tx_ifindex);
-	unsigned int id = table_slot_by_ifindex(&proxy->state, way->tx_ifindex);
-	struct jpx_slot slot = { .ifindex = way->tx_ifindex, .link = (__u8)way->link };
-	char text[320];
-
-	if (wanted == JPX_XDP_OFF || !link || !datapath_maps(proxy->dp))
-		return 0;
-	if (id)
-		return id;
-	if (failed_lately(proxy, way->tx_ifindex))
-		return 0;
-	id = table_free_slot(&proxy->state);
-	if (!id) {
-		note(proxy,
-		     "%s: %d interfaces carry the XDP program already; the socket engine "
-		     "serves this one",
-		     link->ifname, JPX_MAX_SLOTS - 1);
-		return 0;
-	}
-	snprintf(slot.ifname, sizeof(slot.ifname), "%s", link->ifname);
-	if (xdp_attach(datapath_maps(proxy->dp), id, &slot, wanted, text, sizeof(text))) {
-		remember_failure(proxy, way->tx_ifindex, text);
-		return 0;
-	}
-	if (*text)
-		note(proxy, "%s", text);
-	slot.flags = JPX_SLOT_IN_USE;
-	proxy->state.slots[id] = slot;
-	datapath_put_slot(proxy->dp, id, &slot);
-	return id;
-}
-
-/* Programs whose interface is gone, or that somebody took off.  Netlink tells of a program that
- * is alone; behind a dispatcher it has to be looked for, which is dear. */
-static void audit_slots(struct proxy *proxy, bool look_at_programs)
-{
-	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
-		struct jpx_slot *slot = &proxy->state.slots[id];
-		const struct netwatch_link *link;
-
-		if (!(slot->flags & JPX_SLOT_IN_USE))
-			continue;
-		link = netwatch_link_by_index(proxy->nw, (int)slot->ifindex);
-		if (!link) {
-			jpx_info("%s: the interface is gone", slot->ifname);
-			drop_slot(proxy, id, false);
-		} else if ((slot->alone ? link->xdp_prog_id != slot->prog_id : look_at_programs) &&
-			   !xdp_is_attached(slot)) {
-			jpx_warning("%s: our XDP program was taken off; attaching it again",
-				    slot->ifname);
-			drop_slot(proxy, id, false);
-		}
-	}
+	note(arg, "%s", line);
 }
 
 /* Can frames be redirected to this interface from a program in native mode? */
@@ -235,18 +113,6 @@ static bool any_port(const struct proxy *proxy)
 	return false;
 }
 
-static bool any_native(const struct proxy *proxy, bool uplinks)
-{
-	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
-		const struct jpx_slot *slot = &proxy->state.slots[id];
-
-		if (slot->flags & JPX_SLOT_IN_USE && slot->engine == JPX_ENGINE_XDP_NATIVE &&
-		    (!uplinks || slot->flags & JPX_SLOT_UPLINK))
-			return true;
-	}
-	return false;
-}
-
 /* ---- making everything agree with the state ----------------------------- */
 
 static struct jpx_vlan_key vlan_key(const struct jpx_port *port)
@@ -259,11 +125,6 @@ static struct jpx_vlan_key vlan_key(const struct jpx_port *port)
 	};
 }
 
-static bool is_tagged(const struct jpx_port *port)
-{
-	return port->flags & JPX_PORT_IN_USE && port->slot && port->l2_len > 14;
-}
-
 static void commit_port(struct proxy *proxy, unsigned int id, const struct jpx_port *next)
 {
 	struct jpx_port *port = &proxy->state.ports[id], quiet = *port;
@@ -274,7 +135,7 @@ static void commit_port(struct proxy *proxy, unsigned int id, const struct jpx_p
 			datapath_put_tx(proxy->dp, JPX_TX_PORT(id), next->tx_ifindex);
 		return;
 	}
-	if (is_tagged(port)) {
+	if (table_port_is_tagged(port)) {
 		key = vlan_key(port);
 		datapath_put_vlan(proxy->dp, &key, 0);
 	}
@@ -286,7 +147,7 @@ static void commit_port(struct proxy *proxy, unsigned int id, const struct jpx_p
 	/* The way out first: a READY port promises it. */
 	datapath_put_tx(proxy->dp, JPX_TX_PORT(id), next->tx_ifindex);
 	datapath_put_port(proxy->dp, id, next);
-	if (is_tagged(next)) {
+	if (table_port_is_tagged(next)) {
 		key = vlan_key(next);
 		datapath_put_vlan(proxy->dp, &key, id);
 	}
@@ -312,26 +173,17 @@ static void refresh_port(struct proxy *proxy, unsigned int id)
 	memset(next.l2_type, 0, sizeof(next.l2_type));
 	next.flags |= JPX_PORT_NO_TRANSMIT;
 	if (next.ifindex && resolve_way(proxy->nw, (int)next.ifindex, next.xdp, &way)) {
-		next.slot = (__u16)want_slot(proxy, &way, next.xdp);
+		next.slot = (__u16)slots_want(proxy->slots, &way, next.xdp);
 		if (next.slot) {
 			next.tx_ifindex = way.tx_ifindex;
 			next.bounce_ifindex = way.bounce_ifindex;
 			next.l2_len = way.l2_len;
 			memcpy(next.l2_type, way.l2_type, sizeof(next.l2_type));
-			if (!any_native(proxy, true) || can_transmit(&way))
+			if (!slots_any_native(proxy->slots, true) || can_transmit(&way))
 				next.flags &= (__u8)~JPX_PORT_NO_TRANSMIT;
 		}
 	}
 	commit_port(proxy, id, &next);
-}
-
-static bool served_by_fast_path(const struct proxy *proxy, unsigned int service_id)
-{
-	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
-		if (proxy->state.ports[id].slot &&
-		    proxy->state.ports[id].services >> service_id & 1)
-			return true;
-	return false;
 }
 
 static void refresh_service(struct proxy *proxy, unsigned int id)
@@ -341,10 +193,10 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 
 	resolve_service(proxy->nw, &next, &proxy->next_hops[id]);
 	next.flags &= (__u8)~JPX_SERVICE_NO_TRANSMIT;
-	if (next.tx_ifindex && served_by_fast_path(proxy, id) &&
+	if (next.tx_ifindex && table_in_fast_path(&proxy->state, id) &&
 	    resolve_way(proxy->nw, (int)next.ifindex, next.xdp, &way)) {
-		want_slot(proxy, &way, next.xdp);
-		if (any_native(proxy, false) && !can_transmit(&way))
+		slots_want(proxy->slots, &way, next.xdp);
+		if (slots_any_native(proxy->slots, false) && !can_transmit(&way))
 			next.flags |= JPX_SERVICE_NO_TRANSMIT;
 	}
 	if (!memcmp(service, &next, sizeof(next))) {
@@ -366,68 +218,20 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 	*service = next;
 }
 
-/* What each slot is for, now that ports and services are settled; takes unused programs off.
- * True if that is not what it was. */
-static bool refresh_slots(struct proxy *proxy)
-{
-	bool changed = false;
-
-	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
-		struct jpx_slot *slot = &proxy->state.slots[id], next = *slot;
-		const struct netwatch_link *link;
-		bool used = false;
-
-		if (!(slot->flags & JPX_SLOT_IN_USE))
-			continue;
-		next.flags = JPX_SLOT_IN_USE;
-		next.port_id = 0;
-		link = netwatch_link_by_index(proxy->nw, (int)slot->ifindex);
-		if (link)
-			snprintf(next.ifname, sizeof(next.ifname), "%s", link->ifname);
-		for (unsigned int p = 1; p < JPX_MAX_PORTS; p++) {
-			const struct jpx_port *port = &proxy->state.ports[p];
-
-			if (!(port->flags & JPX_PORT_IN_USE) || port->slot != id)
-				continue;
-			used = true;
-			if (!is_tagged(port))
-				next.port_id = (__u8)p;
-		}
-		for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
-			const struct jpx_service *service = &proxy->state.services[s];
-
-			if (service->flags & JPX_SERVICE_IN_USE &&
-			    service->tx_ifindex == slot->ifindex && served_by_fast_path(proxy, s)) {
-				used = true;
-				next.flags |= JPX_SLOT_UPLINK;
-			}
-		}
-		if (!used) {
-			drop_slot(proxy, id, true);
-			changed = true;
-		} else if (memcmp(slot, &next, sizeof(next))) {
-			changed |= slot->flags != next.flags;
-			*slot = next;
-			datapath_put_slot(proxy->dp, id, slot);
-		}
-	}
-	return changed;
-}
-
 static void refresh(struct proxy *proxy)
 {
 	bool again = true;
 
 	/* A new uplink program changes what ports can transmit, and they what is an uplink. */
 	for (int i = 0; again && i < 3; i++) {
-		audit_slots(proxy, false);
+		slots_audit(proxy->slots, false);
 		for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
 			if (proxy->state.ports[id].flags & JPX_PORT_IN_USE)
 				refresh_port(proxy, id);
 		for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++)
 			if (proxy->state.services[id].flags & JPX_SERVICE_IN_USE)
 				refresh_service(proxy, id);
-		again = refresh_slots(proxy);
+		again = slots_settle(proxy->slots);
 	}
 	relay_sync(proxy->relay);
 	keepalive_run(proxy->keepalive);
@@ -659,11 +463,13 @@ static void begin(struct proxy *proxy, struct proxy_answer *answer)
 {
 	memset(answer, 0, sizeof(*answer));
 	proxy->answer = answer;
+	slots_set_eager(proxy->slots, true);
 }
 
 static int end(struct proxy *proxy, int ret)
 {
 	proxy->answer = NULL;
+	slots_set_eager(proxy->slots, false);
 	return ret;
 }
 
@@ -821,7 +627,7 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 
 		port->xdp = (__u8)wish->xdp;
 		if (slot)
-			drop_slot(proxy, slot, true);
+			slots_drop(proxy->slots, slot, true);
 	}
 	if (service) {
 		if (!(port->flags & JPX_PORT_CHOSEN))
@@ -837,7 +643,7 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 		const char *why = NULL;
 
 		if (resolve_way(proxy->nw, link->ifindex, (enum jpx_xdp)wish->xdp, &way))
-			why = failure_of(proxy, way.tx_ifindex);
+			why = slots_failure(proxy->slots, way.tx_ifindex);
 		ret = refuse(answer, -EOPNOTSUPP, false, "%s%s", why ? why : ifname,
 			     why ? "" : ": XDP cannot be attached there; jpctl check says more");
 		forget_port(proxy, id);
@@ -984,7 +790,7 @@ static void adopt(struct proxy *proxy)
 		const struct jpx_port *port = &proxy->state.ports[id];
 
 		ports += port->flags & JPX_PORT_IN_USE;
-		if (is_tagged(port)) { /* died between port and VLAN */
+		if (table_port_is_tagged(port)) { /* died between port and VLAN */
 			key = vlan_key(port);
 			datapath_put_vlan(proxy->dp, &key, id);
 		}
@@ -993,14 +799,14 @@ static void adopt(struct proxy *proxy)
 	jpx_info("adopted %u pledge port%s from the pinned maps", ports, ports == 1 ? "" : "s");
 	if (!ports)
 		datapath_unpin(proxy->dp); /* the one before died between pinning and attaching */
-	audit_slots(proxy, true);
+	slots_audit(proxy->slots, true);
 }
 
 static void on_audit(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	audit_slots(arg, true);
+	slots_audit(((struct proxy *)arg)->slots, true);
 	open_uplinks(arg);
 	refresh(arg);
 }
@@ -1033,11 +839,12 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err,
 			 strerror(errno));
 		goto fail;
 	}
+	proxy->slots = slots_new(&proxy->state, proxy->dp, proxy->nw, note_line, proxy);
 	proxy->relay = relay_new(base, &proxy->state, proxy->dp, proxy->nw);
 	proxy->keepalive =
 		keepalive_new(base, &proxy->state, proxy->next_hops, proxy->dp, proxy->nw);
 	proxy->audit = event_new(base, -1, EV_PERSIST, on_audit, proxy);
-	if (!proxy->relay || !proxy->keepalive || !proxy->audit || !proxy->pause ||
+	if (!proxy->slots || !proxy->relay || !proxy->keepalive || !proxy->audit || !proxy->pause ||
 	    event_add(proxy->audit, &(struct timeval){ .tv_sec = AUDIT_S })) {
 		snprintf(err, err_len, "out of memory");
 		goto fail;
@@ -1064,6 +871,7 @@ void proxy_free(struct proxy *proxy)
 		event_free(proxy->pause);
 	keepalive_free(proxy->keepalive);
 	relay_free(proxy->relay);
+	slots_free(proxy->slots);
 	netwatch_free(proxy->nw);
 	datapath_close(proxy->dp, empty);
 	if (empty)

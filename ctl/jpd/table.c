@@ -71,6 +71,19 @@ unsigned int table_free_slot(const struct jpx_state *state)
 	FIND(1, JPX_MAX_SLOTS, !(state->slots[i].flags & JPX_SLOT_IN_USE));
 }
 
+bool table_port_is_tagged(const struct jpx_port *port)
+{
+	return port->flags & JPX_PORT_IN_USE && port->slot && port->l2_len > 14;
+}
+
+bool table_in_fast_path(const struct jpx_state *state, unsigned int service_id)
+{
+	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
+		if (state->ports[id].slot && state->ports[id].services >> service_id & 1)
+			return true;
+	return false;
+}
+
 __u64 table_services_of(const struct jpx_state *state, const struct jpx_port *port)
 {
 	__u64 services = 0;

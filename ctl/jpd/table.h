@@ -26,6 +26,12 @@ unsigned int table_free_port(const struct jpx_state *state);
 unsigned int table_free_service(const struct jpx_state *state);
 unsigned int table_free_slot(const struct jpx_state *state);
 
+/* Is PORT told by VLAN tags on its parent? */
+bool table_port_is_tagged(const struct jpx_port *port);
+
+/* Does some port that carries our program serve this service? */
+bool table_in_fast_path(const struct jpx_state *state, unsigned int service_id);
+
 /* The services that PORT serves: the ones it names, else every EVERY_PORT one. */
 __u64 table_services_of(const struct jpx_state *state, const struct jpx_port *port);
 

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See slots.h. */
+#include "slots.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "datapath.h"
+#include "log.h"
+#include "netwatch.h"
+#include "table.h"
+#include "xdp.h"
+
+#define RETRY_S 5 /* before an attachment that failed is tried again */
+
+struct slots {
+	struct jpx_state *state;
+	struct datapath *dp;
+	struct netwatch *nw;
+	void (*note)(void *arg, const char *line);
+	void *arg;
+	bool eager;
+	/* Interfaces where an attachment failed, not to be tried again at once. */
+	struct {
+		unsigned int ifindex;
+		time_t when;
+		char note[320];
+	} failed[JPX_MAX_SLOTS];
+};
+
+struct slots *slots_new(struct jpx_state *state, struct datapath *dp, struct netwatch *nw,
+			void (*note)(void *arg, const char *line), void *arg)
+{
+	struct slots *slots = calloc(1, sizeof(*slots));
+
+	if (!slots)
+		return NULL;
+	slots->state = state;
+	slots->dp = dp;
+	slots->nw = nw;
+	slots->note = note;
+	slots->arg = arg;
+	return slots;
+}
+
+void slots_free(struct slots *slots)
+{
+	free(slots);
+}
+
+void slots_set_eager(struct slots *slots, bool eager)
+{
+	slots->eager = eager;
+}
+
+static time_t now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+static void remember_failure(struct slots *slots, unsigned int ifindex, const char *why)
+{
+	unsigned int i, at = 0;
+
+	for (i = 0; i < JPX_MAX_SLOTS; i++) {
+		if (slots->failed[i].ifindex == ifindex)
+			break;
+		if (slots->failed[i].when < slots->failed[at].when)
+			at = i;
+	}
+	if (i == JPX_MAX_SLOTS)
+		i = at;
+	/* The log hears it once, an operator each time. */
+	if (slots->eager || slots->failed[i].ifindex != ifindex ||
+	    strcmp(slots->failed[i].note, why))
+		slots->note(slots->arg, why);
+	slots->failed[i].ifindex = ifindex;
+	slots->failed[i].when = now_s();
+	snprintf(slots->failed[i].note, sizeof(slots->failed[i].note), "%s", why);
+}
+
+const char *slots_failure(const struct slots *slots, unsigned int ifindex)
+{
+	for (unsigned int i = 0; i < JPX_MAX_SLOTS; i++)
+		if (ifindex && slots->failed[i].ifindex == ifindex)
+			return slots->failed[i].note;
+	return NULL;
+}
+
+static bool failed_lately(const struct slots *slots, unsigned int ifindex)
+{
+	/* An operator who asks wants it tried now. */
+	if (slots->eager)
+		return false;
+	for (unsigned int i = 0; i < JPX_MAX_SLOTS; i++)
+		if (slots->failed[i].ifindex == ifindex)
+			return now_s() - slots->failed[i].when < RETRY_S;
+	return false;
+}
+
+void slots_drop(struct slots *slots, unsigned int id, bool detach)
+{
+	struct jpx_slot *slot = &slots->state->slots[id];
+	int ret = detach ? xdp_detach(slot) : 0;
+
+	if (ret)
+		jpx_error("%s: cannot take the XDP program off: %s", slot->ifname, strerror(-ret));
+	memset(slot, 0, sizeof(*slot));
+	datapath_put_slot(slots->dp, id, slot);
+}
+
+unsigned int slots_want(struct slots *slots, const struct resolve_way *way, enum jpx_xdp wanted)
+{
+	const struct netwatch_link *link = netwatch_link_by_index(slots->nw, (int)way->tx_ifindex);
+	unsigned int id = table_slot_by_ifindex(slots->state, way->tx_ifindex);
+	struct jpx_slot slot = { .ifindex = way->tx_ifindex, .link = (__u8)way->link };
+	char text[320];
+
+	if (wanted == JPX_XDP_OFF || !link || !datapath_maps(slots->dp))
+		return 0;
+	if (id)
+		return id;
+	if (failed_lately(slots, way->tx_ifindex))
+		return 0;
+	id = table_free_slot(slots->state);
+	if (!id) {
+		snprintf(text, sizeof(text),
+			 "%s: %d interfaces carry the XDP program already; the socket engine "
+			 "serves this one",
+			 link->ifname, JPX_MAX_SLOTS - 1);
+		slots->note(slots->arg, text);
+		return 0;
+	}
+	snprintf(slot.ifname, sizeof(slot.ifname), "%s", link->ifname);
+	if (xdp_attach(datapath_maps(slots->dp), id, &slot, wanted, text, sizeof(text))) {
+		remember_failure(slots, way->tx_ifindex, text);
+		return 0;
+	}
+	if (*text)
+		slots->note(slots->arg, text);
+	slot.flags = JPX_SLOT_IN_USE;
+	slots->state->slots[id] = slot;
+	datapath_put_slot(slots->dp, id, &slot);
+	return id;
+}
+
+void slots_audit(struct slots *slots, bool look)
+{
+	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
+		struct jpx_slot *slot = &slots->state->slots[id];
+		const struct netwatch_link *link;
+
+		if (!(slot->flags & JPX_SLOT_IN_USE))
+			continue;
+		link = netwatch_link_by_index(slots->nw, (int)slot->ifindex);
+		if (!link) {
+			jpx_info("%s: the interface is gone", slot->ifname);
+			slots_drop(slots, id, false);
+		} else if ((slot->alone ? link->xdp_prog_id != slot->prog_id : look) &&
+			   !xdp_is_attached(slot)) {
+			jpx_warning("%s: our XDP program was taken off; attaching it again",
+				    slot->ifname);
+			slots_drop(slots, id, false);
+		}
+	}
+}
+
+bool slots_settle(struct slots *slots)
+{
+	bool changed = false;
+
+	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
+		struct jpx_slot *slot = &slots->state->slots[id], next = *slot;
+		const struct netwatch_link *link;
+		bool used = false;
+
+		if (!(slot->flags & JPX_SLOT_IN_USE))
+			continue;
+		next.flags = JPX_SLOT_IN_USE;
+		next.port_id = 0;
+		link = netwatch_link_by_index(slots->nw, (int)slot->ifindex);
+		if (link)
+			snprintf(next.ifname, sizeof(next.ifname), "%s", link->ifname);
+		for (unsigned int p = 1; p < JPX_MAX_PORTS; p++) {
+			const struct jpx_port *port = &slots->state->ports[p];
+
+			if (!(port->flags & JPX_PORT_IN_USE) || port->slot != id)
+				continue;
+			used = true;
+			if (!table_port_is_tagged(port))
+				next.port_id = (__u8)p;
+		}
+		for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
+			const struct jpx_service *service = &slots->state->services[s];
+
+			if (service->flags & JPX_SERVICE_IN_USE &&
+			    service->tx_ifindex == slot->ifindex &&
+			    table_in_fast_path(slots->state, s)) {
+				used = true;
+				next.flags |= JPX_SLOT_UPLINK;
+			}
+		}
+		if (!used) {
+			slots_drop(slots, id, true);
+			changed = true;
+		} else if (memcmp(slot, &next, sizeof(next))) {
+			changed |= slot->flags != next.flags;
+			*slot = next;
+			datapath_put_slot(slots->dp, id, slot);
+		}
+	}
+	return changed;
+}
+
+bool slots_any_native(const struct slots *slots, bool uplinks)
+{
+	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
+		const struct jpx_slot *slot = &slots->state->slots[id];
+
+		if (slot->flags & JPX_SLOT_IN_USE && slot->engine == JPX_ENGINE_XDP_NATIVE &&
+		    (!uplinks || slot->flags & JPX_SLOT_UPLINK))
+			return true;
+	}
+	return false;
+}
