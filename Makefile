@@ -37,7 +37,7 @@ HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 # -iquote: our headers never shadow the system's of the same name.
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DJPX_VERSION='"$(VERSION)"' $(WARN) -Iinclude \
-	     -iquote ctl/common -isystem $(BUILD)/bpf $(PKG_CFLAGS) -MMD -MP
+	     -iquote ctl/common -iquote $(BUILD)/bpf $(PKG_CFLAGS) -MMD -MP
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 

@@ -17,7 +17,7 @@ run() { # LAYER NAME COMMAND...
 	local layer=$1 name=$2 log status ok bad start=$SECONDS
 	shift 2
 	log=$build/log/$layer-$name.log
-	"$@" >"$log" 2>&1 </dev/null
+	"$@" >"$log" 2>&1 </dev/null 9>&-
 	status=$?
 	ok=$(grep -c '^ok ' "$log")
 	bad=$(grep -c '^not ok ' "$log")
@@ -50,6 +50,9 @@ if [ "$(id -u)" != 0 ]; then
 	echo "check: packet and lab tests load BPF programs and make network namespaces: run as root" >&2
 	exit 1
 fi
+# The labs have fixed names: two runs on one machine would take each other's away.
+exec 9>/run/lock/jpx-check.lock
+flock -n 9 || { echo "check: waiting for another run on this machine" >&2; flock 9; }
 mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf || exit 1
 
 for t in tests/unit/test_*.c; do

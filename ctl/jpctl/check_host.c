@@ -189,7 +189,8 @@ static void check_jpd(struct check *check)
 			  "off is lost, and changes of routes and neighbours go unnoticed",
 			  check->ctl->run_dir);
 	else
-		check_add(check, CHECK_FAIL, "jpd", "", "%s", check->not_from_jpd);
+		check_add(check, CHECK_FAIL, "jpd", "systemctl start jpd, then: jpctl attach IF",
+			  "not running in %s, and nothing is pinned", check->ctl->run_dir);
 }
 
 void check_host(struct check *check)

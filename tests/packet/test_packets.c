@@ -1502,10 +1502,12 @@ static void test_no_way_out(void **state)
 {
 	uint8_t in[FRAME_MAX], out[FRAME_MAX], message[256], content[21];
 	struct frame_spec spec;
+	struct jpx_stats before, after;
 	size_t len, out_len;
 
 	(void)state;
 	fx_tx_only(0);
+	fx_stats_of(FX_PORT_PLAIN, &before);
 	fill_content(content, sizeof(content));
 	fx_from_pledge(FX_PORT_PLAIN, FX_SVC_02, &spec);
 	spec.content = content;
@@ -1517,6 +1519,10 @@ static void test_no_way_out(void **state)
 	spec.content_len = frame_hex(GOOD, message, sizeof(message));
 	len = frame_build(&spec, in);
 	assert_int_equal(fx_run(FX_SLOT_UPLINK, in, len, 0, out, &out_len), XDP_DROP);
+	fx_stats_of(FX_PORT_PLAIN, &after);
+	assert_int_equal(after.drops[JPX_DROP_SEND_FAILED] - before.drops[JPX_DROP_SEND_FAILED], 2);
+	assert_int_equal(after.to_registrar.packets, before.to_registrar.packets);
+	assert_int_equal(after.to_pledge.packets, before.to_pledge.packets);
 }
 
 /* ---- properties ------------------------------------------------------------ */

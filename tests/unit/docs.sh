@@ -96,7 +96,7 @@ PLACES = ("", "bpf/", "ctl/jpd/", "docs/", "include/")
 
 
 def is_path(word):
-    return re.fullmatch(r"[\w.\-/]+", word) and not word.startswith("/") and (
+    return re.fullmatch(r"[\w.\-/]+", word) and not word.startswith(("/", "build/")) and (
         re.match(TOP, word) or re.search(r"\.(c|h|sh|md|rst|json|service|bash)$", word))
 
 
