@@ -68,11 +68,15 @@ has() { # has TEXT FILE
 	grep -q -e "$1" "$2" 2>/dev/null
 }
 
+bound() { # UDP port: something listens there
+	ss -Hlun "sport = :$1" | grep -q .
+}
+
 free_port() {
 	"$client" free-port
 }
 
-# The helpers below leave the id of what they started in a variable of its name.
+# The functions below leave the id of what they started in a variable of its name.
 
 start_jpreg() { # SERVER_PORT [OPTION...]
 	server=$1
@@ -116,6 +120,7 @@ start_pipe() { # FORM [PLEDGE [REGISTRAR LOCAL]]
 		"${2:-[fe80::ff:fe00:1]:48551}" 3 ${4:+"$4"} 2>"$dir/pipe.log" &
 	pipe_pid=$!
 	pids="$pids $pipe_pid"
+	wait_for bound "$pledge_port"
 }
 
 start_s_client() {
