@@ -2,8 +2,8 @@
 /*
  * JPY messages as the drafts print them or as they follow from their text, and
  * what the fast path must make of each when the service has the form it is of.
- * The headers of draft-21 here are of other proxies, so never ours.  Whole
- * frames at the end.  Data only.
+ * All of tests/unit/vectors.json (vectors.sh compares them).  Whole frames at
+ * the end.  Data only.
  */
 #ifndef JPX_TESTS_VECTORS_H
 #define JPX_TESTS_VECTORS_H
@@ -194,6 +194,17 @@ static const struct vector vectors[] = {
 	{ "draft21.empty-content", JPX_FORM_DRAFT21,
 	  "825087ad8867ad000c66c1ed3c666eb3408140",
 	  .why = JPX_DROP_JPY_HEADER },
+	{ "draft21.own-header.request", JPX_FORM_DRAFT21,
+	  "82520103bda7000000fffe0000010200000000015516fefd00000000000000000008010203040506"
+	  "0708", .prefix = 21 },
+	{ "draft21.own-header.three-elements", JPX_FORM_DRAFT21,
+	  "83520103bda7000000fffe0000010200000000015516fefd00000000000000000008010203040506"
+	  "0708a10102",
+	  .hand_off = true, .why = JPX_HANDOFF_ENCODING },
+	{ "draft01.nested.text-addr.int-ident", JPX_FORM_DRAFT01,
+	  "83183c8369464538303a3a41423819237d078219011e5516fefd0000000000000000000801020304"
+	  "05060708",
+	  .hand_off = true, .why = JPX_HANDOFF_FORM },
 };
 
 /* Pledge fe80::ff:fe00:1 port 48551, pledge port 3, Registrar 2001:db8:0:abcd::52 port 7634. */
