@@ -24,7 +24,6 @@
 #include "resolve.h"
 #include "slots.h"
 #include "table.h"
-#include "words.h"
 #include "xdp.h"
 
 #define FIRST_JOIN_PORT JPX_COAPS_PORT

@@ -440,6 +440,19 @@ void fx_mac_set(const uint8_t addr[16], uint16_t udp_port, uint8_t port_id, uint
 	hints_clear();
 }
 
+void fx_macs_fill(void)
+{
+	struct jpx_mac_key key = { .port_id = 255 };
+	uint64_t mac = 0x020000007777;
+
+	for (uint32_t i = 0; i < JPX_MAX_MACS + JPX_MAX_MACS / 16; i++) {
+		key.iid = i + 1;
+		if (bpf_map_update_elem(fd_macs, &key, &mac, BPF_ANY))
+			die("jpx_macs, when full");
+	}
+	hints_clear();
+}
+
 int fx_macs_count(void)
 {
 	struct jpx_mac_key key;

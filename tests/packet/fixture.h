@@ -103,7 +103,8 @@ int fx_run(int slot, const uint8_t *in, size_t len, size_t meta, uint8_t out[FRA
 void fx_stats(struct jpx_stats all[JPX_MAX_PORTS]);
 void fx_stats_of(uint32_t port_id, struct jpx_stats *one);
 
-/* jpx_macs and jpx_odd_macs. */
+/* jpx_macs and jpx_odd_macs.  fx_macs_fill(): more pledges than the map holds, none of ours. */
+void fx_macs_fill(void);
 uint64_t fx_mac_get(const uint8_t addr[16], uint16_t udp_port, uint8_t port_id);
 void fx_mac_set(const uint8_t addr[16], uint16_t udp_port, uint8_t port_id, uint64_t mac);
 int fx_macs_count(void);

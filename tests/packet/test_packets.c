@@ -1497,6 +1497,34 @@ static void test_mac_borrowed(void **state)
 	done();
 }
 
+/* A full map of MACs forgets somebody, never the newcomer; who was forgotten is handed off. */
+static void test_macs_full(void **state)
+{
+	uint8_t in[FRAME_MAX], out[FRAME_MAX], content[21];
+	struct frame_spec spec;
+	size_t len, out_len;
+
+	(void)state;
+	fill_content(content, sizeof(content));
+	fx_macs_clear();
+	fx_macs_fill();
+	mac_case("full, and not in there", PLAIN_MSG("01"), FX_SVC_02, FX_PORT_PLAIN, PLAIN_ADDR,
+		 24, 0);
+	fx_from_pledge(FX_PORT_PLAIN, FX_SVC_02, &spec);
+	frame_addr(PLAIN_ADDR, spec.src);
+	spec.src_mac = 0x02000000aaaa;
+	spec.content = content;
+	spec.content_len = sizeof(content);
+	len = frame_build(&spec, in);
+	fx_tx_only(JPX_TX_SERVICE(FX_SVC_02));
+	assert_int_equal(fx_run(FX_SLOT_ETHERNET, in, len, 0, out, &out_len), XDP_REDIRECT);
+	assert_true(fx_mac_get(spec.src, spec.sport, FX_PORT_PLAIN) == spec.src_mac);
+	mac_case("full, and in there", PLAIN_MSG("01"), FX_SVC_02, FX_PORT_PLAIN, PLAIN_ADDR, 24,
+		 spec.src_mac);
+	fx_macs_clear();
+	done();
+}
+
 /* The way out has vanished from the devmap: dropped, never XDP_ABORTED. */
 static void test_no_way_out(void **state)
 {
@@ -2092,6 +2120,7 @@ int main(void)
 		cmocka_unit_test(test_pledge_mac),
 		cmocka_unit_test(test_mac_noted_again),
 		cmocka_unit_test(test_mac_borrowed),
+		cmocka_unit_test(test_macs_full),
 		cmocka_unit_test(test_no_way_out),
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_wrong_checksum),
