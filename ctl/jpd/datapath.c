@@ -364,12 +364,12 @@ void datapath_put_service(struct datapath *dp, unsigned int id, const struct jpx
 
 	if (shadow->flags & JPX_SERVICE_READY) {
 		quiet = *shadow;
-		quiet.flags &= (__u8)~JPX_SERVICE_READY;
+		quiet.flags &= (__u16)~JPX_SERVICE_READY;
 		put(dp, dp->maps.services, "a service", &key, &quiet);
 		settle();
 	}
 	quiet = *service;
-	quiet.flags &= (__u8)~JPX_SERVICE_READY;
+	quiet.flags &= (__u16)~JPX_SERVICE_READY;
 	if (put(dp, dp->maps.services, "a service", &key, &quiet) == 0 &&
 	    service->flags & JPX_SERVICE_READY)
 		put(dp, dp->maps.services, "a service", &key, service);

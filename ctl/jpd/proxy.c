@@ -191,7 +191,7 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 	struct resolve_way way;
 
 	resolve_service(proxy->nw, &next, &proxy->next_hops[id]);
-	next.flags &= (__u8)~JPX_SERVICE_NO_TRANSMIT;
+	next.flags &= (__u16)~JPX_SERVICE_NO_TRANSMIT;
 	if (next.tx_ifindex && table_in_fast_path(&proxy->state, id) &&
 	    resolve_way(proxy->nw, (int)next.ifindex, next.xdp, &way)) {
 		slots_want(proxy->slots, &way, next.xdp);
@@ -204,7 +204,7 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 		return;
 	}
 	if (service->flags & JPX_SERVICE_READY && service->tx_ifindex != next.tx_ifindex) {
-		quiet.flags &= (__u8)~JPX_SERVICE_READY;
+		quiet.flags &= (__u16)~JPX_SERVICE_READY;
 		datapath_put_service(proxy->dp, id, &quiet);
 	}
 	datapath_put_tx(proxy->dp, JPX_TX_SERVICE(id), next.tx_ifindex);
@@ -683,7 +683,7 @@ static int keep_service(struct proxy *proxy, unsigned int id)
 
 	if (!(service->flags & JPX_SERVICE_IMPLIED))
 		return 0;
-	service->flags &= (__u8)~JPX_SERVICE_IMPLIED;
+	service->flags &= (__u16)~JPX_SERVICE_IMPLIED;
 	service->flags |= JPX_SERVICE_EVERY_PORT;
 	datapath_put_service(proxy->dp, id, service);
 	refresh(proxy);

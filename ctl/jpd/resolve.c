@@ -149,7 +149,7 @@ void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in
 
 	memset(next_hop, 0, sizeof(*next_hop));
 	memcpy(&registrar, service->registrar, 16);
-	service->flags &= (__u8) ~(JPX_SERVICE_READY | JPX_SERVICE_LOCAL);
+	service->flags &= (__u16) ~(JPX_SERVICE_READY | JPX_SERVICE_LOCAL);
 	service->tx_ifindex = service->bounce_ifindex = 0;
 	service->l2_len = 0;
 

@@ -2,7 +2,10 @@
 /*
  * The structures that live in pinned maps: the one place where the BPF half and
  * the user half meet.  Fixed-width fields, explicit padding, sizes asserted.
- * jpd is the only writer of everything here but the counters and jpx_macs.
+ * jpd is the only writer of everything here but the counters, jpx_macs and the
+ * flows, which belong to whoever relays.
+ *
+ * Addresses are 16 bytes, an IPv4 one mapped (::ffff:192.0.2.1, RFC 4291 2.5.5.2).
  *
  * Any change of a structure, of a limit or of the order of a table in reasons.h
  * or forms.h needs a new JPX_ABI_VERSION: a jpd that finds another version
@@ -17,13 +20,16 @@
 #include "reasons.h"
 
 #define JPX_ABI_MAGIC	 0x4a505831 /* "JPX1" */
-#define JPX_ABI_VERSION	 1
+#define JPX_ABI_VERSION	 2
 
 #define JPX_MAX_PORTS	 256  /* pledge ports, by port id; 0 is no port (one byte on the wire) */
 #define JPX_MAX_SERVICES 64   /* by service id; 0 is no service (a bit each in jpx_port.services) */
 #define JPX_MAX_SLOTS	 512  /* interfaces that carry our program, by slot; 0 is no slot */
 #define JPX_MAX_VLANS	 1024 /* tagged pledge ports over all parents */
 #define JPX_MAX_MACS	 65536 /* pledges whose address does not tell their MAC */
+#define JPX_MAX_UPLINKS	 64 /* addresses of the proxy's that flows leave from */
+#define JPX_SERVICE_UPLINKS 32 /* of them, for one service */
+#define JPX_PLEDGE_FLOWS 8 /* flows that one pledge address can ever have */
 
 #define JPX_NAME_LEN	 32
 #define JPX_IFNAME_LEN	 16
@@ -93,6 +99,9 @@ struct jpx_port {
 	__be16 l2_type[5]; /* what follows the MACs in a link header: tags, then the ethertype */
 	char ifname[JPX_IFNAME_LEN];
 	__u32 bounce_ifindex; /* where XDP_TX leads to the same wire; 0 where it cannot be used */
+	__be32 addr4;	      /* the proxy's IPv4 link-local address here, or 0 */
+	__u32 max_flows;      /* at once; 0: as struct jpx_flow_config says */
+	__u32 pad;
 };
 
 /* map jpx_services: one Registrar service and the way to it, by service id */
@@ -103,6 +112,9 @@ struct jpx_port {
 #define JPX_SERVICE_NO_TRANSMIT 0x10 /* its uplink cannot be a redirect target */
 #define JPX_SERVICE_IMPLIED	0x20 /* made by "attach --registrar": goes with its last port */
 #define JPX_SERVICE_LOCAL	0x40 /* the Registrar is on this host: the socket engine serves */
+#define JPX_SERVICE_IPV4	0x80 /* Registrar and uplink are IPv4 */
+#define JPX_SERVICE_INTERCEPT	0x100 /* also serves pledges that send to the Registrar's address */
+#define JPX_SERVICE_ADDRESSES	0x200 /* uplinks were named by the operator, not taken from the route */
 
 struct jpx_service {
 	__u8 registrar[16];
@@ -114,14 +126,17 @@ struct jpx_service {
 	__u32 path_sum;		/* ones' complement sum of both addresses, both ports, next header */
 	__u32 ifindex;		/* outgoing interface, 0 while unknown */
 	__u32 tx_ifindex;	/* where frames leave: itself, or a VLAN's parent */
-	__u8 flags;
+	__u16 flags;
 	__u8 form;		/* enum jpx_form */
 	__u8 mode;		/* enum jpx_mode */
 	__u8 source;		/* enum jpx_source */
 	__u8 l2_len;		/* bytes of l2 in use: 0, 14, 18 or 22 */
 	__u8 xdp;		/* enum jpx_xdp for the uplink, as asked for */
-	__u8 pad[2];
+	__u8 uplink_count;	/* of uplinks[] in use; stateful only */
 	__u32 bounce_ifindex;	/* where XDP_TX leads to the same wire; 0 where it cannot be used */
+	__u32 registrar_sum;	/* as path_sum, of the Registrar's address and port and the next header */
+	__u32 pad;
+	__u8 uplinks[JPX_SERVICE_UPLINKS]; /* places in jpx_uplinks that its flows leave from */
 	__u8 l2[24];		/* the link header, ready to copy */
 	char uplink_ifname[JPX_IFNAME_LEN]; /* as asked for with --uplink; empty: by route */
 	char name[JPX_NAME_LEN];
@@ -131,7 +146,8 @@ struct jpx_service {
 struct jpx_dport {
 	__u8 join;	/* service id whose join port this is, or 0 */
 	__u8 back;	/* service id whose uplink port this is, or 0 */
-	__u8 pad[2];
+	__u8 intercept; /* service id of an intercepted Registrar that listens on it, or 0 */
+	__u8 flow;	/* 1: flows may leave from this port */
 };
 
 /*
@@ -139,10 +155,11 @@ struct jpx_dport {
  * the one its address tells.  Value: the MAC as a number in the low 48 bits.
  */
 struct jpx_mac_key {
-	__be64 iid;
+	__be64 iid; /* jpx_pledge_id() of an IPv4 address */
 	__be16 udp_port;
 	__u8 port_id;
-	__u8 pad[5];
+	__u8 ipv4; /* 1: iid is of an IPv4 address */
+	__u8 pad[4];
 };
 
 /* map jpx_mac_hints: by a hash of pledge and port; believed only if check fits (bpf/macs.h) */
@@ -156,6 +173,88 @@ struct jpx_mac_hint {
 
 /* map jpx_odd_macs, by port id: 1 once a modified EUI-64 address here lied about its MAC */
 
+/* ---- flows: stateful mode ------------------------------------------------ */
+
+/* map jpx_flow_config, one entry */
+struct jpx_flow_config {
+	__u64 secret;	    /* what nobody outside can guess: keys the hash of flows */
+	__u32 first_port;   /* flows leave from this UDP port ... */
+	__u32 port_count;   /* ... and the ones behind it, as many */
+	__u32 idle;	    /* ticks without a packet after which a flow is over */
+	__u32 rest;	    /* ticks before a port that was in use serves another flow */
+	__u32 per_pledge;   /* flows at once for one pledge address, at most JPX_PLEDGE_FLOWS */
+	__u32 per_port;	    /* ... for a pledge port that has no limit of its own */
+	__u32 max;	    /* ... in all */
+	__u32 hint_mask;    /* of jpx_flow_hints, a power of two less 1 */
+	__u32 uplink_hash;  /* multiplier for which no two addresses share a place (below) */
+	__u32 slots;	    /* of jpx_flows */
+	__u32 pad[4];
+};
+
+/* A tick is 2^26 ns, 67 ms, of CLOCK_MONOTONIC.  map jpx_clock, one entry: the tick it is,
+ * kept by the sweep. */
+#define JPX_TICK_SHIFT 26
+
+/* map jpx_uplinks: an address that flows leave from, by place.  The flow of place P and
+ * port N is entry P * port_count + N - first_port of jpx_flows: no two can be on one port. */
+#define JPX_UPLINK_IN_USE 0x01
+#define JPX_UPLINK_READY  0x02 /* the address is on this host: new flows may leave from it */
+
+struct jpx_uplink {
+	__u8 addr[16];
+	__u32 addr_sum; /* ones' complement sum of the address as it is on the wire */
+	__u8 flags;
+	__u8 pad[3];
+};
+
+/* map jpx_uplink_places: place + 1 by (low 32 bits of the address as in memory *
+ * uplink_hash) >> (32 - JPX_PLACE_BITS), or 0 */
+#define JPX_PLACE_BITS 10
+
+/* Who a flow is for: the same for both engines, and all that tells flows apart. */
+#define JPX_FLOW_IPV4	     0x01 /* the pledge's address is IPv4 */
+#define JPX_FLOW_INTERCEPTED 0x02 /* the pledge sends to the Registrar's own address */
+
+struct jpx_flow_key {
+	__be64 pledge;	 /* interface identifier; of an IPv4 address see jpx_pledge_id() */
+	__be16 udp_port; /* the pledge's */
+	__u8 port_id;
+	__u8 service_id;
+	__u8 kind; /* JPX_FLOW_* */
+	__u8 pad[3];
+};
+
+/* map jpx_flows, by slot.  state goes FREE -> CLAIMED -> LIVE -> RESTING -> CLAIMED ...,
+ * LIVE -> RESTING by compare-and-swap only (include/jpx/flow.h). */
+enum jpx_flow_state {
+	JPX_FLOW_FREE,
+	JPX_FLOW_CLAIMED, /* being filled */
+	JPX_FLOW_LIVE,
+	JPX_FLOW_RESTING, /* over since tick "last" */
+	JPX_FLOW_LOCAL,	  /* a socket of this host holds the port: not for flows */
+};
+
+struct jpx_flow {
+	__u32 state;
+	__u32 last; /* tick of the last packet either way */
+	struct jpx_flow_key key;
+	__u64 mac;     /* the pledge's, as a number in the low 48 bits; 0: unknown */
+	__u32 created; /* tick */
+	__u8 uplink;   /* place in jpx_uplinks */
+	__u8 pad[3];
+	__u64 to_registrar, to_pledge; /* packets */
+	__u64 pad2;
+};
+
+/* map jpx_flow_hints: slot + 1 by hash of the key; believed only if that flow has the key */
+
+/* map jpx_flow_counts: flows at once by port id; by 0 those of all */
+
+/* map jpx_refusals, by port id: newcomers told so in tick "tick" */
+struct jpx_refusals {
+	__u32 tick, count;
+};
+
 /* map jpx_stats (per CPU) and jpx_socket_stats (written by jpd): by port id, 0 where none is known */
 struct jpx_way {
 	__u64 packets;
@@ -165,19 +264,22 @@ struct jpx_way {
 struct jpx_stats {
 	struct jpx_way to_registrar;
 	struct jpx_way to_pledge;
-	__u64 drops[24];    /* by enum jpx_drop */
-	__u64 handoffs[16]; /* by enum jpx_handoff; 0 in jpx_socket_stats */
+	__u64 drops[40];    /* by enum jpx_drop */
+	__u64 handoffs[24]; /* by enum jpx_handoff; 0 in jpx_socket_stats */
 };
 
 #define JPX_ASSERT(name, cond) typedef char jpx_assert_##name[(cond) ? 1 : -1]
 JPX_ASSERT(slot, sizeof(struct jpx_slot) == 32);
 JPX_ASSERT(vlan_key, sizeof(struct jpx_vlan_key) == 8);
-JPX_ASSERT(port, sizeof(struct jpx_port) == 80);
-JPX_ASSERT(service, sizeof(struct jpx_service) == 136);
+JPX_ASSERT(port, sizeof(struct jpx_port) == 96);
+JPX_ASSERT(service, sizeof(struct jpx_service) == 176);
 JPX_ASSERT(mac_key, sizeof(struct jpx_mac_key) == 16);
 JPX_ASSERT(mac_hint, sizeof(struct jpx_mac_hint) == 32);
-JPX_ASSERT(stats, sizeof(struct jpx_stats) == 352);
-JPX_ASSERT(drops, JPX_DROP_COUNT <= 24);
-JPX_ASSERT(handoffs, JPX_HANDOFF_COUNT <= 16);
+JPX_ASSERT(uplink, sizeof(struct jpx_uplink) == 24);
+JPX_ASSERT(flow, sizeof(struct jpx_flow) == 64);
+JPX_ASSERT(flow_config, sizeof(struct jpx_flow_config) == 64);
+JPX_ASSERT(stats, sizeof(struct jpx_stats) == 544);
+JPX_ASSERT(drops, JPX_DROP_COUNT <= 40);
+JPX_ASSERT(handoffs, JPX_HANDOFF_COUNT <= 24);
 
 #endif

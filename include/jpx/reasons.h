@@ -48,7 +48,26 @@
 	JPX_DROP(SEND_FAILED, "send_failed",                                                     \
 		 "the kernel refused to send (see the log), or the way out of XDP is gone")      \
 	JPX_DROP(KERNEL_REFUSED, "kernel_refused",                                               \
-		 "the kernel dropped it before the socket: full queue, or a wrong checksum")
+		 "the kernel dropped it before the socket: full queue, or a wrong checksum")      \
+	/* IPv4 */                                                                               \
+	JPX_DROP(IP_CHECKSUM, "ip_checksum", "the IPv4 header's checksum is wrong")              \
+	JPX_DROP(FAMILY, "family", "a JPY form or mode that cannot carry this pledge's address") \
+	/* stateful */                                                                           \
+	JPX_DROP(FLOWS_PER_PLEDGE, "flows_per_pledge",                                           \
+		 "no new flow: this pledge address has as many as it may (limit per-pledge)")    \
+	JPX_DROP(FLOWS_PER_PORT, "flows_per_port",                                               \
+		 "no new flow: this pledge port has as many as it may (limit per-port, "         \
+		 "--max-flows)")                                                                 \
+	JPX_DROP(FLOWS_FULL, "flows_full", "no new flow: the table is full (limit max)")         \
+	JPX_DROP(NO_UPLINK_PORT, "no_uplink_port",                                               \
+		 "no new flow: no UDP port is free on the uplink addresses (ports, "             \
+		 "--uplink-address)")                                                            \
+	JPX_DROP(NO_FLOW, "no_flow",                                                             \
+		 "from the Registrar to a port whose flow is over, or has never been")           \
+	/* ICMP errors from the uplink */                                                        \
+	JPX_DROP(ICMP_SHORT, "icmp_short",                                                       \
+		 "an ICMP error that quotes too little of a datagram to name a flow")            \
+	JPX_DROP(ICMP_NO_FLOW, "icmp_no_flow", "an ICMP error about a datagram of no flow")
 
 enum jpx_drop {
 	JPX_RELAY = 0, /* not dropped; never counted under this index */
@@ -73,7 +92,12 @@ enum jpx_drop {
 	JPX_HANDOFF(NO_PLEDGE_MAC, "no_pledge_mac", "the pledge's link-layer address is unknown") \
 	JPX_HANDOFF(NO_TRANSMIT, "no_transmit",                                                  \
 		    "the outgoing interface cannot take frames from XDP")                        \
-	JPX_HANDOFF(NO_HEADROOM, "no_headroom", "no room in the frame for the new headers")
+	JPX_HANDOFF(NO_HEADROOM, "no_headroom", "no room in the frame for the new headers")      \
+	JPX_HANDOFF(CHECKSUM_NONE, "checksum_none",                                              \
+		    "UDP over IPv4 without a checksum: the kernel makes one")                    \
+	JPX_HANDOFF(IP_OPTIONS, "ip_options", "IPv4 options")                                    \
+	JPX_HANDOFF(FLOW_REFUSED, "flow_refused",                                                \
+		    "no new flow for this pledge: jpd tells it so (ICMP, rate-limited)")
 
 enum jpx_handoff {
 #define JPX_HANDOFF_ENUM(sym, name, text) JPX_HANDOFF_##sym,

@@ -14,6 +14,7 @@
 
 #define JPX_UDP_HLEN	   8
 #define JPX_IP6_HLEN	   40
+#define JPX_IP4_HLEN	   20 /* without options */
 #define JPX_UDP_MAX	   65527 /* largest UDP payload over IPv6 without jumbograms */
 #define JPX_HOP_LIMIT	   64	 /* of every datagram that either engine sends */
 #define JPX_COAPS_PORT	   5684
@@ -28,7 +29,8 @@
  *    |        |         | port  | (low 64 bits)   |           |
  *    +--------+---------+-------+-----------------+-----------+
  */
-#define JPX_H21_VERSION	   1
+#define JPX_H21_VERSION	   1 /* the pledge's address is IPv6 */
+#define JPX_H21_VERSION4   2 /* it is IPv4: the interface id is jpx_pledge_id() of it */
 #define JPX_H21_LEN	   18
 #define JPX_H21_PORT_ID	   1
 #define JPX_H21_UDP_PORT   2
@@ -46,6 +48,19 @@
 static inline int jpx_is_link_local(__u64 hi, __u64 lo)
 {
 	return hi == 0xfe80000000000000ULL && lo != 0;
+}
+
+/* IPv4 link-local unicast (RFC 3927 2.1: 169.254/16 less its first and last 256).  Host order. */
+static inline int jpx_is_link_local4(__u32 addr)
+{
+	return addr >> 16 == 0xa9fe && (addr >> 8 & 0xff) != 0 && (addr >> 8 & 0xff) != 0xff;
+}
+
+/* What stands for an IPv4 address where 8 bytes of interface identifier are kept: it in the
+ * low 32 bits.  Which of both it is must be said beside it. */
+static inline __u64 jpx_pledge_id(__u32 addr)
+{
+	return addr;
 }
 
 /*
