@@ -2,8 +2,9 @@
 /*
  * The entry points of the fast path: is a frame ours, and which way does it go?
  *
- *   frame -> parse.h -> ours? -> wrap.h    pledge to Registrar
- *                           \--> unwrap.h  Registrar to pledge
+ *                                stateless     stateful
+ *   frame -> parse.h -> ours? -> wrap.h    or  translate.h  pledge to Registrar
+ *                           \--> unwrap.h  or  translate.h  Registrar to pledge
  *
  * One program per kind of link; one instance per interface, told apart by
  * jpx_slot_id.  What is not ours is passed with nothing written anywhere.
@@ -13,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 #include <xdp/xdp_helpers.h>
 
+#include "translate.h"
 #include "unwrap.h"
 #include "wrap.h"
 
@@ -35,20 +37,21 @@ static __always_inline __u32 jpx_ingress_port(const struct jpx_frame *f,
 	struct jpx_vlan_key key = {};
 	__u32 *port_id;
 
-	if (!f->outer_proto)
+	if (f->l2_len <= ETH_HLEN)
 		return slot->port_id;
 	key.slot = (__u16)jpx_slot_id;
-	key.outer_proto = f->outer_proto;
-	key.outer_tci = f->outer_vid;
-	key.inner_tci = f->inner_vid;
+	key.outer_proto = jpx_load16(f->eth + 12);
+	key.outer_tci = jpx_load16(f->eth + 14) & JPX_VID_MASK;
+	if (f->l2_len > ETH_HLEN + JPX_VLAN_HLEN)
+		key.inner_tci = jpx_load16(f->eth + 18) & JPX_VID_MASK;
 	port_id = bpf_map_lookup_elem(&jpx_vlans, &key);
 	return port_id ? *port_id : 0;
 }
 
-/* The pledge port that F came in on, if it serves service ID and F is to its address; or NULL. */
-static __always_inline struct jpx_port *jpx_join_port(enum jpx_link link, const struct jpx_frame *f,
-						      const struct jpx_slot *slot, __u32 id,
-						      __u32 *port_id)
+/* The pledge port that F came in on, if it serves service ID and F is to its MAC; or NULL. */
+static __always_inline struct jpx_port *jpx_served_port(const struct jpx_frame *f,
+							const struct jpx_slot *slot, __u32 id,
+							__u32 *port_id)
 {
 	struct jpx_port *port;
 
@@ -58,37 +61,60 @@ static __always_inline struct jpx_port *jpx_join_port(enum jpx_link link, const 
 	port = bpf_map_lookup_elem(&jpx_ports, port_id);
 	if (!port || !(port->flags & JPX_PORT_READY) || !(port->services >> (id & 63) & 1))
 		return 0;
-	if (jpx_load64(f->ip6 + 24) != *(const __u64 *)port->addr ||
-	    jpx_load64(f->ip6 + 32) != *(const __u64 *)(port->addr + 8))
-		return 0;
-	if (link == JPX_LINK_ETHERNET &&
-	    (jpx_load32(f->eth) != *(const __u32 *)port->mac ||
-	     jpx_load16(f->eth + 4) != *(const __u16 *)(port->mac + 4)))
+	if (f->l2_len && (jpx_load32(f->eth) != *(const __u32 *)port->mac ||
+			  jpx_load16(f->eth + 4) != *(const __u16 *)(port->mac + 4)))
 		return 0;
 	return port;
 }
 
-/*
- * Fragments and extension headers go up untouched; this only counts those of
- * ours and notes what the socket engine cannot see, the sender's MAC.  Cold, but inlined: F must
- * not be forced into memory for its sake.
- */
-static __always_inline int jpx_count_behind(struct xdp_md *ctx, enum jpx_link link,
-					    const struct jpx_frame *f)
+/* Is F to the link-local address of PORT? */
+static __always_inline int jpx_is_to(const struct jpx_frame *f, const struct jpx_port *port)
 {
-	__u32 slot_id = jpx_slot_id, next = *(__u8 *)(f->ip6 + 6), dport, port_id, id;
+	struct jpx_addr dst = jpx_frame_dst(f), ours = {};
+
+	if (!f->ipv4)
+		return jpx_addr_is(dst, jpx_addr_mapped(port->addr, 0));
+	ours.lo = port->addr4;
+	return ours.lo && jpx_addr_is(dst, ours);
+}
+
+/* Is F to the Registrar of SERVICE, which pledges may send to? */
+static __always_inline int jpx_is_intercepted(const struct jpx_frame *f,
+					      const struct jpx_service *service)
+{
+	return service->flags & JPX_SERVICE_INTERCEPT &&
+	       !f->ipv4 == !(service->flags & JPX_SERVICE_IPV4) &&
+	       jpx_addr_is(jpx_frame_dst(f), jpx_addr_mapped(service->registrar, f->ipv4));
+}
+
+/*
+ * Fragments, extension headers and IPv4 options go up untouched; this only counts those of ours
+ * and notes what the socket engine cannot see, the sender's MAC.
+ */
+JPX_OUTLINE int jpx_count_behind(struct xdp_md *ctx, __u32 shape)
+{
+	__u32 slot_id = jpx_slot_id, dport, port_id, id, where;
 	struct jpx_service *service;
 	struct jpx_dport *meaning;
+	struct jpx_addr src;
 	enum jpx_handoff why;
+	struct jpx_port *port;
 	struct jpx_slot *slot;
+	struct jpx_frame frame, *f = &frame;
+	__u64 pledge;
 	long found;
 
-	if (next != 0 && next != 43 && next != 44 && next != 60)
+	if (!ctx || jpx_frame_from(ctx, shape, f))
 		return XDP_PASS;
-	found = jpx_parse_behind(ctx, f->l2_len + JPX_IP6_HLEN, next);
+	if (f->ipv4)
+		found = jpx_parse_behind4(ctx, f->l2_len);
+	else
+		found = jpx_parse_behind(ctx, f->l2_len + JPX_IP6_HLEN, *(__u8 *)(f->ip + 6));
 	if (found < 0)
 		return XDP_PASS;
-	why = found & JPX_BEHIND_FRAGMENT ? JPX_HANDOFF_FRAGMENT : JPX_HANDOFF_EXTENSION_HEADER;
+	why = found & JPX_BEHIND_FRAGMENT ? JPX_HANDOFF_FRAGMENT
+	      : f->ipv4			  ? JPX_HANDOFF_IP_OPTIONS
+					  : JPX_HANDOFF_EXTENSION_HEADER;
 	dport = bpf_ntohs((__u16)(found >> 16));
 	meaning = bpf_map_lookup_elem(&jpx_dports, &dport);
 	slot = bpf_map_lookup_elem(&jpx_slots, &slot_id);
@@ -99,47 +125,92 @@ static __always_inline int jpx_count_behind(struct xdp_md *ctx, enum jpx_link li
 		service = bpf_map_lookup_elem(&jpx_services, &id);
 		if (service && jpx_is_path(f, service))
 			return jpx_hand_off(0, why);
-	} else if (meaning->join && jpx_join_port(link, f, slot, meaning->join, &port_id)) {
-		jpx_note_source(link, f, port_id, (__u16)found);
-		return jpx_hand_off(port_id, why);
+		return XDP_PASS;
 	}
-	return XDP_PASS;
+	id = meaning->join ? meaning->join : meaning->intercept;
+	service = bpf_map_lookup_elem(&jpx_services, &id);
+	port = id ? jpx_served_port(f, slot, id, &port_id) : 0;
+	if (!port || !service || !(meaning->join ? jpx_is_to(f, port) : jpx_is_intercepted(f, service)))
+		return XDP_PASS;
+	src = jpx_frame_src(f);
+	if (f->ipv4) {
+		pledge = jpx_pledge_id(bpf_ntohl((__u32)src.lo));
+		where = port_id | JPX_WHERE_IPV4;
+		if (!jpx_is_link_local4((__u32)pledge))
+			return jpx_hand_off(port_id, why);
+	} else {
+		pledge = bpf_be64_to_cpu(src.lo);
+		where = port_id;
+		if (!jpx_is_link_local(bpf_be64_to_cpu(src.hi), pledge))
+			return jpx_hand_off(port_id, why);
+	}
+	if (f->l2_len)
+		jpx_note_mac(pledge, jpx_eth_source(f->eth), where, (__u16)found);
+	return jpx_hand_off(port_id, why);
 }
 
 static __always_inline int jpx_frame_in(struct xdp_md *ctx, enum jpx_link link)
 {
-	__u32 slot_id = jpx_slot_id, port_id, dport;
+	__u32 slot_id = jpx_slot_id, port_id, dport, id;
+	struct jpx_service *service;
 	struct jpx_dport *meaning;
 	struct jpx_slot *slot;
 	struct jpx_port *port;
 	struct jpx_frame f;
+	int intercepted = 0, verdict;
+	__u32 shape;
 
 	switch (jpx_parse(ctx, link, &f)) {
 	case JPX_PARSE_UDP:
 		break;
-	case JPX_PARSE_IP6:
-		return jpx_count_behind(ctx, link, &f);
+	case JPX_PARSE_IP:
+		/* TCP, ICMPv6 and the like pay no more than this. */
+		if (!f.ipv4 && !jpx_is_extension(*(__u8 *)(f.ip + 6)))
+			return XDP_PASS;
+		return jpx_count_behind(ctx, jpx_frame_shape(&f));
 	default:
 		return XDP_PASS;
 	}
 
 	dport = bpf_ntohs(jpx_load16(f.udp + 2));
 	meaning = bpf_map_lookup_elem(&jpx_dports, &dport);
-	if (!meaning || !(meaning->join | meaning->back))
+	if (!meaning || !*(__u32 *)meaning)
 		return XDP_PASS;
 	slot = bpf_map_lookup_elem(&jpx_slots, &slot_id);
 	if (!slot || !(slot->flags & JPX_SLOT_IN_USE))
 		return XDP_PASS;
 
-	if (meaning->back && slot->flags & JPX_SLOT_UPLINK)
-		return jpx_unwrap(ctx, link, &f, meaning->back);
+	if (slot->flags & JPX_SLOT_UPLINK) {
+		if (meaning->back)
+			return jpx_unwrap(ctx, jpx_frame_shape(&f), meaning->back);
+		/* On one that is a pledge port, too, a join port may be among them. */
+		if (meaning->flow && !meaning->join)
+			return jpx_translate_back(ctx, jpx_frame_shape(&f));
+	}
 
-	if (!meaning->join)
+	id = meaning->join;
+	if (!id) {
+		id = meaning->intercept;
+		intercepted = 1;
+	}
+	if (!id)
 		return XDP_PASS;
-	port = jpx_join_port(link, &f, slot, meaning->join, &port_id);
-	if (!port)
+	service = bpf_map_lookup_elem(&jpx_services, &id);
+	port = jpx_served_port(&f, slot, id, &port_id);
+	if (!port || !service || !(service->flags & JPX_SERVICE_IN_USE) ||
+	    !(intercepted ? jpx_is_intercepted(&f, service) : jpx_is_to(&f, port)))
 		return XDP_PASS;
-	return jpx_wrap(ctx, link, &f, port, port_id, meaning->join);
+	shape = jpx_frame_shape(&f);
+	if (service->mode == JPX_MODE_STATELESS)
+		return jpx_wrap(ctx, shape, port_id, id);
+	verdict = jpx_translate(ctx, shape, port_id, id, intercepted);
+	if (verdict != JPX_FIRST_OF_FLOW)
+		return verdict;
+	verdict = jpx_translate_first(ctx, port_id);
+	if (verdict)
+		return verdict;
+	verdict = jpx_translate(ctx, shape, port_id, id, intercepted);
+	return verdict == JPX_FIRST_OF_FLOW ? jpx_hand_off(port_id, JPX_HANDOFF_FLOW_BUSY) : verdict;
 }
 
 SEC("xdp")

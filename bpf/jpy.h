@@ -22,15 +22,26 @@ struct jpx_tail {
 	__u64 sum; /* as if it started at an even offset */
 };
 
+/* A prefix laid out, ready to be written. */
+struct jpx_prefix {
+	__u64 word[2]; /* what stands before the tail, or most of it, network order */
+	__be32 last;   /* the rest of it */
+	__u32 front;   /* how much that is: which of the three layouts */
+	struct jpx_tail tail;
+	__u32 len; /* of the whole prefix */
+	__u64 sum; /* of all its bytes, wide, as if it started at an even offset */
+};
+
 /* Whom a message is for, as a prefix tells it. */
 struct jpx_unwrapped {
-	__u64 iid;	  /* low 64 bits of the pledge's address, host order */
-	__u64 mac;	  /* 48 bits as a number; 0 where the form does not carry it */
+	__u64 iid; /* low 64 bits of the pledge's address, host order; V4: jpx_pledge_id() of it */
+	__u64 mac; /* 48 bits as a number; 0 where the form does not carry it */
 	__u64 prefix_sum; /* of the prefix' bytes as they came */
 	__u32 prefix_len;
 	__u32 content_len;
 	__u16 udp_port; /* host order */
 	__u16 port_id;
+	__u8 v4; /* 1: the pledge's address is IPv4 */
 };
 
 #define JPX_UNWRAP_HAND_OFF (-1) /* not for the fast path: JPX_HANDOFF_ENCODING */
@@ -98,9 +109,104 @@ static __always_inline __u32 jpx_form_family(__u32 form)
 	return 0;
 }
 
-/* What stands before the tail: 18 bytes in the five-element forms, 20 in draft-21. */
-#define JPX_FRONT_FIVE 18
-#define JPX_FRONT_H21  (2 + JPX_H21_LEN)
+/* What stands before the tail: the head of the array, of the byte string, and its bytes. */
+#define JPX_FRONT_FIVE	(2 + 16)
+#define JPX_FRONT_FIVE4 (2 + 4) /* draft-06 for an IPv4 pledge */
+#define JPX_FRONT_H21	(2 + JPX_H21_LEN)
+
+#define JPX_HEAD_FIVE  bpf_htons(0x8540 | 16)
+#define JPX_HEAD_FIVE4 bpf_htons(0x8540 | 4)
+
+#define JPX_FE80     0xfe80000000000000ULL /* the first 8 bytes of a link-local address */
+#define JPX_V4MAPPED 0x0000ffffULL	   /* bytes 8 to 11 of a v4-mapped one; zeros before */
+
+/* ---- writing ------------------------------------------------------------ */
+
+/*
+ * Lays out the prefix of a message of CONTENT_LEN bytes in FORM, from the
+ * pledge with UDP port UDP_PORT behind port PORT_ID.  ID: its interface
+ * identifier, or with V4 jpx_pledge_id() of its address; host order, as all
+ * numbers here.  MAC: in the low 48 bits, written by draft-21 only.
+ * Returns 0, or -1 for a form that the fast path does not write.
+ */
+static __always_inline int jpx_prefix_plan(struct jpx_prefix *x, __u32 form, int v4, __u64 id,
+					   __u16 udp_port, __u32 port_id, __u64 mac,
+					   __u32 content_len)
+{
+	x->tail = (struct jpx_tail){};
+	if (form == JPX_FORM_DRAFT21) {
+		__u64 version = v4 ? JPX_H21_VERSION4 : JPX_H21_VERSION;
+
+		x->front = JPX_FRONT_H21;
+		jpx_tail_content(&x->tail, content_len);
+		x->word[0] =
+			bpf_cpu_to_be64((0x8240ULL | JPX_H21_LEN) << 48 | version << 40 |
+					(__u64)port_id << 32 | (__u64)udp_port << 16 | id >> 48);
+		x->word[1] = bpf_cpu_to_be64(id << 16 | mac >> 32);
+		x->last = bpf_htonl((__u32)mac);
+		x->sum = jpx_csum_add64(jpx_csum_add64(x->tail.sum, x->word[0]), x->word[1]);
+		x->sum += x->last;
+	} else if (form == JPX_FORM_DRAFT06 && v4) {
+		x->front = JPX_FRONT_FIVE4;
+		jpx_tail_five(&x->tail, udp_port, JPX_DRAFT06_FAMILY4, port_id, content_len);
+		x->last = bpf_htonl((__u32)id);
+		x->sum = x->tail.sum + JPX_HEAD_FIVE4 + x->last;
+	} else if (form == JPX_FORM_DRAFT02 || form == JPX_FORM_DRAFT06) {
+		x->front = JPX_FRONT_FIVE;
+		jpx_tail_five(&x->tail, udp_port,
+			      form == JPX_FORM_DRAFT02 ? jpx_form_family(JPX_FORM_DRAFT02)
+						       : jpx_form_family(JPX_FORM_DRAFT06),
+			      port_id, content_len);
+		x->word[0] = v4 ? 0 : bpf_cpu_to_be64(JPX_FE80);
+		x->word[1] = bpf_cpu_to_be64(v4 ? JPX_V4MAPPED << 32 | id : id);
+		x->sum = jpx_csum_add64(jpx_csum_add64(x->tail.sum, x->word[0]), x->word[1]);
+		x->sum += JPX_HEAD_FIVE;
+	} else {
+		return -1;
+	}
+	x->len = (x->front + x->tail.len) & 31; /* at most JPX_PREFIX_MAX: for the verifier */
+	return 0;
+}
+
+/*
+ * Writes it at START; the content stands x->len bytes behind START and is not
+ * touched.  The 8 bytes before START may be overwritten.  The caller has
+ * checked START to START + 20 against END, which is the end of the packet.
+ * Returns 0, or -1 where nothing was written as the prefix does not fit:
+ * cannot be, but the verifier wants to see it.
+ *
+ * Back to front: the tail is one word that ends with it, whatever its length,
+ * and what that is too long is overwritten by what comes before it.
+ */
+static __always_inline int jpx_prefix_write(const struct jpx_prefix *x, void *start, void *end)
+{
+	__u64 tail = bpf_cpu_to_be64(x->tail.low);
+	void *content = start + x->len;
+
+	/* What is compared must be what is written to, or the verifier learns nothing. */
+	barrier_var(content);
+	if (content > end)
+		return -1;
+	if (x->front == JPX_FRONT_H21) {
+		jpx_store64(content - 8, tail);
+		jpx_store64(start, x->word[0]);
+		jpx_store64(start + 8, x->word[1]);
+		jpx_store32(start + 16, x->last);
+	} else if (x->front == JPX_FRONT_FIVE) {
+		/* A tail of 9 begins with this; any other covers it. */
+		jpx_store8(start + JPX_FRONT_FIVE, 0x19);
+		jpx_store64(content - 8, tail);
+		jpx_store16(start, JPX_HEAD_FIVE);
+		jpx_store64(start + 2, x->word[0]);
+		jpx_store64(start + 10, x->word[1]);
+	} else {
+		jpx_store8(start + JPX_FRONT_FIVE4, 0x19);
+		jpx_store64(content - 8, tail);
+		jpx_store16(start, JPX_HEAD_FIVE4);
+		jpx_store32(start + 2, x->last);
+	}
+	return 0;
+}
 
 /* ---- second gear -------------------------------------------------------- */
 
@@ -219,9 +325,9 @@ static __always_inline int jpx_walk_content(struct jpx_walk *w, struct jpx_unwra
 static __noinline int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, __u32 form,
 				      struct jpx_unwrapped *u)
 {
-	__u32 header_off, elements, family = jpx_form_family(form);
+	__u32 header_off, elements;
 	struct jpx_walk w = {};
-	__u64 addr_len, addr_hi, udp_port, family_seen, port_id;
+	__u64 addr_len, addr_hi, udp_port, family_seen, port_id, version;
 	int err;
 
 	if (!u)
@@ -256,18 +362,26 @@ static __noinline int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, 
 	if (w.off > w.avail)
 		return jpx_walk_short(&w);
 
+	u->v4 = 0;
 	if (form == JPX_FORM_DRAFT21) {
 		err = jpx_walk_content(&w, u);
 		if (err)
 			return err;
-		if (addr_len != JPX_H21_LEN || jpx_window_be(&w, header_off, 1) != JPX_H21_VERSION)
+		version = jpx_window_be(&w, header_off, 1);
+		if (addr_len != JPX_H21_LEN ||
+		    (version != JPX_H21_VERSION && version != JPX_H21_VERSION4))
 			return JPX_DROP_JPY_HEADER;
 		u->mac = jpx_window_be(&w, header_off + JPX_H21_MAC, 6);
 		if (u->mac >> 40 & 1)
 			return JPX_DROP_JPY_HEADER;
 		u->iid = jpx_window_be(&w, header_off + JPX_H21_IID, 8);
-		if (u->iid == 0)
+		if (version == JPX_H21_VERSION4) {
+			if (u->iid >> 32)
+				return JPX_DROP_JPY_HEADER;
+			u->v4 = 1;
+		} else if (u->iid == 0) {
 			return JPX_DROP_PLEDGE_NOT_LINK_LOCAL;
+		}
 		udp_port = jpx_window_be(&w, header_off + JPX_H21_UDP_PORT, 2);
 		port_id = jpx_window_be(&w, header_off + JPX_H21_PORT_ID, 1);
 	} else {
@@ -286,14 +400,27 @@ static __noinline int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, 
 		err = jpx_walk_content(&w, u);
 		if (err)
 			return err;
-		if (addr_len != 16 || family_seen != family)
-			return JPX_DROP_JPY_HEADER;
-		addr_hi = jpx_window_be(&w, header_off, 8);
-		u->iid = jpx_window_be(&w, header_off + 8, 8);
 		u->mac = 0;
-		if (!jpx_is_link_local(addr_hi, u->iid))
-			return JPX_DROP_PLEDGE_NOT_LINK_LOCAL;
+		if (addr_len == 16 && family_seen == jpx_form_family(form)) {
+			addr_hi = jpx_window_be(&w, header_off, 8);
+			u->iid = jpx_window_be(&w, header_off + 8, 8);
+			if (form == JPX_FORM_DRAFT02 && addr_hi == 0 &&
+			    u->iid >> 32 == JPX_V4MAPPED) {
+				u->v4 = 1;
+				u->iid = (__u32)u->iid;
+			} else if (!jpx_is_link_local(addr_hi, u->iid)) {
+				return JPX_DROP_PLEDGE_NOT_LINK_LOCAL;
+			}
+		} else if (form == JPX_FORM_DRAFT06 && addr_len == 4 &&
+			   family_seen == JPX_DRAFT06_FAMILY4) {
+			u->v4 = 1;
+			u->iid = jpx_window_be(&w, header_off, 4);
+		} else {
+			return JPX_DROP_JPY_HEADER;
+		}
 	}
+	if (u->v4 && !jpx_is_link_local4((__u32)u->iid))
+		return JPX_DROP_PLEDGE_NOT_LINK_LOCAL;
 	if (udp_port == 0 || udp_port > 65535)
 		return JPX_DROP_PLEDGE_PORT_INVALID;
 	if (port_id == 0 || port_id >= JPX_MAX_PORTS)
@@ -305,6 +432,64 @@ static __noinline int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, 
 
 /* ---- first gear --------------------------------------------------------- */
 
+/* What stands behind the address of a five-element message at P, from byte FRONT, of which
+ * 9 are readable.  Returns 1 and fills T, which is the same written anew, and what U has of it. */
+static __always_inline int jpx_unwrap_tail(void *p, __u32 len, __u32 front, __u32 family,
+					   struct jpx_tail *t, struct jpx_unwrapped *u)
+{
+	__u32 prefix;
+	__u8 *b = p + front;
+
+	if (b[0] != 0x19 || b[3] != family)
+		return 0;
+	u->udp_port = bpf_ntohs(jpx_load16(b + 1));
+	u->port_id = b[4];
+	if (u->port_id == 0x18) {
+		u->port_id = b[5];
+		u->content_len = len - front - 6 - (b[6] < 0x58 ? 1 : b[6] == 0x58 ? 2 : 3);
+		prefix = len - u->content_len - front;
+		if (prefix == 9	  ? b[6] != 0x59 || bpf_ntohs(jpx_load16(b + 7)) != u->content_len
+		    : prefix == 8 ? b[7] != u->content_len
+				  : b[6] != (0x40 | u->content_len))
+			return 0;
+	} else {
+		u->content_len = len - front - 5 - (b[5] < 0x58 ? 1 : b[5] == 0x58 ? 2 : 3);
+		prefix = len - u->content_len - front;
+		if (prefix == 8	  ? b[5] != 0x59 || bpf_ntohs(jpx_load16(b + 6)) != u->content_len
+		    : prefix == 7 ? b[6] != u->content_len
+				  : b[5] != (0x40 | u->content_len))
+			return 0;
+	}
+	u->prefix_len = front + prefix;
+	/* Port and id first: what one saves must not make up for what the other wastes. */
+	if (u->udp_port < 256 || u->port_id == 0 || (b[4] == 0x18) != (u->port_id >= 24))
+		return 0;
+	/* Written anew from its values, it must come out as long: the encoding is the shortest. */
+	jpx_tail_five(t, u->udp_port, family, u->port_id, u->content_len);
+	return t->len == prefix;
+}
+
+/* draft-06 that names an IPv4 pledge. */
+static __always_inline int jpx_unwrap_five4(void *p, void *end, __u32 len, struct jpx_unwrapped *u)
+{
+	struct jpx_tail t;
+	__be32 addr;
+
+	if (len < JPX_FRONT_FIVE4 + 9 || p + JPX_FRONT_FIVE4 + 9 > end)
+		return 0;
+	if (jpx_load16(p) != JPX_HEAD_FIVE4)
+		return 0;
+	addr = jpx_load32(p + 2);
+	if (!jpx_unwrap_tail(p, len, JPX_FRONT_FIVE4, JPX_DRAFT06_FAMILY4, &t, u) ||
+	    !jpx_is_link_local4(bpf_ntohl(addr)))
+		return 0;
+	u->v4 = 1;
+	u->iid = jpx_pledge_id(bpf_ntohl(addr));
+	u->prefix_sum = t.sum + JPX_HEAD_FIVE4 + addr;
+	u->mac = 0;
+	return 1;
+}
+
 /*
  * Each returns 1 when the message at P, of LEN bytes, is in the very encoding
  * that this proxy writes and names a possible pledge; else 0, and the second
@@ -313,48 +498,28 @@ static __noinline int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, 
 static __always_inline int jpx_unwrap_five(void *p, void *end, __u32 len, __u32 family,
 					   struct jpx_unwrapped *u)
 {
-	__u32 id_at = JPX_FRONT_FIVE + 4, prefix;
 	struct jpx_tail t;
 	__u64 hi, lo;
-	__u8 *b = p;
 
 	/* The shortest such message has 24 bytes; what is read below ends at 26. */
-	if (len < 27 || p + 27 > end)
-		return 0;
-	if (jpx_load16(p) != bpf_htons(0x8550) || b[18] != 0x19 || b[21] != family)
-		return 0;
+	if (len < JPX_FRONT_FIVE + 9 || p + JPX_FRONT_FIVE + 9 > end ||
+	    jpx_load16(p) != JPX_HEAD_FIVE)
+		return family == jpx_form_family(JPX_FORM_DRAFT06) &&
+		       jpx_unwrap_five4(p, end, len, u);
 	hi = jpx_load64(p + 2);
 	lo = jpx_load64(p + 10);
-	u->udp_port = bpf_ntohs(jpx_load16(p + 19));
-	u->port_id = b[id_at];
-	if (u->port_id == 0x18) {
-		u->port_id = b[23];
-		u->content_len = len - 24 - (b[24] < 0x58 ? 1 : b[24] == 0x58 ? 2 : 3);
-		prefix = len - u->content_len;
-		if (prefix == 27 ? b[24] != 0x59 || bpf_ntohs(jpx_load16(p + 25)) != u->content_len
-		    : prefix == 26 ? b[25] != u->content_len
-				   : b[24] != (0x40 | u->content_len))
-			return 0;
-	} else {
-		u->content_len = len - 23 - (b[23] < 0x58 ? 1 : b[23] == 0x58 ? 2 : 3);
-		prefix = len - u->content_len;
-		if (prefix == 26 ? b[23] != 0x59 || bpf_ntohs(jpx_load16(p + 24)) != u->content_len
-		    : prefix == 25 ? b[24] != u->content_len
-				   : b[23] != (0x40 | u->content_len))
-			return 0;
-	}
-	u->prefix_len = prefix;
-	/* Port and id first: what one saves must not make up for what the other wastes. */
-	if (u->udp_port < 256 || u->port_id == 0 || (b[id_at] == 0x18) != (u->port_id >= 24))
+	if (!jpx_unwrap_tail(p, len, JPX_FRONT_FIVE, family, &t, u))
 		return 0;
-	/* Written anew from its values, it must come out as long: the encoding is the shortest. */
-	jpx_tail_five(&t, u->udp_port, family, u->port_id, u->content_len);
-	if (t.len + JPX_FRONT_FIVE != prefix)
-		return 0;
+	u->v4 = 0;
 	u->iid = bpf_be64_to_cpu(lo);
-	if (!jpx_is_link_local(bpf_be64_to_cpu(hi), u->iid))
-		return 0;
-	u->prefix_sum = jpx_csum_add64(jpx_csum_add64(t.sum + bpf_htons(0x8550), hi), lo);
+	if (!jpx_is_link_local(bpf_be64_to_cpu(hi), u->iid)) {
+		if (family != jpx_form_family(JPX_FORM_DRAFT02) || hi != 0 ||
+		    u->iid >> 32 != JPX_V4MAPPED || !jpx_is_link_local4((__u32)u->iid))
+			return 0;
+		u->v4 = 1;
+		u->iid = (__u32)u->iid;
+	}
+	u->prefix_sum = jpx_csum_add64(jpx_csum_add64(t.sum + JPX_HEAD_FIVE, hi), lo);
 	u->mac = 0;
 	return 1;
 }
@@ -368,8 +533,10 @@ static __always_inline int jpx_unwrap_h21(void *p, void *end, __u32 len, struct 
 
 	if (len < 23 || p + 23 > end)
 		return 0;
-	if (jpx_load16(p) != bpf_htons(0x8240 | JPX_H21_LEN) || b[2] != JPX_H21_VERSION)
+	if (jpx_load16(p) != bpf_htons(0x8240 | JPX_H21_LEN) ||
+	    (b[2] != JPX_H21_VERSION && b[2] != JPX_H21_VERSION4))
 		return 0;
+	u->v4 = b[2] == JPX_H21_VERSION4;
 	u->port_id = b[2 + JPX_H21_PORT_ID];
 	u->udp_port = bpf_ntohs(jpx_load16(p + 2 + JPX_H21_UDP_PORT));
 	iid = jpx_load64(p + 2 + JPX_H21_IID);
@@ -381,10 +548,12 @@ static __always_inline int jpx_unwrap_h21(void *p, void *end, __u32 len, struct 
 		return 0;
 	u->prefix_len = prefix;
 	jpx_tail_content(&t, u->content_len);
+	u->iid = bpf_be64_to_cpu(iid);
 	if (t.len + JPX_FRONT_H21 != prefix || u->port_id == 0 || u->udp_port == 0 || iid == 0 ||
 	    b[2 + JPX_H21_MAC] & 1)
 		return 0;
-	u->iid = bpf_be64_to_cpu(iid);
+	if (u->v4 && (u->iid >> 32 || !jpx_is_link_local4((__u32)u->iid)))
+		return 0;
 	mac_and_port = bpf_be64_to_cpu(jpx_load64(p + 2 + JPX_H21_MAC - 2));
 	u->mac = mac_and_port & 0xffffffffffffULL;
 	u->prefix_sum = jpx_csum_add64(t.sum + jpx_load32(p), iid);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Every map of the fast path, in one place: who writes it, who reads it.  The
- * structures are in include/jpx/abi.h.  jpd pins them all and owns all but the
- * four that say otherwise.
+ * structures are in include/jpx/abi.h.  jpd pins them all and owns all but those
+ * that say otherwise.
  *
  * Plain arrays wherever the hot path looks (the JIT inlines an array lookup to
  * a few instructions; a hash lookup costs 40 ns).
@@ -13,6 +13,10 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <jpx/abi.h>
+#include <jpx/flow_tables.h>
+
+/* A function of its own to the verifier: looked at once, wherever it is called from. */
+#define JPX_OUTLINE __attribute__((noinline))
 
 /* This instance's slot: fixed when jpd loads the program for one interface. */
 const volatile __u32 jpx_slot_id = 0;
@@ -92,6 +96,94 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } jpx_odd_macs SEC(".maps");
+
+/* ---- stateful mode.  Sizes are set by jpd when it makes them: what stands here is the least. */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct jpx_flow_config);
+} jpx_flow_config SEC(".maps");
+
+/* Written by the sweep (bpf/flows.bpf.c): the tick it is. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} jpx_clock SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, JPX_MAX_UPLINKS);
+	__type(key, __u32);
+	__type(value, struct jpx_uplink);
+} jpx_uplinks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << JPX_PLACE_BITS);
+	__type(key, __u32);
+	__type(value, __u32);
+} jpx_uplink_places SEC(".maps");
+
+/* Written by whoever relays, by slot: jpd maps it into its memory. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct jpx_flow);
+} jpx_flows SEC(".maps");
+
+/* Written as jpx_flows is. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, __u32);
+} jpx_flow_hints SEC(".maps");
+
+/* Written by BPF only: which flows a pledge address has.  All memory is there from the start. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct jpx_pledge_key);
+	__type(value, struct jpx_pledge_flows);
+} jpx_pledges SEC(".maps");
+
+/* Written by BPF only, by port id; 0: of all. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, JPX_MAX_PORTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} jpx_flow_counts SEC(".maps");
+
+/* Written by the fast path, by port id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, JPX_MAX_PORTS);
+	__type(key, __u32);
+	__type(value, struct jpx_refusals);
+} jpx_refusals SEC(".maps");
+
+/* From one function of the fast path to the next: whose datagram is the first of a flow.  Each
+ * program has its own. */
+struct jpx_newcomer {
+	struct jpx_flow_key key;
+	__u64 mac;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct jpx_newcomer);
+} jpx_newcomer SEC(".maps");
 
 /* Written by both ways, by port id. */
 struct {

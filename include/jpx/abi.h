@@ -240,8 +240,9 @@ struct jpx_flow {
 	struct jpx_flow_key key;
 	__u64 mac;     /* the pledge's, as a number in the low 48 bits; 0: unknown */
 	__u32 created; /* tick */
-	__u8 uplink;   /* place in jpx_uplinks */
-	__u8 pad[3];
+	__be16 uplink_port;
+	__u8 uplink; /* place in jpx_uplinks */
+	__u8 pad;
 	__u64 to_registrar, to_pledge; /* packets */
 	__u64 pad2;
 };

@@ -27,4 +27,11 @@ enum jpx_form {
 	JPX_FORM_COUNT
 };
 
+/*
+ * An IPv4 address: draft-02 and draft-01 map it (::ffff:a.b.c.d) and stay with
+ * their family; draft-06 writes its 4 bytes and this family instead; draft-21
+ * see wire.h.
+ */
+#define JPX_DRAFT06_FAMILY4 1
+
 #endif

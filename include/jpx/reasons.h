@@ -97,7 +97,8 @@ enum jpx_drop {
 		    "UDP over IPv4 without a checksum: the kernel makes one")                    \
 	JPX_HANDOFF(IP_OPTIONS, "ip_options", "IPv4 options")                                    \
 	JPX_HANDOFF(FLOW_REFUSED, "flow_refused",                                                \
-		    "no new flow for this pledge: jpd tells it so (ICMP, rate-limited)")
+		    "no new flow for this pledge: jpd tells it so (ICMP, rate-limited)")         \
+	JPX_HANDOFF(FLOW_BUSY, "flow_busy", "another CPU is about to end this pledge's last flow")
 
 enum jpx_handoff {
 #define JPX_HANDOFF_ENUM(sym, name, text) JPX_HANDOFF_##sym,

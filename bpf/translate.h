@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stateful mode: addresses and ports are rewritten, the content stays where it is
+ * (draft-anima-constrained-join-proxy-02 5.1; -21, 4.3).  Everything that can refuse
+ * comes before the first byte of the packet changes; only the opening of a flow
+ * comes before that, since it may be refused itself.
+ */
+#ifndef JPX_BPF_TRANSLATE_H
+#define JPX_BPF_TRANSLATE_H
+
+#include "admit.h"
+#include "answer.h"
+#include "flow.h"
+
+/*
+ * Opens the flow that jpx_translate() did not find.  0 when it is there, or the verdict.  Of
+ * those refused some are handed off, for jpd to tell them so (ICMPv6 type 1 code 1, -21, 4.3);
+ * the flood behind them ends here.
+ */
+static __always_inline int jpx_translate_first(struct xdp_md *ctx, __u32 port_id)
+{
+	struct jpx_newcomer *newcomer;
+	__u32 zero = 0;
+	long why;
+
+	newcomer = bpf_map_lookup_elem(&jpx_newcomer, &zero);
+	if (!newcomer)
+		return XDP_PASS;
+	why = jpx_flow_open(ctx, &newcomer->key, newcomer->mac);
+	if (why >= 0)
+		return 0;
+	if (why == JPX_FLOW_OPEN_BUSY)
+		return jpx_hand_off(port_id, JPX_HANDOFF_FLOW_BUSY);
+	if (jpx_may_refuse(port_id, jpx_now()))
+		return jpx_hand_off(port_id, JPX_HANDOFF_FLOW_REFUSED);
+	return jpx_drop(port_id, -why);
+}
+
+/* The key of the flow of a datagram that was admitted as A. */
+static __always_inline void jpx_key_of(const struct jpx_admitted *a, __u32 port_id,
+				       __u32 service_id, __u32 intercepted,
+				       struct jpx_flow_key *key)
+{
+	__u32 kind = (a->where & JPX_WHERE_IPV4 ? JPX_FLOW_IPV4 : 0) |
+		     (intercepted ? JPX_FLOW_INTERCEPTED : 0);
+	__u64 *k = (__u64 *)key;
+
+	k[0] = bpf_cpu_to_be64(a->pledge);
+	k[1] = (__u64)a->udp_port | (__u64)(port_id & 0xff) << 16 |
+	       (__u64)(service_id & 0xff) << 24 | (__u64)kind << 32;
+}
+
+#define JPX_FIRST_OF_FLOW (-1)
+
+/*
+ * Pledge to Registrar.  A frame of SHAPE is a datagram to the join port of service SERVICE_ID on
+ * pledge port PORT_ID, or INTERCEPTED: to the Registrar itself.  JPX_FIRST_OF_FLOW: nothing is
+ * done yet, the flow in jpx_newcomer is to be opened first.  (Not from here: the frames of all
+ * functions in a row have 512 bytes.)
+ */
+JPX_OUTLINE int jpx_translate(struct xdp_md *ctx, __u32 shape, __u32 port_id, __u32 service_id,
+			      __u32 intercepted)
+{
+	struct jpx_newcomer *newcomer;
+	__u32 zero = 0;
+	struct jpx_service *service = bpf_map_lookup_elem(&jpx_services, &service_id);
+	struct jpx_stats *stats = bpf_map_lookup_elem(&jpx_stats, &port_id);
+	const struct jpx_flow_config *cfg = jpx_flow_config_get();
+	__u32 now = jpx_now(), l2_len, ipv4;
+	struct jpx_frame frame, *f = &frame;
+	void *data, *p, *udp, *end;
+	struct jpx_uplink *uplink;
+	struct jpx_admitted a;
+	struct jpx_flow_key key;
+	struct jpx_flow *flow;
+	int verdict, why, move;
+	__u64 sum;
+
+	if (!ctx || !service || !stats || !cfg || jpx_frame_from(ctx, shape, f))
+		return XDP_PASS;
+	verdict = jpx_admit(f, port_id, service, &a);
+	if (verdict >= 0)
+		return verdict;
+	why = jpx_service_takes(service, a.udp_len);
+	if (why >= 0)
+		return jpx_hand_off(port_id, why);
+	jpx_key_of(&a, port_id, service_id, intercepted, &key);
+	flow = jpx_flow_recall(cfg, &key, now);
+	if (!flow) {
+		newcomer = bpf_map_lookup_elem(&jpx_newcomer, &zero);
+		if (!newcomer)
+			return XDP_PASS;
+		newcomer->key = key;
+		newcomer->mac = a.mac;
+		return JPX_FIRST_OF_FLOW;
+	}
+	uplink = jpx_uplink_at(flow->uplink);
+	if (!uplink)
+		return jpx_hand_off(port_id, JPX_HANDOFF_NO_NEXT_HOP);
+
+	l2_len = service->l2_len & 31;
+	ipv4 = service->flags & JPX_SERVICE_IPV4;
+	move = (int)(f->l2_len + jpx_l3_len(f->ipv4)) - (int)(l2_len + jpx_l3_len(ipv4));
+	/* 11 ns, not needed where all lengths stay. */
+	if (move && bpf_xdp_adjust_head(ctx, move))
+		return jpx_hand_off(port_id, JPX_HANDOFF_NO_HEADROOM);
+	data = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	p = data + l2_len;
+	udp = p + jpx_l3_len(ipv4);
+	if (data + sizeof(service->l2) > end || p + jpx_l3_len(ipv4) > end ||
+	    udp + JPX_UDP_HLEN > end)
+		return XDP_DROP; /* cannot be: what there was is as long */
+	sum = service->registrar_sum + (__u64)uplink->addr_sum + flow->uplink_port +
+	      2ULL * bpf_htons((__u16)a.udp_len) + a.content_sum;
+	jpx_udp_write(udp, flow->uplink_port, service->registrar_port, a.udp_len, sum);
+	jpx_service_l2_write(data, service);
+	jpx_ip_write(p, ipv4, a.udp_len, jpx_addr_mapped(uplink->addr, ipv4),
+		     jpx_addr_mapped(service->registrar, ipv4));
+
+	verdict = jpx_send(ctx, JPX_TX_SERVICE(service_id), service->bounce_ifindex, port_id);
+	if (verdict == XDP_DROP)
+		return verdict;
+	jpx_flow_touch(flow, now);
+	if (flow->mac != a.mac && a.mac)
+		flow->mac = a.mac; /* one aligned word: a reader sees the old or the new one */
+	flow->to_registrar++;
+	stats->to_registrar.packets++;
+	stats->to_registrar.bytes += a.udp_len - JPX_UDP_HLEN;
+	return verdict;
+}
+
+/* Registrar to pledge.  A frame of SHAPE came to a UDP port that flows may leave from. */
+JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
+{
+	const struct jpx_flow_config *cfg = jpx_flow_config_get();
+	struct jpx_frame frame, *f = &frame;
+	__u32 place, offset, port_id, service_id, state, udp_len, now = jpx_now();
+	struct jpx_answer a = {};
+	struct jpx_service *service;
+	struct jpx_uplink *uplink;
+	struct jpx_stats *stats;
+	struct jpx_port *port;
+	struct jpx_flow *flow;
+	int verdict, why;
+	struct jpx_addr dst;
+	__u64 rest;
+
+	if (!ctx || !cfg || jpx_frame_from(ctx, shape, f))
+		return XDP_PASS;
+	dst = jpx_frame_dst(f);
+	place = jpx_uplink_place(cfg, (__u32)(f->ipv4 ? dst.lo : dst.lo >> 32));
+	uplink = jpx_uplink_at(place);
+	offset = bpf_ntohs(jpx_load16(f->udp + 2)) - cfg->first_port;
+	if (!uplink || !jpx_addr_is(dst, jpx_addr_mapped(uplink->addr, f->ipv4)) ||
+	    offset >= cfg->port_count)
+		return XDP_PASS;
+	flow = jpx_flow_at(place * cfg->port_count + offset);
+	state = flow ? flow->state : JPX_FLOW_FREE;
+	if (!flow || (state != JPX_FLOW_LIVE && state != JPX_FLOW_RESTING))
+		return XDP_PASS;
+	service_id = flow->key.service_id;
+	port_id = flow->key.port_id;
+	service = bpf_map_lookup_elem(&jpx_services, &service_id);
+	if (!service || !jpx_is_from(f, service) || !jpx_link_matches(f, service))
+		return XDP_PASS;
+	if (jpx_load16(f->udp) != service->registrar_port)
+		return state == JPX_FLOW_LIVE ? jpx_drop(port_id, JPX_DROP_NOT_REGISTRAR)
+					      : XDP_PASS;
+	rest = service->registrar_sum + (__u64)uplink->addr_sum + jpx_load16(f->udp + 2);
+	verdict = jpx_frame_check(f, port_id, rest, &udp_len, &a.content_sum);
+	if (verdict >= 0)
+		return verdict;
+	if (state != JPX_FLOW_LIVE || jpx_flow_is_over(cfg, flow->last, now))
+		return jpx_drop(port_id, JPX_DROP_NO_FLOW);
+
+	port = bpf_map_lookup_elem(&jpx_ports, &port_id);
+	stats = bpf_map_lookup_elem(&jpx_stats, &port_id);
+	if (!port || !stats || !(port->flags & JPX_PORT_IN_USE) ||
+	    !(port->services >> (service_id & 63) & 1))
+		return jpx_drop(port_id, JPX_DROP_UNKNOWN_PLEDGE_PORT);
+	a.ipv4 = flow->key.kind & JPX_FLOW_IPV4;
+	a.pledge = bpf_be64_to_cpu(flow->key.pledge);
+	a.content_len = udp_len - JPX_UDP_HLEN;
+	why = jpx_port_takes(port, a.content_len, a.ipv4);
+	if (why >= 0)
+		return jpx_hand_off(port_id, why);
+	a.mac = flow->mac;
+	if (!a.mac && port->link == JPX_LINK_ETHERNET) {
+		/* The socket engine opened it, and knew no MAC. */
+		if (a.ipv4 || !jpx_iid_is_eui64(a.pledge))
+			return jpx_hand_off(port_id, JPX_HANDOFF_NO_PLEDGE_MAC);
+		a.mac = jpx_iid_to_mac(a.pledge);
+	}
+	a.udp_port = flow->key.udp_port;
+	a.from_registrar = !!(flow->key.kind & JPX_FLOW_INTERCEPTED);
+	a.from_port = a.from_registrar ? service->registrar_port : service->join_port;
+	verdict = jpx_answer(ctx, f, port, port_id, service, &a);
+	if (verdict == XDP_TX || verdict == XDP_REDIRECT) {
+		jpx_flow_touch(flow, now);
+		flow->to_pledge++;
+		stats->to_pledge.packets++;
+		stats->to_pledge.bytes += a.content_len;
+	}
+	return verdict;
+}
+
+#endif
