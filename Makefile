@@ -116,6 +116,10 @@ $(BUILD)/tests/packets: $(wildcard tests/packet/*.[ch]) ctl/common/jpy.c $(BUILD
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(TEST_DEFS) \
 		$(wildcard tests/packet/*.c) ctl/common/jpy.c -o $@ $(PKG_LIBS) -lcmocka
 
+# What a lab test needs besides them.
+$(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privilege.c \
+	-Wl,--wrap=pwrite,--wrap=mnl_socket_recvfrom
+
 $(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 -iquote ctl/jpd $< $(LAB_WITH) \
