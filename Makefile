@@ -59,10 +59,11 @@ all: $(PROGRAMS:%=$(BUILD)/%) $(MAN)
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
 	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+.PRECIOUS: $(BUILD)/bpf/%.bpf.o
 
 # libxdp's run configuration is a section that bpftool does not know: not news.
-$(BUILD)/bpf/jpx.skel.h: $(BUILD)/bpf/jpx.bpf.o
-	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name jpx_bpf > $@.tmp 2> $@.log || \
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp 2> $@.log || \
 		{ cat $@.log >&2; exit 1; }
 	$(Q)mv $@.tmp $@
 
@@ -96,7 +97,7 @@ $(BUILD)/man/%: docs/man/%.rst $(BUILD)/man/reasons.rst
 
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT	  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
-LAB_SRC	  := $(wildcard tests/lab/*.c)
+LAB_SRC	  := $(filter-out %.bpf.c,$(wildcard tests/lab/*.c))
 LAB_BIN	  := $(LAB_SRC:tests/lab/%.c=$(BUILD)/tests/%)
 TEST_DEFS := -DJPX_TEST_DIR='"tests/unit"'
 
@@ -119,6 +120,10 @@ $(BUILD)/tests/packets: $(wildcard tests/packet/*.[ch]) ctl/common/jpy.c $(BUILD
 # What a lab test needs besides them.
 $(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privilege.c \
 	-Wl,--wrap=pwrite,--wrap=mnl_socket_recvfrom
+$(BUILD)/bpf/%.bpf.o: tests/lab/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+$(BUILD)/tests/lossy: $(BUILD)/bpf/lossy.skel.h
 
 $(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
 	@mkdir -p $(@D)
@@ -145,9 +150,6 @@ demo:
 $(BUILD)/bpf/bench.bpf.o: tests/bench/bench.bpf.c
 	@mkdir -p $(@D)
 	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -Ibpf -iquote tests/bench -c $< -o $@
-$(BUILD)/bpf/bench.skel.h: $(BUILD)/bpf/bench.bpf.o
-	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name bench_bpf > $@ 2> $@.log || \
-		{ cat $@.log >&2; exit 1; }
 BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 $(BUILD)/bench: $(BENCH_SRC) $(wildcard tests/bench/*.h) $(BUILD)/libjpx.a $(BUILD)/bpf/bench.skel.h $(BUILD)/bpf/jpx.skel.h
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(BENCH_SRC) $(BUILD)/libjpx.a -o $@ $(PKG_LIBS) -lm -lpthread
