@@ -13,8 +13,10 @@ needs "$build/tests/lossy" ping tc
 numbered=$(dirname "$0")/lib/numbered.py
 port=4711
 target=
+lossy_pid=
 
 lossy_start() { # OPTION...
+	[ -z "$lossy_pid" ] || ended "$lossy_pid" || stop "$lossy_pid" # a failed test's
 	spawn pledge lossy "$build/tests/lossy" a0 "$@"
 	lossy_pid=$spawned
 	wait_for has 'lossy: on a0' "$work/lossy.log"
