@@ -18,10 +18,10 @@
 #include "datapath.h"
 #include "log.h"
 #include "pledge_macs.h"
+#include "udp_socket.h"
 
 #define BATCH	      32    /* datagrams a wakeup takes, so that no socket starves the others */
 #define BUFFER	      65536 /* the largest datagram there is */
-#define SOCKET_BUFFER (4 << 20)
 
 /* One socket: a join socket of (port, service), or a service's uplink socket (port 0). */
 struct endpoint {
@@ -74,50 +74,12 @@ static void endpoint_close(struct endpoint *ep)
 	free(ep);
 }
 
-static int set_int(int fd, int level, int option, int value)
-{
-	return setsockopt(fd, level, option, &value, sizeof(value));
-}
-
-/*
- * Room for bursts, beyond what net.core.*mem_max gives everybody.  On the way out,
- * too: a datagram to a neighbour that does not answer is held for three seconds,
- * and answers to pledges that are not there must not keep out those that are.
- */
-static void set_buffer(int fd, int by_force, int option)
-{
-	if (set_int(fd, SOL_SOCKET, by_force, SOCKET_BUFFER))
-		set_int(fd, SOL_SOCKET, option, SOCKET_BUFFER);
-}
-
-/* A UDP socket whose datagrams look as the fast path's do. */
-static int open_socket(const struct sockaddr_in6 *local, bool pktinfo)
-{
-	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), saved;
-
-	if (fd < 0)
-		return -1;
-	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
-	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
-	if (set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) ||
-	    set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, JPX_HOP_LIMIT) ||
-	    set_int(fd, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0) ||
-	    (pktinfo && set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)) ||
-	    bind(fd, (const struct sockaddr *)local, sizeof(*local))) {
-		saved = errno;
-		close(fd);
-		errno = saved;
-		return -1;
-	}
-	return fd;
-}
-
 static struct endpoint *endpoint_open(struct relay *relay, unsigned int port_id,
 				      unsigned int service_id, const struct sockaddr_in6 *local,
 				      event_callback_fn readable)
 {
 	struct endpoint *ep = calloc(1, sizeof(*ep));
-	int fd = ep ? open_socket(local, port_id == 0) : -1;
+	int fd = ep ? udp_socket_open(local, NULL, port_id ? 0 : UDP_SOCKET_PKTINFO) : -1;
 
 	if (fd < 0) {
 		free(ep);
