@@ -62,12 +62,13 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 .PRECIOUS: $(BUILD)/bpf/%.bpf.o
 
 # libxdp's run configuration is a section that bpftool does not know: not news.
+SKEL := $(BUILD)/bpf/jpx.skel.h $(BUILD)/bpf/flows.skel.h
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp 2> $@.log || \
 		{ cat $@.log >&2; exit 1; }
 	$(Q)mv $@.tmp $@
 
-$(BUILD)/obj/%.o: %.c | $(BUILD)/bpf/jpx.skel.h
+$(BUILD)/obj/%.o: %.c | $(SKEL)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(HARDEN) $(CFLAGS) -c $< -o $@
 
@@ -82,7 +83,7 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # ---- manual pages: the table of reasons comes from include/jpx/reasons.h --
 
-$(BUILD)/reasons-table: scripts/reasons-table.c ctl/common/words.c | $(BUILD)/bpf/jpx.skel.h
+$(BUILD)/reasons-table: scripts/reasons-table.c ctl/common/words.c | $(SKEL)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $^ -o $@
 
 $(BUILD)/man/reasons.rst: $(BUILD)/reasons-table
@@ -106,13 +107,13 @@ $(BUILD)/tests/test_jpreg_peers: UNIT_WITH := ctl/jpreg/peers.c
 $(BUILD)/tests/test_table: UNIT_WITH := ctl/jpd/table.c
 $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c
 
-$(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ctl/*/*.c include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
+$(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ctl/*/*.c include/jpx/*.h) | $(SKEL)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 $(TEST_DEFS) $< $(UNIT_WITH) \
 		$(COMMON_SRC) -o $@ $(PKG_LIBS) -lcmocka
 
 # Counts packets and sums checksums by itself: plain, not sanitized, for speed.
-$(BUILD)/tests/packets: $(wildcard tests/packet/*.[ch]) ctl/common/jpy.c $(BUILD)/bpf/jpx.skel.h
+$(BUILD)/tests/packets: $(wildcard tests/packet/*.[ch]) ctl/common/jpy.c $(SKEL)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(TEST_DEFS) \
 		$(wildcard tests/packet/*.c) ctl/common/jpy.c -o $@ $(PKG_LIBS) -lcmocka
@@ -125,7 +126,7 @@ $(BUILD)/bpf/%.bpf.o: tests/lab/%.bpf.c
 	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 $(BUILD)/tests/lossy: $(BUILD)/bpf/lossy.skel.h
 
-$(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
+$(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(SKEL)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 -iquote ctl/jpd $< $(LAB_WITH) \
 		$(COMMON_SRC) -o $@ $(PKG_LIBS)

@@ -6,12 +6,12 @@
  * Request: {"verb": VERB, KEY: VALUE...}; keys not in the table are an error.
  *
  *   verb             keys (all strings unless said otherwise; * required)
- *   attach           ifname*, registrar "[ADDR]:PORT", mode, jpy, join_port (int),
- *                    uplink, xdp, content ("dtls" or "any")
+ *   attach           ifname*, registrar "[ADDR]:PORT" or for IPv4 "ADDR:PORT", mode, jpy,
+ *                    join_port (int), uplink, xdp, content ("dtls" or "any")
  *   detach           ifname*
  *   registrar-list
- *   registrar-add    name*, registrar* "[ADDR]:PORT", mode, jpy, join_port (int),
- *                    uplink, xdp, content
+ *   registrar-add    name*, registrar* (as above), mode, jpy, join_port (int), uplink,
+ *                    xdp, content
  *   registrar-del    name*
  *   status           the object of jpx_report_status()
  *   stats            the object of jpx_report_stats()
@@ -29,6 +29,6 @@
 #define JPX_CONFIG_FILE	  "/etc/jpx/jpd.conf"
 #define JPX_SOCKET_NAME	  "jpd.sock"
 #define JPX_REQUEST_MAX	  4096
-#define JPX_ANSWER_MAX	  (1 << 20)
+#define JPX_ANSWER_MAX	  (3 << 19)
 
 #endif

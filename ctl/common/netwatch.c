@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The picture of links, link-local addresses and IPv6 neighbours behind
- * netwatch.h, fed by one rtnetlink socket in the loop, and the kernel's answers
+ * The picture of links, addresses and neighbours behind netwatch.h, fed by one
+ * rtnetlink socket in the loop, and the kernel's answers
  * to single questions over a second one.
  *
  * The event socket never blocks.  The request socket waits for the kernel, with
@@ -21,7 +21,9 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
+#include <linux/if_packet.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -37,13 +39,16 @@
 #include <libmnl/libmnl.h>
 #include <netinet/icmp6.h>
 
-#define LINK_BUCKET_BITS  10
-#define LINKS_MAX	  65536
-#define NEIGH_BUCKET_BITS 14
-#define NEIGHBOURS_MAX	  65536
+#include <jpx/wire.h>
 
-/* Link-local addresses kept per link.  More are legal; see link_local_del(). */
-#define LINK_LOCALS_MAX 8
+#include "addr.h"
+
+#define LINK_BUCKET_BITS    10
+#define LINKS_MAX	    65536
+#define ADDRESS_BUCKET_BITS 12
+#define ADDRESSES_MAX	    65536 /* more are legal; see address_forget() */
+#define NEIGH_BUCKET_BITS   14
+#define NEIGHBOURS_MAX	    65536
 
 /* Room for some thousand events while the loop does something else. */
 #define EVENT_RCVBUF (4 << 20)
@@ -71,6 +76,15 @@
 
 #define GROUP(g) (1U << ((g)-1))
 
+/* A usable address of a link. */
+struct address {
+	LIST_ENTRY(address) by_key;
+	LIST_ENTRY(address) of_link;
+	struct link *link;
+	struct in6_addr addr;
+	uint32_t generation;
+};
+
 struct neighbour {
 	LIST_ENTRY(neighbour) by_key;
 	LIST_ENTRY(neighbour) of_link;
@@ -87,14 +101,13 @@ struct link {
 	struct netwatch_link pub;
 	LIST_ENTRY(link) by_index;
 	LIST_ENTRY(link) by_name;
+	LIST_HEAD(, address) addresses;
 	LIST_HEAD(, neighbour) neighbours;
-	struct in6_addr link_local[LINK_LOCALS_MAX]; /* usable ones, ascending */
-	unsigned int link_locals;
-	bool link_locals_cut; /* there are more in the kernel */
 	uint32_t generation;
 };
 
 LIST_HEAD(link_bucket, link);
+LIST_HEAD(address_bucket, address);
 LIST_HEAD(neighbour_bucket, neighbour);
 
 struct netwatch {
@@ -103,7 +116,7 @@ struct netwatch {
 
 	struct mnl_socket *events;
 	struct mnl_socket *requests;
-	int icmp; /* a descriptor, or a negative errno */
+	int icmp, arp; /* each a descriptor, or a negative errno */
 	uint32_t seq;
 
 	struct event *readable;
@@ -115,11 +128,14 @@ struct netwatch {
 
 	uint32_t generation; /* of the current or last dump */
 	unsigned int links;
+	unsigned int addresses;
+	bool addresses_cut; /* there are more in the kernel */
 	unsigned int neighbours;
 	TAILQ_HEAD(, neighbour) gone; /* oldest first */
 	uint64_t seed[6];
 	struct link_bucket by_index[1U << LINK_BUCKET_BITS];
 	struct link_bucket by_name[1U << LINK_BUCKET_BITS];
+	struct address_bucket addresses_by_key[1U << ADDRESS_BUCKET_BITS];
 	struct neighbour_bucket by_key[1U << NEIGH_BUCKET_BITS];
 
 	char buf[READ_MAX] __attribute__((aligned(8)));
@@ -233,6 +249,52 @@ static bool attr_name(const struct nlattr *attr, char *out, size_t len)
 	return true;
 }
 
+/* An address of FAMILY, 4 bytes or 16.  False if it is none, or of a family that is of no
+ * concern here. */
+static bool attr_address(const struct nlattr *attr, int family, struct in6_addr *addr)
+{
+	struct in_addr quad;
+
+	if (family == AF_INET6)
+		return attr_bytes(attr, addr, sizeof(*addr));
+	if (family != AF_INET || !attr_bytes(attr, &quad, sizeof(quad)))
+		return false;
+	*addr = jpx_addr_map(quad);
+	return true;
+}
+
+static uint8_t family_of(const struct in6_addr *addr)
+{
+	return IN6_IS_ADDR_V4MAPPED(addr) ? AF_INET : AF_INET6;
+}
+
+/* ADDR as its family has it on the wire. */
+static const void *wire_of(const struct in6_addr *addr, uint16_t *len)
+{
+	*len = family_of(addr) == AF_INET ? sizeof(struct in_addr) : sizeof(*addr);
+	return addr->s6_addr + sizeof(*addr) - *len;
+}
+
+static void put_address(struct nlmsghdr *nlh, uint16_t type, const struct in6_addr *addr)
+{
+	uint16_t len;
+	const void *bytes = wire_of(addr, &len);
+
+	mnl_attr_put(nlh, type, len, bytes);
+}
+
+/* Multiply-shift with secret factors: whoever picks addresses on a link cannot
+ * pick them into one bucket. */
+static size_t bucket(const struct netwatch *nw, int ifindex, const struct in6_addr *addr, int bits)
+{
+	uint64_t h = nw->seed[0] + nw->seed[1] * (uint32_t)ifindex;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		h += nw->seed[2 + i] * addr->s6_addr32[i];
+	return h >> (64 - bits);
+}
+
 /* ---- links ---- */
 
 static struct link_bucket *index_bucket(const struct netwatch *nw, int ifindex)
@@ -272,6 +334,7 @@ static struct link *link_add(struct netwatch *nw, int ifindex)
 	if (!link)
 		return NULL;
 	link->pub.ifindex = ifindex;
+	LIST_INIT(&link->addresses);
 	LIST_INIT(&link->neighbours);
 	LIST_INSERT_HEAD(index_bucket(nw, ifindex), link, by_index);
 	LIST_INSERT_HEAD(name_bucket(nw, ""), link, by_name);
@@ -289,10 +352,58 @@ static void neighbour_forget(struct netwatch *nw, struct neighbour *n)
 	free(n);
 }
 
+/* Could pledges send to it?  Of 169.254/16 the ends are reserved (RFC 3927 2.1). */
+static bool is_for_pledges(const struct in6_addr *addr)
+{
+	if (IN6_IS_ADDR_V4MAPPED(addr))
+		return jpx_is_link_local4(ntohl(addr->s6_addr32[3]));
+	return IN6_IS_ADDR_LINKLOCAL(addr);
+}
+
+/* Says anew which is the lowest of each family, if ADDR could be one of them. */
+static void link_local_publish(struct link *link, const struct in6_addr *addr)
+{
+	const struct in6_addr *lowest = NULL;
+	bool ipv4 = IN6_IS_ADDR_V4MAPPED(addr);
+	const struct address *a;
+
+	if (!is_for_pledges(addr))
+		return;
+	LIST_FOREACH(a, &link->addresses, of_link) {
+		if (is_for_pledges(&a->addr) && !!IN6_IS_ADDR_V4MAPPED(&a->addr) == ipv4 &&
+		    (!lowest || memcmp(&a->addr, lowest, sizeof(*lowest)) < 0))
+			lowest = &a->addr;
+	}
+	if (ipv4) {
+		link->pub.has_link_local4 = lowest;
+		link->pub.link_local4.s_addr = lowest ? lowest->s6_addr32[3] : 0;
+	} else {
+		link->pub.has_link_local = lowest;
+		link->pub.link_local = lowest ? *lowest : in6addr_any;
+	}
+}
+
+static void address_forget(struct netwatch *nw, struct address *a)
+{
+	struct in6_addr addr = a->addr;
+	struct link *link = a->link;
+
+	LIST_REMOVE(a, by_key);
+	LIST_REMOVE(a, of_link);
+	nw->addresses--;
+	free(a);
+	link_local_publish(link, &addr);
+	/* There is room for one that was left out: only the kernel knows. */
+	if (nw->addresses_cut)
+		lost(nw);
+}
+
 static void link_forget(struct netwatch *nw, struct link *link)
 {
 	while (!LIST_EMPTY(&link->neighbours))
 		neighbour_forget(nw, LIST_FIRST(&link->neighbours));
+	while (!LIST_EMPTY(&link->addresses))
+		address_forget(nw, LIST_FIRST(&link->addresses));
 	LIST_REMOVE(link, by_index);
 	LIST_REMOVE(link, by_name);
 	nw->links--;
@@ -362,6 +473,8 @@ static void link_message(struct netwatch *nw, const struct nlmsghdr *nlh)
 	}
 	seen.has_link_local = link->pub.has_link_local;
 	seen.link_local = link->pub.link_local;
+	seen.has_link_local4 = link->pub.has_link_local4;
+	seen.link_local4 = link->pub.link_local4;
 
 	if (!memcmp(&seen, &link->pub, sizeof(seen)))
 		return;
@@ -377,53 +490,44 @@ static void link_message(struct netwatch *nw, const struct nlmsghdr *nlh)
 
 /* ---- addresses ---- */
 
-static void link_local_publish(struct link *link)
+static struct address_bucket *address_bucket(const struct netwatch *nw, const struct in6_addr *addr)
 {
-	link->pub.has_link_local = link->link_locals > 0;
-	link->pub.link_local = link->link_locals ? link->link_local[0] : in6addr_any;
+	size_t i = bucket(nw, 0, addr, ADDRESS_BUCKET_BITS);
+
+	return (struct address_bucket *)&nw->addresses_by_key[i];
 }
 
-static void link_local_add(struct link *link, const struct in6_addr *addr)
+/* ADDR of LINK, or of any if that is NULL. */
+static struct address *address_find(const struct netwatch *nw, const struct link *link,
+				    const struct in6_addr *addr)
 {
-	struct in6_addr *set = link->link_local;
-	unsigned int i, n = link->link_locals;
-	int order = 1;
+	struct address *a;
 
-	for (i = 0; i < n; i++) {
-		order = memcmp(&set[i], addr, sizeof(*addr));
-		if (order >= 0)
-			break;
+	LIST_FOREACH(a, address_bucket(nw, addr), by_key) {
+		if ((!link || a->link == link) && !memcmp(&a->addr, addr, sizeof(*addr)))
+			return a;
 	}
-	if (i < n && order == 0)
-		return;
-	if (n == LINK_LOCALS_MAX) {
-		link->link_locals_cut = true;
-		if (i == n)
+	return NULL;
+}
+
+static void address_add(struct netwatch *nw, struct link *link, const struct in6_addr *addr)
+{
+	struct address *a = address_find(nw, link, addr);
+
+	if (!a) {
+		a = nw->addresses < ADDRESSES_MAX ? calloc(1, sizeof(*a)) : NULL;
+		if (!a) {
+			nw->addresses_cut = true;
 			return;
-		n--;
+		}
+		a->link = link;
+		a->addr = *addr;
+		LIST_INSERT_HEAD(address_bucket(nw, addr), a, by_key);
+		LIST_INSERT_HEAD(&link->addresses, a, of_link);
+		nw->addresses++;
+		link_local_publish(link, addr);
 	}
-	memmove(&set[i + 1], &set[i], (n - i) * sizeof(*set));
-	set[i] = *addr;
-	link->link_locals = n + 1;
-	link_local_publish(link);
-}
-
-static void link_local_del(struct netwatch *nw, struct link *link, const struct in6_addr *addr)
-{
-	struct in6_addr *set = link->link_local;
-	unsigned int i;
-
-	for (i = 0; i < link->link_locals; i++)
-		if (!memcmp(&set[i], addr, sizeof(*addr)))
-			break;
-	if (i == link->link_locals)
-		return;
-	link->link_locals--;
-	memmove(&set[i], &set[i + 1], (link->link_locals - i) * sizeof(*set));
-	link_local_publish(link);
-	/* One that was left out may now be the lowest: only the kernel knows. */
-	if (link->link_locals_cut)
-		lost(nw);
+	a->generation = nw->generation;
 }
 
 static void address_message(struct netwatch *nw, const struct nlmsghdr *nlh)
@@ -431,40 +535,37 @@ static void address_message(struct netwatch *nw, const struct nlmsghdr *nlh)
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *tb[IFA_FLAGS + 1];
 	struct in6_addr addr;
+	struct address *a;
 	struct link *link;
 	uint32_t flags;
 
-	if (!parse(nlh, sizeof(*ifa), tb, IFA_FLAGS) || ifa->ifa_family != AF_INET6)
+	/* With a peer address IFA_ADDRESS is the peer's. */
+	if (!parse(nlh, sizeof(*ifa), tb, IFA_FLAGS) ||
+	    !attr_address(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], ifa->ifa_family, &addr))
 		return;
 	changed(nw);
-	/* With a peer address IFA_ADDRESS is the peer's. */
-	if (!attr_bytes(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], &addr, sizeof(addr)) ||
-	    !IN6_IS_ADDR_LINKLOCAL(&addr))
-		return;
 	link = link_find(nw, (int)ifa->ifa_index);
 	if (!link)
 		return;
 	flags = attr_u32(tb[IFA_FLAGS], ifa->ifa_flags);
-	if (nlh->nlmsg_type == RTM_DELADDR || (flags & IFA_F_DADFAILED) ||
-	    (flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) == IFA_F_TENTATIVE)
-		link_local_del(nw, link, &addr);
-	else
-		link_local_add(link, &addr);
+	if (nlh->nlmsg_type != RTM_DELADDR && !(flags & IFA_F_DADFAILED) &&
+	    (flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) != IFA_F_TENTATIVE) {
+		address_add(nw, link, &addr);
+		return;
+	}
+	a = address_find(nw, link, &addr);
+	if (a)
+		address_forget(nw, a);
 }
 
 /* ---- neighbours ---- */
 
-/* Multiply-shift with secret factors: whoever picks addresses on a link cannot
- * pick them into one bucket. */
 static struct neighbour_bucket *neighbour_bucket(const struct netwatch *nw, int ifindex,
 						 const struct in6_addr *addr)
 {
-	uint64_t h = nw->seed[0] + nw->seed[1] * (uint32_t)ifindex;
-	unsigned int i;
+	size_t i = bucket(nw, ifindex, addr, NEIGH_BUCKET_BITS);
 
-	for (i = 0; i < 4; i++)
-		h += nw->seed[2 + i] * addr->s6_addr32[i];
-	return (struct neighbour_bucket *)&nw->by_key[h >> (64 - NEIGH_BUCKET_BITS)];
+	return (struct neighbour_bucket *)&nw->by_key[i];
 }
 
 static struct neighbour *neighbour_find(const struct netwatch *nw, int ifindex,
@@ -521,8 +622,8 @@ static bool neighbour_parse(const struct nlmsghdr *nlh, int *ifindex, struct in6
 	const struct ndmsg *ndm = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *tb[NDA_LLADDR + 1];
 
-	if (!parse(nlh, sizeof(*ndm), tb, NDA_LLADDR) || ndm->ndm_family != AF_INET6 ||
-	    (ndm->ndm_flags & NTF_PROXY) || !attr_bytes(tb[NDA_DST], addr, sizeof(*addr)))
+	if (!parse(nlh, sizeof(*ndm), tb, NDA_LLADDR) || (ndm->ndm_flags & NTF_PROXY) ||
+	    !attr_address(tb[NDA_DST], ndm->ndm_family, addr))
 		return false;
 	*ifindex = ndm->ndm_ifindex;
 	*state = ndm->ndm_state;
@@ -541,7 +642,7 @@ static void neighbour_message(struct netwatch *nw, const struct nlmsghdr *nlh)
 	int ifindex;
 
 	/* Groups are no neighbours, and the kernel lists every one it ever sent to. */
-	if (!neighbour_parse(nlh, &ifindex, &addr, &state, mac) || IN6_IS_ADDR_MULTICAST(&addr))
+	if (!neighbour_parse(nlh, &ifindex, &addr, &state, mac) || !jpx_addr_is_host(&addr))
 		return;
 	n = neighbour_find(nw, ifindex, &addr);
 	if (n)
@@ -736,11 +837,11 @@ static int dump_one(struct netwatch *nw, uint16_t type)
 		break;
 	case RTM_GETADDR:
 		ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifa));
-		ifa->ifa_family = AF_INET6;
+		ifa->ifa_family = AF_UNSPEC;
 		break;
 	default:
 		ndm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndm));
-		ndm->ndm_family = AF_INET6;
+		ndm->ndm_family = AF_UNSPEC;
 		break;
 	}
 	return request(nw, nlh, message, NULL);
@@ -760,16 +861,16 @@ static void sweep_links(struct netwatch *nw)
 	}
 }
 
-static void clear_link_locals(struct netwatch *nw)
+static void sweep_addresses(struct netwatch *nw)
 {
-	struct link *link;
+	struct address *a, *next;
 	unsigned int i;
 
-	for (i = 0; i < 1U << LINK_BUCKET_BITS; i++) {
-		LIST_FOREACH(link, &nw->by_index[i], by_index) {
-			link->link_locals = 0;
-			link->link_locals_cut = false;
-			link_local_publish(link);
+	for (i = 0; i < 1U << ADDRESS_BUCKET_BITS; i++) {
+		for (a = LIST_FIRST(&nw->addresses_by_key[i]); a; a = next) {
+			next = LIST_NEXT(a, by_key);
+			if (a->generation != nw->generation)
+				address_forget(nw, a);
 		}
 	}
 }
@@ -803,10 +904,12 @@ static int dump(struct netwatch *nw)
 		return links;
 	if (!links)
 		sweep_links(nw);
-	clear_link_locals(nw);
+	nw->addresses_cut = false;
 	addresses = dump_one(nw, RTM_GETADDR);
 	if (addresses && addresses != -EINTR)
 		return addresses;
+	if (!addresses)
+		sweep_addresses(nw);
 	neighbours = dump_one(nw, RTM_GETNEIGH);
 	if (neighbours && neighbours != -EINTR)
 		return neighbours;
@@ -889,9 +992,10 @@ static void readable_cb(evutil_socket_t fd, short what, void *arg)
 
 static int events_open(struct netwatch *nw)
 {
-	unsigned int groups = GROUP(RTNLGRP_LINK) | GROUP(RTNLGRP_NEIGH) |
-			      GROUP(RTNLGRP_IPV6_IFADDR) | GROUP(RTNLGRP_IPV6_ROUTE) |
-			      GROUP(RTNLGRP_IPV6_RULE) | GROUP(RTNLGRP_NEXTHOP);
+	unsigned int groups =
+		GROUP(RTNLGRP_LINK) | GROUP(RTNLGRP_NEIGH) | GROUP(RTNLGRP_IPV6_IFADDR) |
+		GROUP(RTNLGRP_IPV6_ROUTE) | GROUP(RTNLGRP_IPV6_RULE) | GROUP(RTNLGRP_IPV4_IFADDR) |
+		GROUP(RTNLGRP_IPV4_ROUTE) | GROUP(RTNLGRP_IPV4_RULE) | GROUP(RTNLGRP_NEXTHOP);
 	int size = EVENT_RCVBUF, fd;
 
 	nw->events = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -927,6 +1031,14 @@ static int icmp_open(void)
 	return fd;
 }
 
+/* A socket to send ARP requests: protocol 0 hears nothing. */
+static int arp_open(void)
+{
+	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
 struct netwatch *netwatch_new(struct event_base *base, void (*on_change)(void *arg), void *arg)
 {
 	struct netwatch *nw = calloc(1, sizeof(*nw));
@@ -937,7 +1049,7 @@ struct netwatch *netwatch_new(struct event_base *base, void (*on_change)(void *a
 		return NULL;
 	nw->on_change = on_change;
 	nw->arg = arg;
-	nw->icmp = -EBADF;
+	nw->icmp = nw->arp = -EBADF;
 	TAILQ_INIT(&nw->gone);
 	if (getrandom(nw->seed, sizeof(nw->seed), 0) != sizeof(nw->seed)) {
 		err = -EIO;
@@ -952,8 +1064,9 @@ struct netwatch *netwatch_new(struct event_base *base, void (*on_change)(void *a
 	err = requests_open(nw);
 	if (err)
 		goto fail;
-	/* Only netwatch_solicit() needs it, and says so. */
+	/* Only netwatch_solicit() needs them, and says so. */
 	nw->icmp = icmp_open();
+	nw->arp = arp_open();
 
 	err = -ENOMEM;
 	nw->readable = event_new(base, mnl_socket_get_fd(nw->events), EV_READ | EV_PERSIST,
@@ -1003,6 +1116,8 @@ void netwatch_free(struct netwatch *nw)
 		mnl_socket_close(nw->requests);
 	if (nw->icmp >= 0)
 		close(nw->icmp);
+	if (nw->arp >= 0)
+		close(nw->arp);
 	free(nw);
 }
 
@@ -1026,13 +1141,19 @@ const struct netwatch_link *netwatch_link_by_index(const struct netwatch *nw, in
 	return link ? &link->pub : NULL;
 }
 
+bool netwatch_is_local(const struct netwatch *nw, const struct in6_addr *addr)
+{
+	return address_find(nw, NULL, addr) != NULL;
+}
+
 struct route_answer {
 	struct netwatch_route *route;
 	int result;
 };
 
-/* A gateway as RTA_GATEWAY or as RTA_VIA; leaves NEXT_HOP alone if there is neither. */
-static int route_gateway(const struct nlattr *gateway, const struct nlattr *via,
+/* A gateway as RTA_GATEWAY, of the route's FAMILY, or as RTA_VIA, of another; leaves
+ * NEXT_HOP alone if there is neither. */
+static int route_gateway(const struct nlattr *gateway, const struct nlattr *via, int family,
 			 struct in6_addr *next_hop)
 {
 	struct {
@@ -1041,7 +1162,7 @@ static int route_gateway(const struct nlattr *gateway, const struct nlattr *via,
 	} v;
 
 	if (gateway)
-		return attr_bytes(gateway, next_hop, sizeof(*next_hop)) ? 0 : -EBADMSG;
+		return attr_address(gateway, family, next_hop) ? 0 : -EBADMSG;
 	if (!via)
 		return 0;
 	if (!attr_bytes(via, &v, sizeof(v)) || v.family != AF_INET6)
@@ -1050,7 +1171,7 @@ static int route_gateway(const struct nlattr *gateway, const struct nlattr *via,
 	return 0;
 }
 
-static int route_first_hop(const struct nlattr *multipath, struct netwatch_route *route)
+static int route_first_hop(const struct nlattr *multipath, int family, struct netwatch_route *route)
 {
 	const struct nlattr *tb[RTA_ENCAP + 1] = { 0 };
 	struct attrs attrs = { tb, RTA_ENCAP };
@@ -1064,7 +1185,7 @@ static int route_first_hop(const struct nlattr *multipath, struct netwatch_route
 	if (tb[RTA_ENCAP])
 		return -EOPNOTSUPP;
 	route->ifindex = nh->rtnh_ifindex;
-	return route_gateway(tb[RTA_GATEWAY], tb[RTA_VIA], &route->next_hop);
+	return route_gateway(tb[RTA_GATEWAY], tb[RTA_VIA], family, &route->next_hop);
 }
 
 static int route_parse(const struct netwatch *nw, const struct nlmsghdr *nlh,
@@ -1073,12 +1194,18 @@ static int route_parse(const struct netwatch *nw, const struct nlmsghdr *nlh,
 	const struct nlattr *tb[RTA_ENCAP + 1], *metrics[RTAX_MTU + 1];
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 	const struct link *link;
+	int err, family;
 	uint32_t mtu;
-	int err;
 
+	/* As yet the next hop is the destination. */
 	if (nlh->nlmsg_type != RTM_NEWROUTE || !parse(nlh, sizeof(*rtm), tb, RTA_ENCAP) ||
-	    rtm->rtm_family != AF_INET6)
+	    rtm->rtm_family != family_of(&route->next_hop))
 		return -EBADMSG;
+	family = rtm->rtm_family;
+	/* From no table: what is left of an IPv4 route when only the interface is given. */
+	if (family == AF_INET && !attr_u32(tb[RTA_TABLE], rtm->rtm_table) &&
+	    !jpx_addr_is_link_local(&route->next_hop))
+		return -ENETUNREACH;
 	switch (rtm->rtm_type) {
 	case RTN_LOCAL:
 	case RTN_ANYCAST: /* an anycast address that this host holds */
@@ -1094,12 +1221,12 @@ static int route_parse(const struct netwatch *nw, const struct nlmsghdr *nlh,
 	if (tb[RTA_ENCAP])
 		return -EOPNOTSUPP;
 	route->ifindex = (int)attr_u32(tb[RTA_OIF], 0);
-	err = route_gateway(tb[RTA_GATEWAY], tb[RTA_VIA], &route->next_hop);
+	err = route_gateway(tb[RTA_GATEWAY], tb[RTA_VIA], family, &route->next_hop);
 	if (!err && !route->ifindex && tb[RTA_MULTIPATH])
-		err = route_first_hop(tb[RTA_MULTIPATH], route);
+		err = route_first_hop(tb[RTA_MULTIPATH], family, route);
 	if (err)
 		return err;
-	attr_bytes(tb[RTA_PREFSRC], &route->source, sizeof(route->source));
+	attr_address(tb[RTA_PREFSRC], family, &route->source);
 
 	link = link_find(nw, route->ifindex);
 	if (!link)
@@ -1130,9 +1257,13 @@ int netwatch_route(struct netwatch *nw, const struct in6_addr *dst, int oif,
 
 	memset(route, 0, sizeof(*route));
 	route->next_hop = *dst;
-	rtm->rtm_family = AF_INET6;
+	rtm->rtm_family = family_of(dst);
 	rtm->rtm_dst_len = 128;
-	mnl_attr_put(nlh, RTA_DST, sizeof(*dst), dst);
+	if (rtm->rtm_family == AF_INET) {
+		rtm->rtm_dst_len = 32;
+		rtm->rtm_flags = RTM_F_LOOKUP_TABLE; /* route_parse() looks at it */
+	}
+	put_address(nlh, RTA_DST, dst);
 	if (oif)
 		mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)oif);
 	err = request(nw, nlh, route_reply, &answer);
@@ -1170,10 +1301,10 @@ static struct nlmsghdr *neighbour_request(struct netwatch *nw, char *buf, uint16
 	struct nlmsghdr *nlh = request_begin(nw, buf, type, flags);
 	struct ndmsg *ndm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndm));
 
-	ndm->ndm_family = AF_INET6;
+	ndm->ndm_family = family_of(addr);
 	ndm->ndm_ifindex = ifindex;
 	ndm->ndm_flags = ntf;
-	mnl_attr_put(nlh, NDA_DST, sizeof(*addr), addr);
+	put_address(nlh, NDA_DST, addr);
 	return nlh;
 }
 
@@ -1226,10 +1357,11 @@ int netwatch_ask_neighbour(struct netwatch *nw, int ifindex, const struct in6_ad
 	return answer.result;
 }
 
-int netwatch_solicit(struct netwatch *nw, int ifindex, const struct in6_addr *source,
-		     const struct in6_addr *addr)
+static const uint8_t no_mac[6];
+
+static int send_neighbour_solicitation(const struct netwatch *nw, const struct link *link,
+				       const struct in6_addr *source, const struct in6_addr *addr)
 {
-	static const uint8_t no_mac[6];
 	struct {
 		struct nd_neighbor_solicit ns;
 		struct nd_opt_hdr opt;
@@ -1241,9 +1373,10 @@ int netwatch_solicit(struct netwatch *nw, int ifindex, const struct in6_addr *so
 	struct sockaddr_in6 to = {
 		.sin6_family = AF_INET6,
 		.sin6_addr.s6_addr = { 0xff, 0x02, [11] = 0x01, 0xff },
-		.sin6_scope_id = (uint32_t)ifindex,
+		.sin6_scope_id = (uint32_t)link->pub.ifindex,
 	};
-	struct in6_pktinfo info = { .ipi6_addr = *source, .ipi6_ifindex = (unsigned int)ifindex };
+	struct in6_pktinfo info = { .ipi6_addr = *source,
+				    .ipi6_ifindex = (unsigned int)link->pub.ifindex };
 	union {
 		char space[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 		struct cmsghdr align;
@@ -1257,17 +1390,10 @@ int netwatch_solicit(struct netwatch *nw, int ifindex, const struct in6_addr *so
 		.msg_control = &control,
 		.msg_controllen = sizeof(control.space),
 	};
-	const struct link *link = link_find(nw, ifindex);
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 
 	if (nw->icmp < 0)
 		return nw->icmp;
-	if (!link)
-		return -ENODEV;
-	/* From :: it would be a probe for duplicates, and the answer would go to all. */
-	if (IN6_IS_ADDR_UNSPECIFIED(source) || IN6_IS_ADDR_MULTICAST(source) ||
-	    IN6_IS_ADDR_UNSPECIFIED(addr) || IN6_IS_ADDR_MULTICAST(addr))
-		return -EINVAL;
 	if (memcmp(link->pub.mac, no_mac, sizeof(no_mac)))
 		memcpy(ns.mac, link->pub.mac, sizeof(ns.mac));
 	else
@@ -1278,4 +1404,57 @@ int netwatch_solicit(struct netwatch *nw, int ifindex, const struct in6_addr *so
 	cmsg->cmsg_len = CMSG_LEN(sizeof(info));
 	memcpy(CMSG_DATA(cmsg), &info, sizeof(info));
 	return sendmsg(nw->icmp, &msg, MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+static int send_arp_request(const struct netwatch *nw, const struct link *link,
+			    const struct in6_addr *source, const struct in6_addr *addr)
+{
+	struct {
+		struct arphdr head;
+		uint8_t sender_mac[6], sender[4], target_mac[6], target[4];
+	} __attribute__((packed)) request = {
+		.head = { .ar_hrd = htons(ARPHRD_ETHER),
+			  .ar_pro = htons(ETH_P_IP),
+			  .ar_hln = 6,
+			  .ar_pln = 4,
+			  .ar_op = htons(ARPOP_REQUEST) },
+	};
+	struct sockaddr_ll to = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ARP),
+		.sll_ifindex = link->pub.ifindex,
+		.sll_halen = 6,
+		.sll_addr = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+	};
+
+	if (nw->arp < 0)
+		return nw->arp;
+	if (link->pub.arphrd != ARPHRD_ETHER || !memcmp(link->pub.mac, no_mac, sizeof(no_mac)))
+		return -EOPNOTSUPP;
+	/* Nothing behind a packet socket looks at it: a stranger's address here would
+	 * take that stranger's traffic. */
+	if (!netwatch_is_local(nw, source))
+		return -EADDRNOTAVAIL;
+	memcpy(request.sender_mac, link->pub.mac, sizeof(request.sender_mac));
+	memcpy(request.sender, &source->s6_addr[12], sizeof(request.sender));
+	memcpy(request.target, &addr->s6_addr[12], sizeof(request.target));
+	return sendto(nw->arp, &request, sizeof(request), MSG_DONTWAIT, (struct sockaddr *)&to,
+		      sizeof(to)) < 0
+		       ? -errno
+		       : 0;
+}
+
+int netwatch_solicit(struct netwatch *nw, int ifindex, const struct in6_addr *source,
+		     const struct in6_addr *addr)
+{
+	const struct link *link = link_find(nw, ifindex);
+
+	if (!link)
+		return -ENODEV;
+	/* From :: it would be a probe for duplicates, and the answer would go to all. */
+	if (family_of(source) != family_of(addr) || !jpx_addr_is_host(source) ||
+	    !jpx_addr_is_host(addr))
+		return -EINVAL;
+	return family_of(addr) == AF_INET ? send_arp_request(nw, link, source, addr)
+					  : send_neighbour_solicitation(nw, link, source, addr);
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the kernel says about links, addresses, routes and neighbours, over
- * rtnetlink (libmnl).  Keeps its own picture of links and neighbours and tells
- * one listener when anything changed; decides nothing.
+ * rtnetlink (libmnl).  Keeps its own picture of links, addresses and neighbours and
+ * tells one listener when anything changed; decides nothing.
+ *
+ * Both families: wherever a struct in6_addr is taken or given, an IPv4 address is one
+ * that is v4-mapped.
  *
  * Survives a lost event (ENOBUFS): dumps everything again and reports a change.
  */
@@ -29,16 +32,18 @@ struct netwatch_link {
 	int parent;	      /* IFLA_LINK, where it is in this namespace; else 0 */
 	uint16_t vlan_id;     /* of a VLAN interface, else 0 */
 	uint16_t vlan_proto;  /* 0x8100 or 0x88a8, host order */
-	bool has_link_local;
-	struct in6_addr
-		link_local; /* usable: neither tentative nor failed; the lowest if several */
+	/* Usable ones: neither tentative nor failed; the lowest if several. */
+	bool has_link_local, has_link_local4;
+	struct in6_addr link_local;
+	struct in_addr link_local4; /* RFC 3927 2.1: 169.254.1.0 to 169.254.254.255 */
 };
 
 struct netwatch_route {
 	int ifindex;		  /* outgoing */
 	bool local;		  /* the destination is this host */
-	struct in6_addr next_hop; /* the gateway, or the destination itself when on-link */
-	struct in6_addr source;	  /* what the kernel would send from */
+	struct in6_addr next_hop; /* the gateway, or the destination itself when on-link; for an
+				   * IPv4 destination it may be an IPv6 address (RFC 8950) */
+	struct in6_addr source;	  /* what the kernel would send from; :: if it has nothing */
 	uint32_t mtu;		  /* of the route, else of the link */
 };
 
@@ -52,9 +57,15 @@ void netwatch_free(struct netwatch *nw);
 const struct netwatch_link *netwatch_link_by_name(const struct netwatch *nw, const char *ifname);
 const struct netwatch_link *netwatch_link_by_index(const struct netwatch *nw, int ifindex);
 
+/* Is ADDR a usable one (neither tentative nor failed) of any interface of this host, up
+ * or down?  False, too, for one of so many that not all are kept. */
+bool netwatch_is_local(const struct netwatch *nw, const struct in6_addr *addr);
+
 /* The kernel's own answer to "how do I reach DST", through interface OIF if that
  * is not 0 (RTM_GETROUTE).  Returns 0 or a negative errno (-ENETUNREACH, ...);
- * unreachable, blackhole and prohibit routes are -ENETUNREACH. */
+ * unreachable, blackhole and prohibit routes are -ENETUNREACH.  So is an IPv4
+ * address for which OIF has no route and that is not link-local, though the kernel
+ * would take it for a neighbour. */
 int netwatch_route(struct netwatch *nw, const struct in6_addr *dst, int oif,
 		   struct netwatch_route *route);
 
@@ -69,10 +80,11 @@ int netwatch_neighbour(const struct netwatch *nw, int ifindex, const struct in6_
  * a datagram to send there (RTM_NEWNEIGH with NTF_USE).  Never blocks. */
 void netwatch_resolve(struct netwatch *nw, int ifindex, const struct in6_addr *addr);
 
-/* Sends one multicast Neighbour Solicitation for ADDR from SOURCE (RFC 4861 4.3), so
- * that a neighbour whose MAC changed in silence answers with the new one, which the
- * kernel learns by itself.  For use when a next hop takes packets and nothing comes
- * back.  Returns 0 or a negative errno. */
+/* Sends one multicast Neighbour Solicitation for ADDR from SOURCE (RFC 4861 4.3), or one
+ * broadcast ARP request (RFC 826), so that a neighbour whose MAC changed in silence
+ * answers with the new one, which the kernel learns by itself.  For use when a next hop
+ * takes packets and nothing comes back.  Both of one family, SOURCE of this host.
+ * Returns 0 or a negative errno. */
 int netwatch_solicit(struct netwatch *nw, int ifindex, const struct in6_addr *source,
 		     const struct in6_addr *addr);
 

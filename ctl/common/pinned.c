@@ -106,6 +106,20 @@ static int read_array(int fd, void *out, size_t size, __u32 count)
 	return 0;
 }
 
+int jpx_pinned_share(const struct jpx_pinned *pinned, struct bpf_object *object)
+{
+	const int *fds = (const int *)pinned;
+
+	for (size_t i = 0; i < MAP_COUNT; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, map_names[i]);
+		int ret = map && fds[i] >= 0 ? bpf_map__reuse_fd(map, fds[i]) : 0;
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 int jpx_pinned_state(const struct jpx_pinned *pinned, struct jpx_state *state)
 {
 	int ret = read_array(pinned->slots, state->slots, sizeof(*state->slots), JPX_MAX_SLOTS);
@@ -115,6 +129,15 @@ int jpx_pinned_state(const struct jpx_pinned *pinned, struct jpx_state *state)
 	if (!ret)
 		ret = read_array(pinned->services, state->services, sizeof(*state->services),
 				 JPX_MAX_SERVICES);
+	if (!ret)
+		ret = read_array(pinned->uplinks, state->uplinks, sizeof(*state->uplinks),
+				 JPX_MAX_UPLINKS);
+	if (!ret)
+		ret = read_array(pinned->flow_config, &state->flow_config,
+				 sizeof(state->flow_config), 1);
+	if (!ret)
+		ret = read_array(pinned->flow_counts, state->flow_counts,
+				 sizeof(*state->flow_counts), JPX_MAX_PORTS);
 	return ret;
 }
 

@@ -23,7 +23,18 @@
 	M(odd_macs)                                                                                \
 	M(mac_hints)                                                                               \
 	M(stats)                                                                                   \
-	M(socket_stats)
+	M(socket_stats)                                                                            \
+	M(flow_config)                                                                             \
+	M(clock)                                                                                   \
+	M(uplinks)                                                                                 \
+	M(uplink_places)                                                                           \
+	M(flows)                                                                                   \
+	M(flow_hints)                                                                              \
+	M(pledges)                                                                                 \
+	M(flow_counts)                                                                             \
+	M(refusals)                                                                                \
+	M(sweeper)                                                                                 \
+	M(reserved)
 
 struct jpx_pinned {
 #define JPX_PINNED_FD(name) int name;
@@ -36,6 +47,9 @@ struct jpx_state {
 	struct jpx_slot slots[JPX_MAX_SLOTS];
 	struct jpx_port ports[JPX_MAX_PORTS];
 	struct jpx_service services[JPX_MAX_SERVICES];
+	struct jpx_uplink uplinks[JPX_MAX_UPLINKS];
+	struct jpx_flow_config flow_config;
+	__u32 flow_counts[JPX_MAX_PORTS]; /* as they were when it was read */
 };
 
 /* What both engines counted, summed over CPUs, by port id. */
@@ -49,6 +63,12 @@ struct jpx_counters {
  * sentence in ERR (another version, half of the maps, no permission). */
 int jpx_pinned_open(const char *pin_dir, struct jpx_pinned *pinned, char *err, size_t err_len);
 void jpx_pinned_close(struct jpx_pinned *pinned);
+
+struct bpf_object;
+
+/* Makes OBJECT, opened and not loaded, use those of its maps that are ours.  0 or a negative
+ * errno. */
+int jpx_pinned_share(const struct jpx_pinned *pinned, struct bpf_object *object);
 
 /* All return 0 or a negative errno.  The second: one port's counters of the fast path. */
 int jpx_pinned_state(const struct jpx_pinned *pinned, struct jpx_state *state);

@@ -4,17 +4,33 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <string.h>
 
 #include <jpx/jpy.h>
 
+#include "addr.h"
 #include "words.h"
 
 static json_t *address(const __u8 addr[16])
 {
 	char text[INET6_ADDRSTRLEN];
+	struct in6_addr in;
 
-	inet_ntop(AF_INET6, addr, text, sizeof(text));
-	return json_string(text);
+	memcpy(&in, addr, sizeof(in));
+	return json_string(jpx_addr_format(&in, text, sizeof(text)));
+}
+
+static json_t *address4(__be32 addr)
+{
+	struct in6_addr in = jpx_addr_map((struct in_addr){ addr });
+
+	return address(in.s6_addr);
+}
+
+/* IPv4 over a link that is no Ethernet, which the fast path does not do. */
+static bool is_socket_only(const struct jpx_service *service)
+{
+	return service->flags & JPX_SERVICE_IPV4 && service->tx_ifindex && !service->l2_len;
 }
 
 static const char *slot_engine(const struct jpx_state *state, unsigned int slot)
@@ -34,6 +50,7 @@ const char *jpx_service_state(const struct jpx_state *state, unsigned int servic
 		    state->ports[id].services >> service_id & 1)
 			return service->flags & JPX_SERVICE_READY   ? "serving"
 			       : service->flags & JPX_SERVICE_LOCAL ? "local"
+			       : is_socket_only(service)	    ? "socket"
 			       : service->tx_ifindex		    ? "resolving"
 								    : "uplink-down";
 	return "no-port";
@@ -61,16 +78,17 @@ json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
 		if (!(port->flags & JPX_PORT_IN_USE))
 			continue;
 		json_array_append_new(
-			ports, json_pack("{s:s, s:i, s:s, s:s, s:o, s:s, s:s, s:b, s:o}", "ifname",
-					 port->ifname, "id", id, "link", jpx_link_word(port->link),
-					 "engine", slot_engine(state, port->slot), "address",
-					 address(port->addr), "state",
-					 port->flags & JPX_PORT_READY ? "ready"
-					 : port->ifindex	      ? "no-address"
-								      : "absent",
-					 "xdp", jpx_xdp_word(port->xdp), "shared",
-					 port->slot ? !state->slots[port->slot].alone : 0,
-					 "join_ports", join_ports(state, port)));
+			ports,
+			json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:s, s:s, s:b, s:o}", "ifname",
+				  port->ifname, "id", id, "link", jpx_link_word(port->link),
+				  "engine", slot_engine(state, port->slot), "address",
+				  address(port->addr), "address4", address4(port->addr4), "state",
+				  port->flags & JPX_PORT_READY ? "ready"
+				  : port->ifindex	       ? "no-address"
+							       : "absent",
+				  "xdp", jpx_xdp_word(port->xdp), "shared",
+				  port->slot ? !state->slots[port->slot].alone : 0, "join_ports",
+				  join_ports(state, port)));
 	}
 	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
 		const struct jpx_slot *slot = &state->slots[id];

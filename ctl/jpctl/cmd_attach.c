@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* jpctl attach: serve pledges on an interface. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,30 @@ static const struct {
 } of_registrar[] = {
 	{ "mode", "--mode" },	  { "jpy", "--jpy" },	      { "join_port", "--join-port" },
 	{ "uplink", "--uplink" }, { "content", "--content" },
+	{ "intercept", "--intercept" },
+	{ "uplink_addresses", "--uplink-address" },
 };
+
+enum { OPT_MAX_FLOWS = 340 };
+
+static const struct argp_option options[] = {
+	{ "max-flows", OPT_MAX_FLOWS, "N", 0,
+	  "Flows at once on this port, stateful mode (0: per-port of jpd.conf, 10 if it is not said)",
+	  0 },
+	{ 0 },
+};
+
+static int flow_count(struct argp_state *state, const char *arg)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(arg, &end, 10);
+	if (*arg < '0' || *arg > '9' || *end || errno || n > 1 << 20)
+		argp_error(state, "--max-flows: \"%s\" is no number from 0 to 1048576", arg);
+	return (int)n;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -32,6 +56,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		jpctl_check_ifname(state, "IF", arg);
 		if (json_object_set_new(request, "ifname", json_string(arg)))
 			argp_error(state, "IF: the name is not UTF-8");
+		break;
+	case OPT_MAX_FLOWS:
+		json_object_set_new(request, "max_flows", json_integer(flow_count(state, arg)));
 		break;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "the interface is missing; for example: jpctl attach eth1");
@@ -78,6 +105,7 @@ int cmd_attach(struct jpctl *ctl, int argc, char **argv)
 {
 	static const struct argp_child children[] = { { &service_argp, 0, NULL, 0 }, { 0 } };
 	static const struct argp argp = {
+		.options = options,
 		.parser = parse,
 		.args_doc = "IF",
 		.doc = "Serves pledges on the interface IF, for the Registrar named or, without "

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/addr.h"
 #include "table.h"
 
 /* More of them on one line nobody reads. */
@@ -55,6 +56,8 @@ static const struct {
 	{ "uplink-down", "the uplink is down", true },
 	{ "resolving", "waiting for the next hop's link-layer address", false },
 	{ "local", "serving through the socket engine: the Registrar is on this host", false },
+	{ "socket", "serving through the socket engine: IPv4, and the uplink is no Ethernet",
+	  false },
 	{ "no-port", "no pledge port is ready for it", true },
 };
 
@@ -81,9 +84,13 @@ void show_services(const json_t *services)
 
 	json_array_foreach(services, i, s) {
 		const char *mode = show_text(s, "mode");
+		char registrar[JPX_ENDPOINT_STRLEN];
 
 		table_cell(t, "%s", show_text(s, "name"));
-		table_cell(t, "[%s]:%d", show_text(s, "address"), number(s, "port"));
+		table_cell(t, "%s",
+			   jpx_endpoint_join(show_text(s, "address"),
+					     (unsigned int)number(s, "port"), registrar,
+					     sizeof(registrar)));
 		table_cell(t, "%s", mode);
 		table_cell(t, "%s", strcmp(mode, "stateful") == 0 ? "-" : show_text(s, "jpy"));
 		table_cell(t, "%d", number(s, "join_port"));

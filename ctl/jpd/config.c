@@ -5,6 +5,7 @@
 #include <confuse.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,72 @@ static int check_port(cfg_t *cfg, cfg_opt_t *opt)
 		return 0;
 	cfg_error(cfg, "join-port %ld is not from 1 to 65535", port);
 	return -1;
+}
+
+/* The whole numbers of section flows, and port's: between which they may be. */
+static const struct limit {
+	const char *key;
+	long min, max;
+	size_t offset; /* in struct flows_limits */
+} limit_table[] = {
+	{ "max", 1, 1 << 20, offsetof(struct flows_limits, max) },
+	{ "per-pledge", 1, JPX_PLEDGE_FLOWS, offsetof(struct flows_limits, per_pledge) },
+	{ "per-port", 1, 1 << 20, offsetof(struct flows_limits, per_port) },
+	{ "idle", 1, 86400, offsetof(struct flows_limits, idle) },
+	{ "rest", 1, 86400, offsetof(struct flows_limits, rest) },
+};
+
+static int check_limit(cfg_t *cfg, cfg_opt_t *opt)
+{
+	struct limit limit = { .key = opt->name, .min = 1, .max = 1 << 20 };
+	long n = cfg_opt_getnint(opt, 0);
+
+	for (size_t i = 0; i < sizeof(limit_table) / sizeof(*limit_table); i++)
+		if (!strcmp(limit_table[i].key, opt->name))
+			limit = limit_table[i];
+	if (n >= limit.min && n <= limit.max)
+		return 0;
+	cfg_error(cfg, "%s %ld is not from %ld to %ld", opt->name, n, limit.min, limit.max);
+	return -1;
+}
+
+/* "FIRST-LAST", from 1024 on. */
+static bool parse_ports(const char *text, struct flows_limits *limits)
+{
+	unsigned int first, last;
+	char end;
+
+	if (sscanf(text, "%5u-%5u%c", &first, &last, &end) != 2 || first < 1024 || last > 65535 ||
+	    first > last)
+		return false;
+	limits->first_port = first;
+	limits->port_count = last - first + 1;
+	return true;
+}
+
+static int check_ports(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1);
+	struct flows_limits limits;
+
+	if (parse_ports(text, &limits))
+		return 0;
+	cfg_error(cfg, "ports \"%s\" is no range such as 16384-32767, of UDP ports from 1024 on",
+		  text);
+	return -1;
+}
+
+static void read_limits(cfg_t *cfg, struct flows_limits *limits)
+{
+	cfg_t *section = cfg_getsec(cfg, "flows");
+
+	for (size_t i = 0; section && i < sizeof(limit_table) / sizeof(*limit_table); i++)
+		if (cfg_size(section, limit_table[i].key) &&
+		    cfg_getint(section, limit_table[i].key))
+			*(unsigned int *)((char *)limits + limit_table[i].offset) =
+				(unsigned int)cfg_getint(section, limit_table[i].key);
+	if (section && cfg_getstr(section, "ports"))
+		parse_ports(cfg_getstr(section, "ports"), limits);
 }
 
 static int check_registrar(cfg_t *cfg, cfg_opt_t *opt)
@@ -201,16 +268,29 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 		CFG_STR("uplink", NULL, CFGF_NODEFAULT),
 		CFG_STR("xdp", NULL, CFGF_NODEFAULT),
 		CFG_STR("content", NULL, CFGF_NODEFAULT),
+		CFG_BOOL("intercept", cfg_false, CFGF_NODEFAULT),
+		CFG_STR_LIST("uplink-addresses", NULL, CFGF_NODEFAULT),
+		CFG_END(),
+	};
+	cfg_opt_t flows[] = {
+		CFG_STR("ports", NULL, CFGF_NODEFAULT),
+		CFG_INT("max", 0, CFGF_NODEFAULT),
+		CFG_INT("per-pledge", 0, CFGF_NODEFAULT),
+		CFG_INT("per-port", 0, CFGF_NODEFAULT),
+		CFG_INT("idle", 0, CFGF_NODEFAULT),
+		CFG_INT("rest", 0, CFGF_NODEFAULT),
 		CFG_END(),
 	};
 	cfg_opt_t port[] = {
 		CFG_STR("xdp", NULL, CFGF_NODEFAULT),
+		CFG_INT("max-flows", 0, CFGF_NODEFAULT),
 		CFG_STR_LIST("registrars", NULL, CFGF_NODEFAULT),
 		CFG_END(),
 	};
 	cfg_opt_t top[] = {
 		CFG_STR("log-level", NULL, CFGF_NODEFAULT),
 		CFG_STR("xdp", NULL, CFGF_NODEFAULT),
+		CFG_SEC("flows", flows, CFGF_NONE),
 		CFG_SEC("registrar", registrar, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
 		CFG_SEC("port", port, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
 		CFG_END(),
@@ -224,6 +304,7 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 
 	memset(config, 0, sizeof(*config));
 	config->log_level = config->xdp = -1;
+	config->flows = flows_limits_default;
 	if (access(path, F_OK) && errno == ENOENT && !must_exist)
 		return 0;
 	cfg = cfg_init(top, CFGF_NONE);
@@ -235,6 +316,14 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		cfg_set_validate_func(cfg, words[i], check_word);
 	cfg_set_validate_func(cfg, "registrar|join-port", check_port);
+	for (size_t i = 0; i < sizeof(limit_table) / sizeof(*limit_table); i++) {
+		char option[64];
+
+		snprintf(option, sizeof(option), "flows|%s", limit_table[i].key);
+		cfg_set_validate_func(cfg, option, check_limit);
+	}
+	cfg_set_validate_func(cfg, "port|max-flows", check_limit);
+	cfg_set_validate_func(cfg, "flows|ports", check_ports);
 	cfg_set_validate_func(cfg, "registrar", check_registrar);
 	ret = parse(cfg, path, err, err_len);
 	if (ret) {
@@ -242,6 +331,7 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 		return ret;
 	}
 	config->tree = cfg;
+	read_limits(cfg, &config->flows);
 	if (cfg_getstr(cfg, "log-level"))
 		config->log_level = jpx_log_level_by_name(cfg_getstr(cfg, "log-level"));
 	if (cfg_getstr(cfg, "xdp"))
@@ -277,6 +367,13 @@ static int apply_registrar(cfg_t *section, struct proxy *proxy)
 	wish.xdp = word(section, "xdp", jpx_xdp_by_word);
 	if (content)
 		wish.any_content = !strcmp(content, "any");
+	if (cfg_size(section, "intercept") && cfg_getbool(section, "intercept"))
+		wish.intercept = 1;
+	for (unsigned int i = 0; i < cfg_size(section, "uplink-addresses") &&
+				 i <= JPX_SERVICE_UPLINKS;
+	     i++)
+		wish.uplink_addresses[wish.uplink_address_count++] =
+			cfg_getnstr(section, "uplink-addresses", i);
 	if (cfg_size(section, "join-port"))
 		wish.join_port = (int)cfg_getint(section, "join-port");
 	if (wish.join_port == 0)
@@ -292,6 +389,8 @@ static int apply_port(cfg_t *section, struct proxy *proxy)
 	int failed;
 
 	wish.xdp = word(section, "xdp", jpx_xdp_by_word);
+	if (cfg_size(section, "max-flows") && cfg_getint(section, "max-flows"))
+		wish.max_flows = (int)cfg_getint(section, "max-flows");
 	wish.later = true; /* at boot, a radio may be found after jpd has started */
 	failed = report(proxy_attach(proxy, cfg_title(section), &wish, &answer), "port",
 			cfg_title(section), &answer);

@@ -8,12 +8,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "flows.h"
+
 struct proxy;
 
 /* What the file says about the daemon itself. */
 struct config {
 	int log_level; /* -1: not said */
 	int xdp;       /* -1: not said */
+	struct flows_limits flows;
 	void *tree;
 };
 

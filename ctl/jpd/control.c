@@ -58,12 +58,15 @@ static int bad(struct outcome *o, const char *what, const char *value)
 static int read_wish(json_t *request, struct proxy_wish *wish, struct outcome *o)
 {
 	const char *mode = NULL, *jpy = NULL, *xdp = NULL, *content = NULL;
-	json_int_t join_port = PROXY_UNSET;
+	json_int_t join_port = PROXY_UNSET, max_flows = PROXY_UNSET;
+	json_t *intercept = json_object_get(request, "intercept"), *addresses, *address;
+	size_t i;
 
 	*wish = PROXY_WISH_NONE;
-	if (json_unpack(request, "{s?s, s?s, s?s, s?I, s?s, s?s, s?s}", "registrar",
+	if (json_unpack(request, "{s?s, s?s, s?s, s?I, s?s, s?s, s?s, s?I}", "registrar",
 			&wish->registrar, "mode", &mode, "jpy", &jpy, "join_port", &join_port,
-			"uplink", &wish->uplink, "xdp", &xdp, "content", &content))
+			"uplink", &wish->uplink, "xdp", &xdp, "content", &content, "max_flows",
+			&max_flows))
 		return bad(o, "well-typed request", "request");
 	if (mode && (wish->mode = jpx_mode_by_word(mode)) < 0)
 		return bad(o, "mode (stateless, stateful)", mode);
@@ -77,7 +80,18 @@ static int read_wish(json_t *request, struct proxy_wish *wish, struct outcome *o
 		wish->any_content = !strcmp(content, "any");
 	if (json_object_get(request, "join_port") && (join_port < 1 || join_port > 65535))
 		return bad(o, "UDP port from 1 to 65535", "join_port");
+	if (json_object_get(request, "max_flows") && (max_flows < 0 || max_flows > 1 << 20))
+		return bad(o, "number of flows from 0 to 1048576", "max_flows");
 	wish->join_port = (int)join_port;
+	wish->max_flows = (int)max_flows;
+	if (intercept)
+		wish->intercept = json_is_true(intercept);
+	addresses = json_object_get(request, "uplink_addresses");
+	json_array_foreach(addresses, i, address) {
+		if (i > JPX_SERVICE_UPLINKS || !json_is_string(address))
+			return bad(o, "list of at most 32 addresses", "uplink_addresses");
+		wish->uplink_addresses[wish->uplink_address_count++] = json_string_value(address);
+	}
 	return 0;
 }
 
@@ -146,14 +160,28 @@ static int do_stats(struct proxy *proxy, json_t *request, struct outcome *o)
 	return 0;
 }
 
-#define WISH_KEYS "registrar", "mode", "jpy", "join_port", "uplink", "xdp", "content"
+#define WISH_KEYS                                                                                  \
+	"registrar", "mode", "jpy", "join_port", "uplink", "xdp", "content", "intercept",          \
+		"uplink_addresses"
+
+/* The type of a key's value: a string, where it is not said otherwise. */
+static json_type type_of(const char *key, const json_t *value)
+{
+	if (!strcmp(key, "join_port") || !strcmp(key, "max_flows"))
+		return JSON_INTEGER;
+	if (!strcmp(key, "uplink_addresses"))
+		return JSON_ARRAY;
+	if (!strcmp(key, "intercept"))
+		return json_is_false(value) ? JSON_FALSE : JSON_TRUE;
+	return JSON_STRING;
+}
 
 static const struct verb {
 	const char *name;
 	int (*run)(struct proxy *proxy, json_t *request, struct outcome *o);
-	const char *keys[10];
+	const char *keys[12];
 } verbs[] = {
-	{ "attach", do_attach, { "ifname", WISH_KEYS } },
+	{ "attach", do_attach, { "ifname", "max_flows", WISH_KEYS } },
 	{ "detach", do_detach, { "ifname" } },
 	{ "registrar-list", do_registrar_list, { NULL } },
 	{ "registrar-add", do_registrar_add, { "name", WISH_KEYS } },
@@ -186,8 +214,7 @@ static int run(struct proxy *proxy, json_t *request, struct outcome *o)
 	json_object_foreach(request, key, value) {
 		if (!key_known(verb, key))
 			return bad(o, "key of this verb", key);
-		if (!json_is_string(value) &&
-		    !(json_is_integer(value) && !strcmp(key, "join_port")))
+		if (json_typeof(value) != type_of(key, value))
 			return bad(o, "key with a value of that type", key);
 	}
 	return verb->run(proxy, request, o);

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "flows.skel.h"
 #include "jpx.skel.h"
 #include "log.h"
 
@@ -56,33 +57,82 @@ static void remove_pins(const struct datapath *dp)
 	}
 }
 
-static int create_maps(struct datapath *dp)
+/* Takes over those maps of OBJECT, loaded, that we have not yet. */
+static int take_maps(struct datapath *dp, struct bpf_object *object)
+{
+	int *fds = (int *)&dp->maps;
+
+	for (size_t i = 0; i < MAP_COUNT; i++) {
+		int fd = bpf_object__find_map_fd_by_name(object, map_names[i]);
+
+		if (fd < 0 || fds[i] >= 0)
+			continue;
+		fds[i] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (fds[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Makes the maps that OBJECT, which is not loaded, knows and that we have not; no programs. */
+static int make_maps_of(struct datapath *dp, struct bpf_object *object)
+{
+	struct bpf_program *prog;
+	int ret;
+
+	bpf_object__for_each_program(prog, object)
+		bpf_program__set_autoload(prog, false);
+	ret = jpx_pinned_share(&dp->maps, object);
+	if (!ret)
+		ret = bpf_object__load(object);
+	return ret ? ret : take_maps(dp, object);
+}
+
+/* The maps that no program knows. */
+static int make_own_maps(struct datapath *dp)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, mmapable, .map_flags = BPF_F_MMAPABLE);
+
+	dp->maps.socket_stats =
+		bpf_map_create(BPF_MAP_TYPE_ARRAY, "jpx_socket_stats", sizeof(__u32),
+			       sizeof(struct jpx_stats), JPX_MAX_PORTS, &mmapable);
+	if (dp->maps.socket_stats < 0)
+		return -errno;
+	dp->maps.reserved = bpf_map_create(BPF_MAP_TYPE_ARRAY, "jpx_reserved", sizeof(__u32),
+					   sizeof(struct jpx_reserved), 1, NULL);
+	return dp->maps.reserved < 0 ? -errno : 0;
+}
+
+static int create_maps(struct datapath *dp, const struct datapath_sizes *sizes)
+{
 	struct jpx_meta meta = { .magic = JPX_ABI_MAGIC, .version = JPX_ABI_VERSION };
-	int *fds = (int *)&dp->maps;
+	struct flows_bpf *flows = NULL;
 	struct jpx_bpf *skel;
 	__u32 zero = 0;
-	int ret, fd;
+	int ret;
 
 	skel = jpx_bpf__open();
 	if (!skel)
 		return -errno;
-	bpf_program__set_autoload(skel->progs.jpx_xdp_ethernet, false);
-	bpf_program__set_autoload(skel->progs.jpx_xdp_ipv6, false);
-	ret = jpx_bpf__load(skel);
-	for (size_t i = 0; !ret && i < MAP_COUNT; i++) {
-		fd = bpf_object__find_map_fd_by_name(skel->obj, map_names[i]);
-		if (fd >= 0)
-			fds[i] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		else /* the one that no program knows: the socket engine's counters */
-			fds[i] = bpf_map_create(BPF_MAP_TYPE_ARRAY, map_names[i], sizeof(__u32),
-						sizeof(struct jpx_stats), JPX_MAX_PORTS, &mmapable);
-		if (fds[i] < 0)
-			ret = -errno;
+	ret = bpf_map__set_max_entries(skel->maps.jpx_flows, sizes->flows);
+	if (!ret)
+		ret = bpf_map__set_max_entries(skel->maps.jpx_flow_hints, sizes->hints);
+	if (!ret)
+		ret = bpf_map__set_max_entries(skel->maps.jpx_pledges, sizes->pledges);
+	if (!ret)
+		ret = make_maps_of(dp, skel->obj);
+	if (!ret) {
+		flows = flows_bpf__open();
+		ret = flows ? make_maps_of(dp, flows->obj) : -errno;
 	}
+	if (!ret)
+		ret = make_own_maps(dp);
+	for (size_t i = 0; !ret && i < MAP_COUNT; i++)
+		if (((int *)&dp->maps)[i] < 0)
+			ret = -ENOENT; /* cannot be: a map in the table that nobody makes */
 	if (!ret && bpf_map_update_elem(dp->maps.meta, &zero, &meta, BPF_ANY))
 		ret = -errno;
+	flows_bpf__destroy(flows);
 	jpx_bpf__destroy(skel);
 	if (ret)
 		jpx_pinned_close(&dp->maps);
@@ -207,8 +257,8 @@ static int map_socket_stats(struct datapath *dp)
 	return 0;
 }
 
-int datapath_open(const char *pin_dir, struct datapath **out, struct jpx_state *state,
-		  bool *adopted, char *why_no_bpf, size_t why_len, char *err, size_t err_len)
+int datapath_open(const char *pin_dir, const struct datapath_sizes *sizes, struct datapath **out,
+		  struct jpx_state *state, bool *adopted, char *why_no_bpf, size_t why_len, char *err, size_t err_len)
 {
 	struct datapath *dp = calloc(1, sizeof(*dp));
 	int ret;
@@ -254,7 +304,7 @@ int datapath_open(const char *pin_dir, struct datapath **out, struct jpx_state *
 		*adopted = dp->pinned = !ret;
 	} else {
 		remove_pins(dp); /* whoever pinned them did not finish */
-		ret = create_maps(dp);
+		ret = create_maps(dp, sizes);
 		if (ret) {
 			snprintf(why_no_bpf, why_len, "cannot make BPF maps: %s%s", strerror(-ret),
 				 ret == -EPERM || ret == -EACCES ? "; run jpd as root" : "");
@@ -376,13 +426,49 @@ void datapath_put_service(struct datapath *dp, unsigned int id, const struct jpx
 	*shadow = *service;
 }
 
-void datapath_put_dport(struct datapath *dp, unsigned int udp_port, unsigned int join,
-			unsigned int back)
+void datapath_put_dport(struct datapath *dp, unsigned int udp_port, const struct jpx_dport *dport)
 {
-	struct jpx_dport value = { .join = (__u8)join, .back = (__u8)back };
 	__u32 key = udp_port;
 
-	put(dp, dp->maps.dports, "a UDP port's meaning", &key, &value);
+	put(dp, dp->maps.dports, "a UDP port's meaning", &key, dport);
+}
+
+void datapath_put_uplink(struct datapath *dp, unsigned int place, const struct jpx_uplink *uplink)
+{
+	__u32 key = place;
+
+	put(dp, dp->maps.uplinks, "an uplink address", &key, uplink);
+}
+
+void datapath_put_flow_config(struct datapath *dp, const struct jpx_flow_config *config)
+{
+	__u32 zero = 0;
+
+	put(dp, dp->maps.flow_config, "the limits of flows", &zero, config);
+}
+
+void datapath_put_uplink_places(struct datapath *dp, const __u32 *places)
+{
+	__u32 now;
+
+	for (__u32 i = 0; dp->bpf && i < 1U << JPX_PLACE_BITS; i++)
+		if (bpf_map_lookup_elem(dp->maps.uplink_places, &i, &now) || now != places[i])
+			put(dp, dp->maps.uplink_places, "an uplink address", &i, &places[i]);
+}
+
+void datapath_put_reserved(struct datapath *dp, const struct jpx_reserved *reserved)
+{
+	__u32 zero = 0;
+
+	put(dp, dp->maps.reserved, "the reserved ports", &zero, reserved);
+}
+
+void datapath_get_reserved(const struct datapath *dp, struct jpx_reserved *reserved)
+{
+	__u32 zero = 0;
+
+	if (!dp->bpf || bpf_map_lookup_elem(dp->maps.reserved, &zero, reserved))
+		memset(reserved, 0, sizeof(*reserved));
 }
 
 void datapath_put_vlan(struct datapath *dp, const struct jpx_vlan_key *key, unsigned int port_id)

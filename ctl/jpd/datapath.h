@@ -16,12 +16,17 @@
 
 struct datapath;
 
+/* Of the tables of flows, in entries; only for maps that are made anew. */
+struct datapath_sizes {
+	unsigned int flows, hints, pledges;
+};
+
 /* Adopts the maps under PIN_DIR, or makes new ones (not pinned yet).  STATE is filled with what
  * was adopted, else zeroed; ADOPTED tells which.  Returns 0 or a negative errno with a
  * sentence in ERR.  A kernel or mount without BPF is no error: WHY_NO_BPF then
  * says what is missing, else it is empty. */
-int datapath_open(const char *pin_dir, struct datapath **out, struct jpx_state *state,
-		  bool *adopted, char *why_no_bpf, size_t why_len, char *err, size_t err_len);
+int datapath_open(const char *pin_dir, const struct datapath_sizes *sizes, struct datapath **out,
+		  struct jpx_state *state, bool *adopted, char *why_no_bpf, size_t why_len, char *err, size_t err_len);
 
 /* UNPIN: also remove everything pinned.  The directory goes if it is empty then. */
 void datapath_close(struct datapath *dp, bool unpin);
@@ -40,8 +45,13 @@ const struct jpx_pinned *datapath_maps(const struct datapath *dp);
 void datapath_put_slot(struct datapath *dp, unsigned int id, const struct jpx_slot *slot);
 void datapath_put_port(struct datapath *dp, unsigned int id, const struct jpx_port *port);
 void datapath_put_service(struct datapath *dp, unsigned int id, const struct jpx_service *service);
-void datapath_put_dport(struct datapath *dp, unsigned int udp_port, unsigned int join,
-			unsigned int back);
+void datapath_put_dport(struct datapath *dp, unsigned int udp_port, const struct jpx_dport *dport);
+void datapath_put_uplink(struct datapath *dp, unsigned int place, const struct jpx_uplink *uplink);
+void datapath_put_flow_config(struct datapath *dp, const struct jpx_flow_config *config);
+/* PLACES: 1 << JPX_PLACE_BITS entries, as jpx_uplink_places wants them. */
+void datapath_put_uplink_places(struct datapath *dp, const __u32 *places);
+void datapath_put_reserved(struct datapath *dp, const struct jpx_reserved *reserved);
+void datapath_get_reserved(const struct datapath *dp, struct jpx_reserved *reserved);
 void datapath_put_vlan(struct datapath *dp, const struct jpx_vlan_key *key, unsigned int port_id);
 /* IFINDEX 0 removes the entry.  Writes only what is not there yet: the kernel drops an
  * entry by itself when its interface goes, even if that comes back the same. */

@@ -53,20 +53,29 @@ static __u64 silent_services(struct keepalive *ka)
 	return silent;
 }
 
+/* From the uplink address, except where an IPv4 route has an IPv6 gateway (RFC 8950). */
+static void solicit(struct keepalive *ka, const struct jpx_service *service,
+		    const struct in6_addr *next_hop)
+{
+	const struct netwatch_link *link = netwatch_link_by_index(ka->nw, (int)service->ifindex);
+	struct in6_addr source;
+
+	memcpy(&source, service->uplink, 16);
+	if (link && !IN6_IS_ADDR_V4MAPPED(next_hop) && IN6_IS_ADDR_V4MAPPED(&source))
+		source = link->link_local;
+	netwatch_solicit(ka->nw, (int)service->ifindex, &source, next_hop);
+}
+
 static void ask(struct keepalive *ka, __u64 silent, bool first_time)
 {
 	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++) {
 		const struct jpx_service *service = &ka->state->services[id];
 		bool ready = service->flags & JPX_SERVICE_READY;
-		struct in6_addr source;
 
 		if (!has_next_hop(ka, id))
 			continue;
-		if (ready && silent >> id & 1) {
-			memcpy(&source, service->uplink, 16);
-			netwatch_solicit(ka->nw, (int)service->ifindex, &source,
-					 &ka->next_hops[id]);
-		}
+		if (ready && silent >> id & 1)
+			solicit(ka, service, &ka->next_hops[id]);
 		if (first_time ? !ready : ka->ticks % (ready ? REFRESH_TICKS : RETRY_TICKS) == 0)
 			netwatch_resolve(ka->nw, (int)service->ifindex, &ka->next_hops[id]);
 	}

@@ -92,10 +92,10 @@ static bool is_range(unsigned int first, unsigned int count)
 	return first && first < PORTS && count && count <= PORTS - first;
 }
 
-static bool from_added(struct ports *set, const struct local_ports_added *added)
+static bool from_added(struct ports *set, const struct jpx_reserved *added)
 {
 	memset(set, 0, sizeof(*set));
-	if (added->count > LOCAL_PORTS_RANGES)
+	if (added->count > JPX_RESERVED_RANGES)
 		return false;
 	for (unsigned int i = 0; i < added->count; i++) {
 		if (!added->ranges[i].first || added->ranges[i].first > added->ranges[i].last)
@@ -105,13 +105,13 @@ static bool from_added(struct ports *set, const struct local_ports_added *added)
 	return true;
 }
 
-static int to_added(struct local_ports_added *added, const struct ports *set)
+static int to_added(struct jpx_reserved *added, const struct ports *set)
 {
-	struct local_ports_added out = { 0 };
+	struct jpx_reserved out = { 0 };
 	unsigned int first, last, from;
 
 	for (from = 0; next_run(set, from, &first, &last); from = last + 1) {
-		if (out.count == LOCAL_PORTS_RANGES)
+		if (out.count == JPX_RESERVED_RANGES)
 			return -E2BIG;
 		out.ranges[out.count].first = (__u16)first;
 		out.ranges[out.count++].last = (__u16)last;
@@ -310,7 +310,7 @@ static bool leaves_some(const struct ports *reserved)
 /* ---- reserve and release ---- */
 
 /* RANGE: the range as a set.  MISSING: what of it is not reserved. */
-static int plan(unsigned int first, unsigned int count, struct local_ports_added *added,
+static int plan(unsigned int first, unsigned int count, struct jpx_reserved *added,
 		struct ports *range, struct ports *missing)
 {
 	struct ports reserved, all;
@@ -335,7 +335,7 @@ static int plan(unsigned int first, unsigned int count, struct local_ports_added
 	return leaves_some(&reserved) ? to_added(added, &all) : -EADDRNOTAVAIL;
 }
 
-int local_ports_plan(unsigned int first, unsigned int count, struct local_ports_added *added,
+int local_ports_plan(unsigned int first, unsigned int count, struct jpx_reserved *added,
 		     char *err, size_t err_len)
 {
 	struct ports range, missing;
@@ -347,7 +347,7 @@ int local_ports_plan(unsigned int first, unsigned int count, struct local_ports_
 		       ret == -EINVAL ? "" : RESERVED_PATH, err, err_len);
 }
 
-int local_ports_reserve(unsigned int first, unsigned int count, struct local_ports_added *added,
+int local_ports_reserve(unsigned int first, unsigned int count, struct jpx_reserved *added,
 			char *err, size_t err_len)
 {
 	struct ports range, missing, reserved;
@@ -369,7 +369,7 @@ int local_ports_reserve(unsigned int first, unsigned int count, struct local_por
 		       ret == -EINVAL ? "" : RESERVED_PATH, err, err_len);
 }
 
-int local_ports_release(struct local_ports_added *added, char *err, size_t err_len)
+int local_ports_release(struct jpx_reserved *added, char *err, size_t err_len)
 {
 	struct ports ours, reserved, others, left;
 	int tries = WRITE_TRIES, ret = from_added(&ours, added) ? 0 : -EUCLEAN;

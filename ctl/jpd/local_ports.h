@@ -20,20 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LOCAL_PORTS_RANGES 32
-
-struct local_ports_range {
-	__u16 first, last; /* both belong to it */
-};
-
-/* What was added to net.ipv4.ip_local_reserved_ports, for a pinned map: ascending
- * ranges that do not touch.  All zero: nothing. */
-struct local_ports_added {
-	__u32 count;
-	struct local_ports_range ranges[LOCAL_PORTS_RANGES];
-};
-
-_Static_assert(sizeof(struct local_ports_added) == 132, "local_ports_added");
+#include <jpx/abi.h>
 
 /*
  * Works out what local_ports_reserve() would add, and writes nothing.  ADDED: what
@@ -43,13 +30,13 @@ _Static_assert(sizeof(struct local_ports_added) == 132, "local_ports_added");
  * Store ADDED, then call local_ports_reserve() with it: at whatever point the process
  * is killed, what is stored is what has to be released.
  *
- * -EINVAL: not a range of ports; -E2BIG: would be more than LOCAL_PORTS_RANGES ranges,
+ * -EINVAL: not a range of ports; -E2BIG: would be more than JPX_RESERVED_RANGES ranges,
  * because others reserved too many single ports within; -EADDRNOTAVAIL: no port would
  * be left for this host's sockets; -EBADMSG: the list cannot be read as one; -EUCLEAN:
  * ADDED is nothing that this module wrote; or what opening and reading gave.  ADDED is then
  * unchanged.
  */
-int local_ports_plan(unsigned int first, unsigned int count, struct local_ports_added *added,
+int local_ports_plan(unsigned int first, unsigned int count, struct jpx_reserved *added,
 		     char *err, size_t err_len);
 
 /*
@@ -61,7 +48,7 @@ int local_ports_plan(unsigned int first, unsigned int count, struct local_ports_
  * ...), and -EBUSY: another program keeps taking them out.  ADDED then still holds what
  * is to be released.
  */
-int local_ports_reserve(unsigned int first, unsigned int count, struct local_ports_added *added,
+int local_ports_reserve(unsigned int first, unsigned int count, struct jpx_reserved *added,
 			char *err, size_t err_len);
 
 /*
@@ -72,7 +59,7 @@ int local_ports_reserve(unsigned int first, unsigned int count, struct local_por
  *
  * Errors are those of local_ports_reserve(); ADDED is then unchanged.
  */
-int local_ports_release(struct local_ports_added *added, char *err, size_t err_len);
+int local_ports_release(struct jpx_reserved *added, char *err, size_t err_len);
 
 /*
  * A socket holds a port.  ADDR: the address it is bound to, IPv4 mapped; :: and

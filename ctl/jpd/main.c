@@ -112,8 +112,10 @@ static void on_hup(evutil_socket_t sig, short what, void *arg)
 	(void)what;
 	sd_notify(0, "RELOADING=1");
 	if (load_config(d->options, &config) == 0) {
-		int failed = config_apply(&config, d->proxy);
+		int failed;
 
+		proxy_set_flow_limits(d->proxy, &config.flows);
+		failed = config_apply(&config, d->proxy);
 		jpx_info("configuration applied again, %d item%s failed", failed,
 			 failed == 1 ? "" : "s");
 		config_free(&config);
@@ -137,7 +139,7 @@ static int run(struct daemon *d, const struct options *o, const struct config *c
 	control = control_new(d->base, o->run_dir, &d->proxy, err, sizeof(err));
 	if (!control)
 		goto out;
-	d->proxy = proxy_new(d->base, o->pin_dir, err, sizeof(err));
+	d->proxy = proxy_new(d->base, o->pin_dir, &config->flows, err, sizeof(err));
 	if (!d->proxy)
 		goto out;
 	failed = config_apply(config, d->proxy);

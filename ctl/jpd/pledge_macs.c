@@ -58,7 +58,7 @@ static void look_up(struct pledge_macs *pm, const struct jpx_port *port,
 {
 	if (netwatch_neighbour(pm->nw, (int)port->ifindex, addr, mac) == 0)
 		return;
-	if (jpx_iid_is_eui64(__builtin_bswap64(key->iid)))
+	if (!key->ipv4 && jpx_iid_is_eui64(__builtin_bswap64(key->iid)))
 		mac_of_iid(key->iid, mac);
 	else if (netwatch_ask_neighbour(pm->nw, (int)port->ifindex, addr, mac))
 		memset(mac, 0, 6);
@@ -66,7 +66,8 @@ static void look_up(struct pledge_macs *pm, const struct jpx_port *port,
 
 static struct place *place_of(struct pledge_macs *pm, const struct jpx_mac_key *key)
 {
-	__u64 mixed = (key->iid ^ (__u64)key->udp_port << 40 ^ (__u64)key->port_id << 56) *
+	__u64 mixed = (key->iid ^ (__u64)key->udp_port << 40 ^ (__u64)key->port_id << 56 ^
+		       (__u64)key->ipv4 << 32) *
 		      0x9e3779b97f4a7c15ULL;
 
 	return &pm->places[mixed >> 52];
@@ -82,7 +83,12 @@ void pledge_macs_find(struct pledge_macs *pm, const struct jpx_port *port, unsig
 	memset(mac, 0, 6);
 	if (port->link != JPX_LINK_ETHERNET)
 		return;
-	memcpy(&key.iid, pledge->sin6_addr.s6_addr + 8, 8);
+	if (IN6_IS_ADDR_V4MAPPED(&pledge->sin6_addr)) {
+		key.iid = __builtin_bswap64(jpx_pledge_id(ntohl(pledge->sin6_addr.s6_addr32[3])));
+		key.ipv4 = 1;
+	} else {
+		memcpy(&key.iid, pledge->sin6_addr.s6_addr + 8, 8);
+	}
 	/* What the fast path saw in a frame comes first: it writes that itself. */
 	if (datapath_noted_mac(pm->dp, &key, mac) == 0)
 		return;

@@ -17,6 +17,8 @@
 #include "addr.h"
 #include "datapath.h"
 #include "features.h"
+#include "flows.h"
+#include "intercept.h"
 #include "keepalive.h"
 #include "log.h"
 #include "netwatch.h"
@@ -34,6 +36,8 @@ struct proxy {
 	struct datapath *dp;
 	struct netwatch *nw;
 	struct slots *slots;
+	struct flows *flows;
+	struct intercept *intercept;
 	struct relay *relay;
 	struct keepalive *keepalive;
 	struct event *audit;
@@ -185,12 +189,41 @@ static void refresh_port(struct proxy *proxy, unsigned int id)
 	commit_port(proxy, id, &next);
 }
 
+/* Where the flows of a stateful service leave from: what the operator named, else what the route
+ * gives; while there is no route, as before. */
+static void refresh_uplinks(struct proxy *proxy, unsigned int id, struct jpx_service *service)
+{
+	struct in6_addr addrs[JPX_SERVICE_UPLINKS];
+	bool ready[JPX_SERVICE_UPLINKS];
+	unsigned int count = 0;
+
+	if (service->flags & JPX_SERVICE_ADDRESSES) {
+		for (; count < service->uplink_count; count++) {
+			memcpy(&addrs[count],
+			       proxy->state.uplinks[service->uplinks[count]].addr, 16);
+			ready[count] = netwatch_is_local(proxy->nw, &addrs[count]);
+		}
+	} else if (service->ifindex) {
+		memcpy(&addrs[0], service->uplink, 16);
+		ready[count++] = true;
+	} else {
+		return;
+	}
+	if (flows_set_uplinks(proxy->flows, id, service, addrs, ready, count))
+		jpx_log_limited(JPX_LOG_WARNING,
+				"registrar %s: more uplink addresses than the table of flows has "
+				"room for (flows: max, ports)",
+				service->name);
+}
+
 static void refresh_service(struct proxy *proxy, unsigned int id)
 {
 	struct jpx_service *service = &proxy->state.services[id], next = *service, quiet = next;
 	struct resolve_way way;
 
 	resolve_service(proxy->nw, &next, &proxy->next_hops[id]);
+	if (next.mode == JPX_MODE_STATEFUL)
+		refresh_uplinks(proxy, id, &next);
 	next.flags &= (__u16)~JPX_SERVICE_NO_TRANSMIT;
 	if (next.tx_ifindex && table_in_fast_path(&proxy->state, id) &&
 	    resolve_way(proxy->nw, (int)next.ifindex, next.xdp, &way)) {
@@ -217,6 +250,31 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 	*service = next;
 }
 
+/* Routes to local delivery of what pledges send to a Registrar's own address. */
+static void refresh_intercept(struct proxy *proxy)
+{
+	static struct intercept_want wants[JPX_MAX_PORTS * 4];
+	size_t count = 0;
+
+	for (unsigned int p = 1; p < JPX_MAX_PORTS; p++)
+		for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
+			const struct jpx_service *service = &proxy->state.services[s];
+			struct intercept_want *want = &wants[count];
+
+			if (!(proxy->state.ports[p].services >> s & 1) ||
+			    !(service->flags & JPX_SERVICE_INTERCEPT) ||
+			    count == sizeof(wants) / sizeof(*wants))
+				continue;
+			memset(want, 0, sizeof(*want));
+			snprintf(want->ifname, sizeof(want->ifname), "%s",
+				 proxy->state.ports[p].ifname);
+			memcpy(&want->registrar, service->registrar, 16);
+			want->port = ntohs(service->registrar_port);
+			count++;
+		}
+	intercept_sync(proxy->intercept, wants, count);
+}
+
 static void refresh(struct proxy *proxy)
 {
 	bool again = true;
@@ -232,6 +290,7 @@ static void refresh(struct proxy *proxy)
 				refresh_service(proxy, id);
 		again = slots_settle(proxy->slots);
 	}
+	refresh_intercept(proxy);
 	relay_sync(proxy->relay);
 	keepalive_run(proxy->keepalive);
 }
@@ -265,6 +324,34 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 	on_change(proxy);
 }
 
+/* What UDP port PORT (network order) means, as the state has it now. */
+static void refresh_dport(struct proxy *proxy, __be16 port)
+{
+	struct jpx_dport dport = { .flow = flows_is_port(proxy->flows, ntohs(port)) };
+
+	for (unsigned int id = 1; port && id < JPX_MAX_SERVICES; id++) {
+		const struct jpx_service *service = &proxy->state.services[id];
+
+		if (!(service->flags & JPX_SERVICE_IN_USE))
+			continue;
+		if (service->join_port == port)
+			dport.join = (__u8)id;
+		if (service->uplink_port == port)
+			dport.back = (__u8)id;
+		if (service->flags & JPX_SERVICE_INTERCEPT && service->registrar_port == port)
+			dport.intercept = (__u8)id;
+	}
+	if (port)
+		datapath_put_dport(proxy->dp, ntohs(port), &dport);
+}
+
+static void refresh_dports_of(struct proxy *proxy, const struct jpx_service *service)
+{
+	refresh_dport(proxy, service->join_port);
+	refresh_dport(proxy, service->uplink_port);
+	refresh_dport(proxy, service->registrar_port);
+}
+
 /* ---- services ----------------------------------------------------------- */
 
 static int wished_service(struct proxy *proxy, const struct proxy_wish *wish,
@@ -276,20 +363,28 @@ static int wished_service(struct proxy *proxy, const struct proxy_wish *wish,
 	memset(service, 0, sizeof(*service));
 	if (jpx_endpoint_parse(wish->registrar, 0, &sa, why, sizeof(why)))
 		return refuse(answer, -EINVAL, true, "Registrar %s", why);
-	if (IN6_IS_ADDR_MULTICAST(&sa.sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&sa.sin6_addr))
+	if (!jpx_addr_is_host(&sa.sin6_addr))
 		return refuse(answer, -EINVAL, true,
 			      "Registrar \"%s\" is not the address of one host", wish->registrar);
 	if (sa.sin6_scope_id && if_indextoname(sa.sin6_scope_id, zone) && !wish->uplink)
 		snprintf(service->uplink_ifname, sizeof(service->uplink_ifname), "%s", zone);
-	if (IN6_IS_ADDR_LINKLOCAL(&sa.sin6_addr) && !zone[0] && !wish->uplink)
+	if (jpx_addr_is_link_local(&sa.sin6_addr) && !zone[0] && !wish->uplink)
 		return refuse(answer, -EINVAL, true,
 			      "Registrar \"%s\" is link-local and does not say on which interface; "
 			      "add it (%%eth0) or use --uplink",
 			      wish->registrar);
-	if (wish->mode == JPX_MODE_STATEFUL)
-		return refuse(
-			answer, -EOPNOTSUPP, true,
-			"mode \"stateful\" is not part of this version; use --mode stateless");
+	if (wish->mode != JPX_MODE_STATEFUL &&
+	    (wish->intercept == 1 || wish->uplink_address_count))
+		return refuse(answer, -EINVAL, true, "%s is for --mode stateful",
+			      wish->intercept == 1 ? "--intercept" : "--uplink-address");
+	if (wish->mode == JPX_MODE_STATEFUL && wish->form != PROXY_UNSET)
+		return refuse(answer, -EINVAL, true, "--jpy is for --mode stateless: there is no "
+						     "JPY message in stateful mode");
+	if (wish->intercept == 1 && jpx_addr_is_link_local(&sa.sin6_addr))
+		return refuse(answer, -EINVAL, true,
+			      "--intercept: pledges cannot send to the link-local \"%s\" through a "
+			      "router",
+			      wish->registrar);
 	if (wish->uplink && strlen(wish->uplink) >= sizeof(service->uplink_ifname))
 		return refuse(answer, -EINVAL, true, "\"%s\" is no interface name", wish->uplink);
 	if (wish->uplink)
@@ -298,12 +393,66 @@ static int wished_service(struct proxy *proxy, const struct proxy_wish *wish,
 	memcpy(service->registrar, &sa.sin6_addr, 16);
 	service->registrar_port = sa.sin6_port;
 	service->flags = JPX_SERVICE_IN_USE;
-	service->mode = JPX_MODE_STATELESS;
+	service->mode = (__u8)(wish->mode == PROXY_UNSET ? JPX_MODE_STATELESS : wish->mode);
 	service->form = (__u8)(wish->form == PROXY_UNSET ? JPX_FORM_DRAFT21 : wish->form);
 	service->xdp = (__u8)(wish->xdp == PROXY_UNSET ? (int)proxy->default_xdp : wish->xdp);
 	service->source = JPX_SOURCE_CONFIG;
 	if (wish->any_content == 1)
 		service->flags |= JPX_SERVICE_ANY_CONTENT;
+	if (wish->intercept == 1)
+		service->flags |= JPX_SERVICE_INTERCEPT;
+	if (wish->uplink_address_count)
+		service->flags |= JPX_SERVICE_ADDRESSES;
+	return 0;
+}
+
+/* What a stateful service has besides others, once it has its id. */
+static int begin_stateful(struct proxy *proxy, unsigned int id, const struct proxy_wish *wish,
+			  struct jpx_service *service, struct proxy_answer *answer)
+{
+	bool ipv4 = IN6_IS_ADDR_V4MAPPED((struct in6_addr *)service->registrar);
+	struct in6_addr addrs[JPX_SERVICE_UPLINKS];
+	bool ready[JPX_SERVICE_UPLINKS];
+	unsigned int count = wish->uplink_address_count;
+
+	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
+		const struct jpx_service *other = &proxy->state.services[s];
+
+		if (other->flags & JPX_SERVICE_IN_USE && other->flags & JPX_SERVICE_INTERCEPT &&
+		    service->flags & JPX_SERVICE_INTERCEPT &&
+		    other->registrar_port == service->registrar_port)
+			return refuse(answer, -EEXIST, false,
+				      "--intercept: registrar %s is intercepted on the same UDP "
+				      "port %u; pledges can be told apart by the Registrar's port "
+				      "only",
+				      other->name, ntohs(other->registrar_port));
+	}
+	if (count > JPX_SERVICE_UPLINKS)
+		return refuse(answer, -E2BIG, true, "%u uplink addresses are too many: %d at most",
+			      count, JPX_SERVICE_UPLINKS);
+	for (unsigned int i = 0; i < count; i++) {
+		struct sockaddr_in6 sa;
+		char why[256];
+
+		if (jpx_endpoint_parse(wish->uplink_addresses[i], 1, &sa, why, sizeof(why)))
+			return refuse(answer, -EINVAL, true, "--uplink-address: %s", why);
+		if (IN6_IS_ADDR_V4MAPPED(&sa.sin6_addr) != ipv4)
+			return refuse(answer, -EINVAL, true,
+				      "--uplink-address \"%s\" is not of the Registrar's family",
+				      wish->uplink_addresses[i]);
+		addrs[i] = sa.sin6_addr;
+		ready[i] = netwatch_is_local(proxy->nw, &addrs[i]);
+		if (!ready[i])
+			note(proxy, "uplink address %s is not on this host; flows leave from it as "
+				    "soon as it is",
+			     wish->uplink_addresses[i]);
+	}
+	if (flows_set_uplinks(proxy->flows, id, service, addrs, ready, count)) {
+		flows_set_uplinks(proxy->flows, id, service, addrs, ready, 0);
+		return refuse(answer, -ENOSPC, false,
+			      "the table of flows has no room for so many uplink addresses; give it "
+			      "more: in jpd.conf(5), flows: max, ports");
+	}
 	return 0;
 }
 
@@ -320,11 +469,19 @@ static int choose_join_port(struct proxy *proxy, const struct proxy_wish *wish, 
 				      "UDP port %d is already registrar %s's; choose another "
 				      "--join-port",
 				      wish->join_port, proxy->state.services[other].name);
+		if (flows_is_port(proxy->flows, (unsigned int)wish->join_port))
+			return refuse(answer, -EADDRINUSE, false,
+				      "UDP port %d is one of those that flows leave from (%u to %u); "
+				      "choose another --join-port",
+				      wish->join_port, proxy->state.flow_config.first_port,
+				      proxy->state.flow_config.first_port +
+					      proxy->state.flow_config.port_count - 1);
 		return 0;
 	}
 	for (unsigned int port = FIRST_JOIN_PORT; port < 65536; port++) {
 		*join_port = htons((uint16_t)port);
-		if (!table_service_by_udp_port(&proxy->state, *join_port))
+		if (!table_service_by_udp_port(&proxy->state, *join_port) &&
+		    !flows_is_port(proxy->flows, port))
 			return 0;
 	}
 	return refuse(answer, -EADDRINUSE, false, "no UDP port is left for a join port");
@@ -341,7 +498,8 @@ static int open_uplink(struct proxy *proxy, unsigned int id)
 		if (!port)
 			return errno ? -errno : -EIO;
 		service->uplink_port = 0;
-		if (!table_service_by_udp_port(&proxy->state, port)) {
+		if (!table_service_by_udp_port(&proxy->state, port) &&
+		    !flows_is_port(proxy->flows, ntohs(port))) {
 			service->uplink_port = port;
 			return 0;
 		}
@@ -358,7 +516,8 @@ static void open_uplinks(struct proxy *proxy)
 		__be16 before = service->uplink_port;
 		int ret;
 
-		if (!(service->flags & JPX_SERVICE_IN_USE) || relay_has_uplink(proxy->relay, id))
+		if (!(service->flags & JPX_SERVICE_IN_USE) ||
+		    service->mode == JPX_MODE_STATEFUL || relay_has_uplink(proxy->relay, id))
 			continue;
 		ret = open_uplink(proxy, id);
 		if (ret) {
@@ -373,11 +532,9 @@ static void open_uplinks(struct proxy *proxy)
 			jpx_warning("registrar %s: UDP port %u was taken meanwhile, now sending "
 				    "from %u",
 				    service->name, ntohs(before), ntohs(service->uplink_port));
-			datapath_put_dport(proxy->dp, ntohs(before), 0, 0);
+			refresh_dport(proxy, before);
+			refresh_dport(proxy, service->uplink_port);
 		}
-		/* Written again whole: the one before may have died in between. */
-		datapath_put_dport(proxy->dp, ntohs(service->uplink_port), 0, id);
-		datapath_put_dport(proxy->dp, ntohs(service->join_port), id, 0);
 	}
 }
 
@@ -394,25 +551,32 @@ static int create_service(struct proxy *proxy, const char *name, const struct pr
 	if (ret)
 		return ret;
 	snprintf(service->name, sizeof(service->name), "%s", name);
+	if (service->mode == JPX_MODE_STATEFUL) {
+		ret = begin_stateful(proxy, id, wish, service, answer);
+		if (ret)
+			return ret;
+	}
 	proxy->state.services[id] = *service;
-	ret = open_uplink(proxy, id);
+	ret = service->mode == JPX_MODE_STATEFUL ? 0 : open_uplink(proxy, id);
 	if (ret) {
 		memset(&proxy->state.services[id], 0, sizeof(*service));
 		return refuse(answer, ret, false,
 			      "cannot open a UDP socket towards the Registrar: %s", strerror(-ret));
 	}
 	datapath_put_service(proxy->dp, id, &proxy->state.services[id]);
-	datapath_put_dport(proxy->dp, ntohs(service->join_port), id, 0);
-	datapath_put_dport(proxy->dp, ntohs(proxy->state.services[id].uplink_port), 0, id);
+	refresh_dports_of(proxy, &proxy->state.services[id]);
 	return (int)id;
 }
 
 static void remove_service(struct proxy *proxy, unsigned int id)
 {
-	struct jpx_service *service = &proxy->state.services[id];
+	struct jpx_service *service = &proxy->state.services[id], before = *service;
+	struct jpx_flow_request match = { .match = JPX_MATCH_SERVICE,
+					  .key = { .service_id = (__u8)id } };
 
-	datapath_put_dport(proxy->dp, ntohs(service->join_port), 0, 0);
-	datapath_put_dport(proxy->dp, ntohs(service->uplink_port), 0, 0);
+	service->flags = 0;
+	refresh_dports_of(proxy, &before);
+	service->flags = before.flags;
 	relay_close_uplink(proxy->relay, id);
 	for (unsigned int p = 1; p < JPX_MAX_PORTS; p++) {
 		struct jpx_port next = proxy->state.ports[p];
@@ -424,6 +588,9 @@ static void remove_service(struct proxy *proxy, unsigned int id)
 	memset(service, 0, sizeof(*service));
 	datapath_put_service(proxy->dp, id, service);
 	datapath_put_tx(proxy->dp, JPX_TX_SERVICE(id), 0);
+	/* Last, when nothing opens new ones: the id may soon be another service's. */
+	flows_end(proxy->flows, &match);
+	flows_audit(proxy->flows);
 }
 
 /* The service that WISH names, made if there is none like it.  Its id, or a negative errno. */
@@ -549,6 +716,7 @@ static int new_port(struct proxy *proxy, const char *ifname, const struct proxy_
 	memset(port, 0, sizeof(*port));
 	snprintf(port->ifname, sizeof(port->ifname), "%s", ifname);
 	port->flags = JPX_PORT_IN_USE;
+	port->max_flows = wish->max_flows == PROXY_UNSET ? 0 : (__u32)wish->max_flows;
 	port->xdp = (__u8)(wish->xdp == PROXY_UNSET ? (int)proxy->default_xdp : wish->xdp);
 	return (int)id;
 }
@@ -570,14 +738,17 @@ static void remove_unused(struct proxy *proxy, __u64 services)
 
 static void forget_port(struct proxy *proxy, unsigned int id)
 {
+	struct jpx_flow_request match = { .match = JPX_MATCH_PORT, .key = { .port_id = (__u8)id } };
 	struct jpx_port none = { 0 };
 	__u64 services = proxy->state.ports[id].services;
 
 	memcpy(proxy->former[id].ifname, proxy->state.ports[id].ifname, JPX_IFNAME_LEN);
 	proxy->former[id].freed = ++proxy->freed;
 	commit_port(proxy, id, &none);
+	flows_end(proxy->flows, &match);
 	remove_unused(proxy, services);
 	refresh(proxy);
+	flows_audit(proxy->flows);
 	if (!any_port(proxy)) {
 		datapath_unpin(proxy->dp);
 		xdp_tidy();
@@ -618,8 +789,13 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 	port = &proxy->state.ports[id];
 	/* The same configuration again, line by line, must not cost a look at everything. */
 	if (!fresh && wish->later && !service &&
+	    (wish->max_flows == PROXY_UNSET || (__u32)wish->max_flows == port->max_flows) &&
 	    (wish->xdp == PROXY_UNSET || wish->xdp == port->xdp))
 		return 0;
+	if (!fresh && wish->max_flows != PROXY_UNSET) {
+		port->max_flows = (__u32)wish->max_flows;
+		datapath_put_port(proxy->dp, id, port);
+	}
 	if (!fresh && wish->xdp != PROXY_UNSET && wish->xdp != port->xdp) {
 		/* Another way of attaching: let go of the old one first. */
 		unsigned int slot = port->slot;
@@ -636,6 +812,7 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 		datapath_put_port(proxy->dp, id, port);
 	}
 	refresh(proxy);
+	flows_audit(proxy->flows);
 	if (fresh && link && (wish->xdp == JPX_XDP_NATIVE || wish->xdp == JPX_XDP_GENERIC) &&
 	    !proxy->state.ports[id].slot) {
 		struct resolve_way way;
@@ -808,11 +985,14 @@ static void on_audit(evutil_socket_t fd, short what, void *arg)
 	slots_audit(((struct proxy *)arg)->slots, true);
 	open_uplinks(arg);
 	refresh(arg);
+	flows_audit(((struct proxy *)arg)->flows);
 }
 
-struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err, size_t err_len)
+struct proxy *proxy_new(struct event_base *base, const char *pin_dir,
+			const struct flows_limits *limits, char *err, size_t err_len)
 {
 	struct proxy *proxy = calloc(1, sizeof(*proxy));
+	struct datapath_sizes sizes;
 	char why_no_bpf[512];
 	bool adopted;
 
@@ -823,7 +1003,8 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err,
 	proxy->base = base;
 	proxy->pause = evtimer_new(base, on_pause_over, proxy);
 	xdp_init();
-	if (datapath_open(pin_dir, &proxy->dp, &proxy->state, &adopted, why_no_bpf,
+	flows_sizes(limits, &sizes);
+	if (datapath_open(pin_dir, &sizes, &proxy->dp, &proxy->state, &adopted, why_no_bpf,
 			  sizeof(why_no_bpf), err, err_len)) {
 		if (proxy->pause)
 			event_free(proxy->pause);
@@ -838,12 +1019,16 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err,
 			 strerror(errno));
 		goto fail;
 	}
+	proxy->flows = flows_new(base, proxy->dp, &proxy->state, limits, adopted, err, err_len);
+	if (!proxy->flows)
+		goto fail;
+	proxy->intercept = intercept_new(base);
 	proxy->slots = slots_new(&proxy->state, proxy->dp, proxy->nw, note_line, proxy);
-	proxy->relay = relay_new(base, &proxy->state, proxy->dp, proxy->nw);
+	proxy->relay = relay_new(base, &proxy->state, proxy->dp, proxy->nw, proxy->flows);
 	proxy->keepalive =
 		keepalive_new(base, &proxy->state, proxy->next_hops, proxy->dp, proxy->nw);
 	proxy->audit = event_new(base, -1, EV_PERSIST, on_audit, proxy);
-	if (!proxy->slots || !proxy->relay || !proxy->keepalive || !proxy->audit || !proxy->pause ||
+	if (!proxy->intercept || !proxy->slots || !proxy->relay || !proxy->keepalive || !proxy->audit || !proxy->pause ||
 	    event_add(proxy->audit, &(struct timeval){ .tv_sec = AUDIT_S })) {
 		snprintf(err, err_len, "out of memory");
 		goto fail;
@@ -870,6 +1055,8 @@ void proxy_free(struct proxy *proxy)
 		event_free(proxy->pause);
 	keepalive_free(proxy->keepalive);
 	relay_free(proxy->relay);
+	intercept_free(proxy->intercept, !empty);
+	flows_free(proxy->flows, empty);
 	slots_free(proxy->slots);
 	netwatch_free(proxy->nw);
 	datapath_close(proxy->dp, empty);
@@ -883,8 +1070,22 @@ void proxy_set_default_xdp(struct proxy *proxy, enum jpx_xdp xdp)
 	proxy->default_xdp = xdp;
 }
 
-const struct jpx_state *proxy_state(const struct proxy *proxy)
+void proxy_set_flow_limits(struct proxy *proxy, const struct flows_limits *limits)
 {
+	char note_text[320];
+
+	if (!flows_set_limits(proxy->flows, limits, note_text, sizeof(note_text)))
+		jpx_warning("%s", note_text);
+}
+
+long proxy_end_flows(struct proxy *proxy, const struct jpx_flow_request *match)
+{
+	return flows_end(proxy->flows, match);
+}
+
+const struct jpx_state *proxy_state(struct proxy *proxy)
+{
+	flows_count(proxy->flows, proxy->state.flow_counts);
 	return &proxy->state;
 }
 

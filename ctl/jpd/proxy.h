@@ -13,6 +13,8 @@
 #include "pinned.h"
 
 struct event_base;
+struct flows_limits;
+struct jpx_flow_request;
 struct proxy;
 
 /* What somebody asks for; UNSET where they said nothing. */
@@ -21,15 +23,20 @@ struct proxy;
 struct proxy_wish {
 	const char *registrar; /* "[ADDR]:PORT", or NULL */
 	const char *uplink;    /* or NULL */
-	int mode, form, xdp, any_content;
+	int mode, form, xdp, any_content, intercept;
 	int join_port; /* 1 to 65535, or UNSET */
+	int max_flows; /* of the port, 0: the general limit, or UNSET */
+	/* Addresses of this host that flows leave from; none: the one that the route gives. */
+	const char *uplink_addresses[JPX_SERVICE_UPLINKS + 1];
+	unsigned int uplink_address_count;
 	bool later;    /* the interface may come later */
 };
 #define PROXY_WISH_NONE                                                                            \
 	(struct proxy_wish)                                                                        \
 	{                                                                                          \
 		.mode = PROXY_UNSET, .form = PROXY_UNSET, .xdp = PROXY_UNSET,                      \
-		.any_content = PROXY_UNSET, .join_port = PROXY_UNSET                               \
+		.any_content = PROXY_UNSET, .intercept = PROXY_UNSET, .join_port = PROXY_UNSET,    \
+		.max_flows = PROXY_UNSET                                                           \
 	}
 
 /* What they get to read. */
@@ -42,13 +49,17 @@ struct proxy_answer {
 };
 
 /* Opens everything and adopts what is pinned under PIN_DIR.  NULL with ERR filled. */
-struct proxy *proxy_new(struct event_base *base, const char *pin_dir, char *err, size_t err_len);
+struct proxy *proxy_new(struct event_base *base, const char *pin_dir,
+			const struct flows_limits *limits, char *err, size_t err_len);
 
 /* Leaves the fast path running, unless no port is attached: then nothing is left behind. */
 void proxy_free(struct proxy *proxy);
 
 /* For ports and services that do not say --xdp. */
 void proxy_set_default_xdp(struct proxy *proxy, enum jpx_xdp xdp);
+
+/* For flows from now on; what has to wait is logged. */
+void proxy_set_flow_limits(struct proxy *proxy, const struct flows_limits *limits);
 
 /* Each returns 0 or a negative errno with ANSWER->error filled. */
 int proxy_attach(struct proxy *proxy, const char *ifname, const struct proxy_wish *wish,
@@ -61,8 +72,11 @@ int proxy_del_registrar(struct proxy *proxy, const char *name, struct proxy_answ
 int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
 		 struct proxy_answer *answer);
 
+/* Ends the flows that MATCH says; returns how many there were. */
+long proxy_end_flows(struct proxy *proxy, const struct jpx_flow_request *match);
+
 /* Valid until the next call. */
-const struct jpx_state *proxy_state(const struct proxy *proxy);
+const struct jpx_state *proxy_state(struct proxy *proxy);
 int proxy_counters(struct proxy *proxy, struct jpx_counters *counters);
 
 #endif

@@ -16,29 +16,50 @@
 #include <jpx/wire.h>
 
 #include "datapath.h"
+#include "flows.h"
+#include "icmp.h"
+#include "intercept.h"
 #include "log.h"
 #include "pledge_macs.h"
+#include "raw_udp.h"
 #include "udp_socket.h"
 
 #define BATCH	      32    /* datagrams a wakeup takes, so that no socket starves the others */
 #define BUFFER	      65536 /* the largest datagram there is */
 
-/* One socket: a join socket of (port, service), or a service's uplink socket (port 0). */
+/* How a pledge came to a port's service, and so which of its sockets answers. */
+enum way_in { IN_IPV6, IN_IPV4, IN_INTERCEPTED, WAYS_IN };
+
+/* One socket: a join socket of (port, service), or a stateless service's uplink socket (port 0). */
 struct endpoint {
 	struct relay *relay;
 	struct event *event;
 	unsigned int port_id, service_id;
+	enum way_in in;
 	struct sockaddr_in6 local;
-	__u32 refused; /* the kernel's count of drops when last looked at */
+	unsigned int ifindex; /* that it is bound to, or 0 */
+	__u32 refused;	      /* the kernel's count of drops when last looked at */
+};
+
+/* Without BPF: the socket of one flow, which is not ours to close. */
+struct flow_watch {
+	struct relay *relay;
+	struct event *event;
+	__u32 slot;
 };
 
 struct relay {
 	struct event_base *base;
 	const struct jpx_state *state;
 	struct pledge_macs *macs;
+	struct flows *flows;
+	struct icmp *icmp;
+	struct raw_udp *raw;
 	struct jpx_stats *stats;
+	struct event *steered;	   /* with BPF: all flows' datagrams */
+	struct flow_watch *watches; /* without: by slot */
 	struct endpoint *uplinks[JPX_MAX_SERVICES];
-	struct endpoint *joins[JPX_MAX_PORTS][JPX_MAX_SERVICES];
+	struct endpoint *joins[JPX_MAX_PORTS][JPX_MAX_SERVICES][WAYS_IN];
 	int join_errors[JPX_MAX_PORTS][JPX_MAX_SERVICES];
 	/* One batch, in and out. */
 	unsigned char in[BATCH][BUFFER], out[BATCH][BUFFER];
@@ -46,7 +67,8 @@ struct relay {
 
 union control {
 	struct cmsghdr align;
-	unsigned char space[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	unsigned char space[CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+			    CMSG_SPACE(sizeof(struct sockaddr_in6))];
 };
 
 static __u64 be64_at(const unsigned char *p)
@@ -74,30 +96,24 @@ static void endpoint_close(struct endpoint *ep)
 	free(ep);
 }
 
-static struct endpoint *endpoint_open(struct relay *relay, unsigned int port_id,
-				      unsigned int service_id, const struct sockaddr_in6 *local,
-				      event_callback_fn readable)
+/* Takes FD over, or closes it. */
+static struct endpoint *endpoint_open(struct relay *relay, int fd, event_callback_fn readable)
 {
-	struct endpoint *ep = calloc(1, sizeof(*ep));
-	int fd = ep ? udp_socket_open(local, NULL, port_id ? 0 : UDP_SOCKET_PKTINFO) : -1;
+	struct endpoint *ep = fd < 0 ? NULL : calloc(1, sizeof(*ep));
 
-	if (fd < 0) {
-		free(ep);
+	if (fd < 0)
 		return NULL;
-	}
-	ep->relay = relay;
-	ep->port_id = port_id;
-	ep->service_id = service_id;
-	ep->local = *local;
-	ep->event = event_new(relay->base, fd, EV_READ | EV_PERSIST, readable, ep);
-	if (!ep->event || event_add(ep->event, NULL)) {
-		if (ep->event)
+	if (ep)
+		ep->event = event_new(relay->base, fd, EV_READ | EV_PERSIST, readable, ep);
+	if (!ep || !ep->event || event_add(ep->event, NULL)) {
+		if (ep && ep->event)
 			event_free(ep->event);
 		close(fd);
 		free(ep);
 		errno = ENOMEM;
 		return NULL;
 	}
+	ep->relay = relay;
 	return ep;
 }
 
@@ -141,6 +157,24 @@ static bool arrived_at(struct msghdr *msg, struct in6_pktinfo *info)
 	return false;
 }
 
+/* An error that an earlier datagram met is reported by the next call and eats it: once more. */
+static bool sent(int fd, const struct msghdr *msg)
+{
+	return sendmsg(fd, msg, MSG_DONTWAIT) >= 0 || sendmsg(fd, msg, MSG_DONTWAIT) >= 0;
+}
+
+static void count_sent(bool ok, size_t len, struct jpx_stats *stats, struct jpx_way *way,
+		       size_t content_len)
+{
+	if (!ok) {
+		stats->drops[JPX_DROP_SEND_FAILED]++;
+		jpx_log_limited(JPX_LOG_WARNING, "cannot send %zu bytes: %s", len, strerror(errno));
+		return;
+	}
+	way->packets++;
+	way->bytes += content_len;
+}
+
 /* Sends one datagram; counts it, or why not. */
 static void send_one(int fd, const struct sockaddr_in6 *to, const struct in6_pktinfo *from,
 		     const void *data, size_t len, struct jpx_stats *stats, struct jpx_way *way,
@@ -157,31 +191,34 @@ static void send_one(int fd, const struct sockaddr_in6 *to, const struct in6_pkt
 
 	if (from) {
 		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
+		msg.msg_controllen = CMSG_SPACE(sizeof(*from));
 		CMSG_FIRSTHDR(&msg)->cmsg_level = IPPROTO_IPV6;
 		CMSG_FIRSTHDR(&msg)->cmsg_type = IPV6_PKTINFO;
 		CMSG_FIRSTHDR(&msg)->cmsg_len = CMSG_LEN(sizeof(*from));
 		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), from, sizeof(*from));
 	}
-	/* An ICMP error for an earlier datagram is reported by the next call and eats
-	 * it: ask once more. */
-	if (sendmsg(fd, &msg, MSG_DONTWAIT) < 0 && sendmsg(fd, &msg, MSG_DONTWAIT) < 0) {
-		stats->drops[JPX_DROP_SEND_FAILED]++;
-		jpx_log_limited(JPX_LOG_WARNING, "cannot send %zu bytes: %s", len, strerror(errno));
-		return;
-	}
-	way->packets++;
-	way->bytes += content_len;
+	count_sent(sent(fd, &msg), len, stats, way, content_len);
 }
 
 /* ---- pledge to Registrar ------------------------------------------------ */
+
+static bool is_ipv4(const struct in6_addr *addr)
+{
+	return IN6_IS_ADDR_V4MAPPED(addr);
+}
+
+static __u32 ipv4_of(const struct in6_addr *addr)
+{
+	return ntohl(addr->s6_addr32[3]);
+}
 
 static enum jpx_drop admit(const struct jpx_service *service, const struct sockaddr_in6 *from,
 			   const unsigned char *content, size_t len)
 {
 	const unsigned char *addr = from->sin6_addr.s6_addr;
 
-	if (!jpx_is_link_local(be64_at(addr), be64_at(addr + 8)))
+	if (is_ipv4(&from->sin6_addr) ? !jpx_is_link_local4(ipv4_of(&from->sin6_addr))
+				      : !jpx_is_link_local(be64_at(addr), be64_at(addr + 8)))
 		return JPX_DROP_SRC_NOT_LINK_LOCAL;
 	if (from->sin6_port == 0)
 		return JPX_DROP_SRC_PORT_ZERO;
@@ -191,49 +228,144 @@ static enum jpx_drop admit(const struct jpx_service *service, const struct socka
 	return JPX_RELAY;
 }
 
-static void from_pledge(struct endpoint *ep, struct batch *b, int i)
+/* Where SERVICE's Registrar is, and what to send there from. */
+static void to_registrar(const struct jpx_service *service, struct sockaddr_in6 *to)
+{
+	*to = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+				     .sin6_port = service->registrar_port };
+	memcpy(&to->sin6_addr, service->registrar, 16);
+	if (IN6_IS_ADDR_LINKLOCAL(&to->sin6_addr))
+		to->sin6_scope_id = service->ifindex;
+}
+
+static void wrap(struct endpoint *ep, const struct sockaddr_in6 *from, int i, size_t len)
 {
 	struct relay *relay = ep->relay;
 	const struct jpx_port *port = &relay->state->ports[ep->port_id];
 	const struct jpx_service *service = &relay->state->services[ep->service_id];
 	struct jpx_stats *stats = &relay->stats[ep->port_id];
-	struct sockaddr_in6 to = { .sin6_family = AF_INET6 };
 	struct in6_pktinfo source = { 0 };
-	size_t len = b->msg[i].msg_len;
 	struct jpx_pledge pledge = { 0 };
-	enum jpx_drop reason;
+	struct sockaddr_in6 to;
 	ssize_t out;
 
-	if (len < 3)
-		memset(relay->in[i] + len, 0, 3 - len);
-	reason = admit(service, &b->addr[i], relay->in[i], len);
-	if (reason != JPX_RELAY) {
-		stats->drops[reason]++;
-		return;
-	}
-	if (!relay->uplinks[ep->service_id] || !service->ifindex) {
+	if (!relay->uplinks[ep->service_id]) {
 		stats->drops[JPX_DROP_SERVICE_NOT_READY]++;
 		return;
 	}
-	memcpy(pledge.addr, &b->addr[i].sin6_addr, 16);
-	pledge.udp_port = ntohs(b->addr[i].sin6_port);
+	memcpy(pledge.addr, &from->sin6_addr, 16);
+	pledge.udp_port = ntohs(from->sin6_port);
 	pledge.port_id = (uint8_t)ep->port_id;
 	if (service->form == JPX_FORM_DRAFT21)
-		pledge_macs_find(relay->macs, port, ep->port_id, &b->addr[i], pledge.mac);
+		pledge_macs_find(relay->macs, port, ep->port_id, from, pledge.mac);
 	out = jpx_jpy_wrap(service->form, &pledge, relay->in[i], len, relay->out[i], JPX_UDP_MAX);
 	if (out < 0) {
 		stats->drops[JPX_DROP_CONTENT_TOO_BIG]++;
 		return;
 	}
-	memcpy(&to.sin6_addr, service->registrar, 16);
-	to.sin6_port = service->registrar_port;
-	if (IN6_IS_ADDR_LINKLOCAL(&to.sin6_addr))
-		to.sin6_scope_id = service->ifindex;
+	to_registrar(service, &to);
 	memcpy(&source.ipi6_addr, service->uplink, 16);
 	if (service->uplink_ifname[0])
 		source.ipi6_ifindex = service->ifindex;
 	send_one(event_get_fd(relay->uplinks[ep->service_id]->event), &to, &source, relay->out[i],
 		 (size_t)out, stats, &stats->to_registrar, len);
+}
+
+static void flow_key(const struct endpoint *ep, const struct sockaddr_in6 *from,
+		     struct jpx_flow_key *key)
+{
+	memset(key, 0, sizeof(*key));
+	if (is_ipv4(&from->sin6_addr)) {
+		key->pledge = __builtin_bswap64(jpx_pledge_id(ipv4_of(&from->sin6_addr)));
+		key->kind = JPX_FLOW_IPV4;
+	} else {
+		memcpy(&key->pledge, &from->sin6_addr.s6_addr[8], 8);
+	}
+	if (ep->in == IN_INTERCEPTED)
+		key->kind |= JPX_FLOW_INTERCEPTED;
+	key->udp_port = from->sin6_port;
+	key->port_id = (__u8)ep->port_id;
+	key->service_id = (__u8)ep->service_id;
+}
+
+/* The fast path answers this flow, too, and sees no neighbours: it has to be told the MAC. */
+static void note_mac(struct relay *relay, const struct endpoint *ep,
+		     const struct sockaddr_in6 *from, struct jpx_flow *flow)
+{
+	unsigned char mac[6];
+	__u64 n = 0;
+
+	if (flow->mac)
+		return;
+	pledge_macs_find(relay->macs, &relay->state->ports[ep->port_id], ep->port_id, from, mac);
+	for (int i = 0; i < 6; i++)
+		n = n << 8 | mac[i];
+	flow->mac = n;
+}
+
+static void translate(struct endpoint *ep, const struct sockaddr_in6 *from,
+		      const unsigned char *content, size_t len)
+{
+	struct relay *relay = ep->relay;
+	const struct jpx_service *service = &relay->state->services[ep->service_id];
+	struct jpx_stats *stats = &relay->stats[ep->port_id];
+	struct sockaddr_in6 to, source = { .sin6_family = AF_INET6 };
+	unsigned int ifindex = service->uplink_ifname[0] ? service->ifindex : 0;
+	struct jpx_flow_key key;
+	struct jpx_flow *flow;
+	long slot;
+	int fd;
+
+	flow_key(ep, from, &key);
+	slot = flows_enter(relay->flows, &key);
+	if (slot < 0) {
+		stats->drops[-slot]++;
+		if (flows_may_refuse(relay->flows, ep->port_id))
+			icmp_refuse(relay->icmp, ep->port_id, ep->service_id, key.kind, from,
+				    content, len);
+		return;
+	}
+	flow = flows_at(relay->flows, (__u32)slot);
+	note_mac(relay, ep, from, flow);
+	to_registrar(service, &to);
+	memcpy(&source.sin6_addr, relay->state->uplinks[flow->uplink].addr, 16);
+	source.sin6_port = flow->uplink_port;
+	fd = flows_socket_of(relay->flows, (__u32)slot);
+	if (fd >= 0) {
+		struct in6_pktinfo info = { .ipi6_addr = source.sin6_addr,
+					    .ipi6_ifindex = ifindex };
+
+		send_one(fd, &to, &info, content, len, stats, &stats->to_registrar, len);
+	} else {
+		int ret = raw_udp_send(relay->raw, &source, &to, ifindex, content, len);
+
+		errno = -ret;
+		count_sent(ret == 0, len, stats, &stats->to_registrar, len);
+	}
+	flow->to_registrar++;
+}
+
+static void from_pledge(struct endpoint *ep, struct batch *b, int i)
+{
+	struct relay *relay = ep->relay;
+	const struct jpx_service *service = &relay->state->services[ep->service_id];
+	struct jpx_stats *stats = &relay->stats[ep->port_id];
+	size_t len = b->msg[i].msg_len;
+	enum jpx_drop reason;
+
+	if (len < 3)
+		memset(relay->in[i] + len, 0, 3 - len);
+	reason = admit(service, &b->addr[i], relay->in[i], len);
+	if (reason == JPX_RELAY && !service->ifindex)
+		reason = JPX_DROP_SERVICE_NOT_READY;
+	if (reason != JPX_RELAY) {
+		stats->drops[reason]++;
+		return;
+	}
+	if (service->mode == JPX_MODE_STATEFUL)
+		translate(ep, &b->addr[i], relay->in[i], len);
+	else
+		wrap(ep, &b->addr[i], i, len);
 }
 
 static void join_readable(evutil_socket_t fd, short what, void *arg)
@@ -288,7 +420,8 @@ static void from_registrar(struct endpoint *ep, struct batch *b, int i)
 		return;
 	}
 	port = &relay->state->ports[pledge.port_id];
-	join = relay->joins[pledge.port_id][ep->service_id];
+	join = relay->joins[pledge.port_id][ep->service_id]
+			   [is_ipv4((struct in6_addr *)pledge.addr) ? IN_IPV4 : IN_IPV6];
 	if (!(port->flags & JPX_PORT_IN_USE) || !(port->services >> ep->service_id & 1)) {
 		stats->drops[JPX_DROP_UNKNOWN_PLEDGE_PORT]++;
 		return;
@@ -300,7 +433,8 @@ static void from_registrar(struct endpoint *ep, struct batch *b, int i)
 	}
 	memcpy(&to.sin6_addr, pledge.addr, 16);
 	to.sin6_port = htons(pledge.udp_port);
-	to.sin6_scope_id = port->ifindex;
+	if (!is_ipv4(&to.sin6_addr))
+		to.sin6_scope_id = port->ifindex;
 	send_one(event_get_fd(join->event), &to, NULL, relay->in[i] + content.off, content.len,
 		 stats, &stats->to_pledge, content.len);
 }
@@ -315,10 +449,165 @@ static void uplink_readable(evutil_socket_t fd, short what, void *arg)
 		from_registrar(ep, &b, i);
 }
 
+/* ---- Registrar to pledge, by flow ------------------------------------------ */
+
+/* A datagram came for FLOW, or, that being NULL, for a port that has none. */
+static void from_registrar_by_flow(struct relay *relay, struct jpx_flow *flow,
+				   const struct sockaddr_in6 *from, unsigned int ifindex,
+				   const unsigned char *content, size_t len)
+{
+	const struct jpx_service *service;
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6 };
+	struct jpx_stats *stats = &relay->stats[0];
+	const struct jpx_port *port;
+	struct endpoint *join;
+	enum way_in in;
+
+	if (!flow) {
+		stats->drops[JPX_DROP_NO_FLOW]++;
+		return;
+	}
+	service = &relay->state->services[flow->key.service_id];
+	port = &relay->state->ports[flow->key.port_id];
+	stats = &relay->stats[flow->key.port_id];
+	if (memcmp(&from->sin6_addr, service->registrar, 16) ||
+	    from->sin6_port != service->registrar_port ||
+	    !is_uplink(relay, service, ifindex)) {
+		stats->drops[JPX_DROP_NOT_REGISTRAR]++;
+		return;
+	}
+	if (!flows_is_live(relay->flows, flow)) {
+		stats->drops[JPX_DROP_NO_FLOW]++;
+		return;
+	}
+	if (!(port->flags & JPX_PORT_IN_USE) || !(port->services >> flow->key.service_id & 1)) {
+		stats->drops[JPX_DROP_UNKNOWN_PLEDGE_PORT]++;
+		return;
+	}
+	if (flow->key.kind & JPX_FLOW_IPV4) {
+		to.sin6_addr.s6_addr32[2] = htonl(0xffff);
+		to.sin6_addr.s6_addr32[3] =
+			htonl((__u32)__builtin_bswap64(flow->key.pledge));
+	} else {
+		to.sin6_addr.s6_addr[0] = 0xfe;
+		to.sin6_addr.s6_addr[1] = 0x80;
+		memcpy(&to.sin6_addr.s6_addr[8], &flow->key.pledge, 8);
+		to.sin6_scope_id = port->ifindex;
+	}
+	to.sin6_port = flow->key.udp_port;
+	in = flow->key.kind & JPX_FLOW_INTERCEPTED ? IN_INTERCEPTED
+	     : flow->key.kind & JPX_FLOW_IPV4	   ? IN_IPV4
+						   : IN_IPV6;
+	join = relay->joins[flow->key.port_id][flow->key.service_id][in];
+	if (!join) {
+		stats->drops[JPX_DROP_SERVICE_NOT_READY]++;
+		return;
+	}
+	flows_touch(relay->flows, flow);
+	flow->to_pledge++;
+	send_one(event_get_fd(join->event), &to, NULL, content, len, stats, &stats->to_pledge, len);
+}
+
+/* Where MSG was sent to, if the kernel said so. */
+static bool sent_to(struct msghdr *msg, struct sockaddr_in6 *to)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		struct sockaddr_in to4;
+
+		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_ORIGDSTADDR) {
+			memcpy(to, CMSG_DATA(c), sizeof(*to));
+			return true;
+		}
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_ORIGDSTADDR) {
+			memcpy(&to4, CMSG_DATA(c), sizeof(to4));
+			memset(to, 0, sizeof(*to));
+			to->sin6_addr.s6_addr32[2] = htonl(0xffff);
+			memcpy(&to->sin6_addr.s6_addr32[3], &to4.sin_addr, 4);
+			to->sin6_port = to4.sin_port;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The one socket to which the datagrams of all flows are steered (bpf/flows.bpf.c). */
+static void flows_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *relay = arg;
+	static struct batch b;
+
+	(void)what;
+	for (int i = 0, n = receive(relay, fd, &b); i < n; i++) {
+		struct sockaddr_in6 to;
+		struct in6_pktinfo info;
+
+		if (!sent_to(&b.msg[i].msg_hdr, &to) || !arrived_at(&b.msg[i].msg_hdr, &info))
+			continue;
+		from_registrar_by_flow(
+			relay, flows_by_uplink(relay->flows, &to.sin6_addr, to.sin6_port, NULL),
+			&b.addr[i], info.ipi6_ifindex, relay->in[i], b.msg[i].msg_len);
+	}
+}
+
+/* Without BPF: the socket of one flow. */
+static void flow_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct flow_watch *watch = arg;
+	struct relay *relay = watch->relay;
+	static struct batch b;
+
+	(void)what;
+	for (int i = 0, n = receive(relay, fd, &b); i < n; i++) {
+		struct in6_pktinfo info;
+
+		if (!arrived_at(&b.msg[i].msg_hdr, &info))
+			continue;
+		from_registrar_by_flow(relay, flows_at(relay->flows, watch->slot), &b.addr[i],
+				       info.ipi6_ifindex, relay->in[i], b.msg[i].msg_len);
+	}
+}
+
+static void flow_opened(void *arg, __u32 slot, int fd)
+{
+	struct relay *relay = arg;
+	struct flow_watch *watch = &relay->watches[slot];
+
+	watch->relay = relay;
+	watch->slot = slot;
+	watch->event = event_new(relay->base, fd, EV_READ | EV_PERSIST, flow_readable, watch);
+	if (!watch->event || event_add(watch->event, NULL))
+		jpx_log_limited(JPX_LOG_ERROR, "out of memory: a flow gets no answers");
+}
+
+static void flow_closed(void *arg, __u32 slot)
+{
+	struct flow_watch *watch = &((struct relay *)arg)->watches[slot];
+
+	if (watch->event)
+		event_free(watch->event);
+	watch->event = NULL;
+}
+
+static int watch_flows(struct relay *relay)
+{
+	int fd = flows_socket(relay->flows);
+
+	if (fd < 0) {
+		relay->watches =
+			calloc(relay->state->flow_config.slots, sizeof(*relay->watches));
+		if (!relay->watches)
+			return -1;
+		flows_watch_sockets(relay->flows, flow_opened, flow_closed, relay);
+		return 0;
+	}
+	relay->steered = event_new(relay->base, fd, EV_READ | EV_PERSIST, flows_readable, relay);
+	return relay->steered ? event_add(relay->steered, NULL) : -1;
+}
+
 /* ---- what the proxy calls ----------------------------------------------- */
 
 struct relay *relay_new(struct event_base *base, const struct jpx_state *state, struct datapath *dp,
-			struct netwatch *nw)
+			struct netwatch *nw, struct flows *flows)
 {
 	struct relay *relay = calloc(1, sizeof(*relay));
 
@@ -326,13 +615,15 @@ struct relay *relay_new(struct event_base *base, const struct jpx_state *state, 
 		return NULL;
 	relay->base = base;
 	relay->state = state;
-	relay->macs = pledge_macs_new(dp, nw);
-	if (!relay->macs) {
-		free(relay);
-		return NULL;
-	}
+	relay->flows = flows;
 	relay->stats = datapath_socket_stats(dp);
-	return relay;
+	relay->macs = pledge_macs_new(dp, nw);
+	relay->raw = raw_udp_new();
+	relay->icmp = icmp_new(base, state, flows, relay->stats);
+	if (relay->macs && relay->raw && relay->icmp && watch_flows(relay) == 0)
+		return relay;
+	relay_free(relay);
+	return NULL;
 }
 
 void relay_free(struct relay *relay)
@@ -342,8 +633,17 @@ void relay_free(struct relay *relay)
 	for (unsigned int s = 0; s < JPX_MAX_SERVICES; s++) {
 		endpoint_close(relay->uplinks[s]);
 		for (unsigned int p = 0; p < JPX_MAX_PORTS; p++)
-			endpoint_close(relay->joins[p][s]);
+			for (unsigned int in = 0; in < WAYS_IN; in++)
+				endpoint_close(relay->joins[p][s][in]);
 	}
+	flows_watch_sockets(relay->flows, NULL, NULL, NULL);
+	for (__u32 i = 0; relay->watches && i < relay->state->flow_config.slots; i++)
+		flow_closed(relay, i);
+	free(relay->watches);
+	if (relay->steered)
+		event_free(relay->steered);
+	icmp_free(relay->icmp);
+	raw_udp_free(relay->raw);
 	pledge_macs_free(relay->macs);
 	free(relay);
 }
@@ -353,15 +653,20 @@ in_port_t relay_open_uplink(struct relay *relay, unsigned int service_id, in_por
 	struct sockaddr_in6 local = { .sin6_family = AF_INET6, .sin6_port = wanted };
 	socklen_t len = sizeof(local);
 	struct endpoint *ep;
+	int fd;
 
+	if (is_ipv4((const struct in6_addr *)relay->state->services[service_id].registrar))
+		local.sin6_addr.s6_addr32[2] = htonl(0xffff);
 	relay_close_uplink(relay, service_id);
-	ep = endpoint_open(relay, 0, service_id, &local, uplink_readable);
-	if (!ep && wanted) {
+	fd = udp_socket_open(&local, NULL, UDP_SOCKET_PKTINFO);
+	if (fd < 0 && wanted) {
 		local.sin6_port = 0;
-		ep = endpoint_open(relay, 0, service_id, &local, uplink_readable);
+		fd = udp_socket_open(&local, NULL, UDP_SOCKET_PKTINFO);
 	}
+	ep = endpoint_open(relay, fd, uplink_readable);
 	if (!ep)
 		return 0;
+	ep->service_id = service_id;
 	relay->uplinks[service_id] = ep;
 	if (getsockname(event_get_fd(ep->event), (struct sockaddr *)&local, &len))
 		return 0;
@@ -379,41 +684,87 @@ bool relay_has_uplink(const struct relay *relay, unsigned int service_id)
 	return relay->uplinks[service_id] != NULL;
 }
 
-static void sync_one(struct relay *relay, unsigned int port_id, unsigned int service_id)
+/* Where pledges of PORT reach SERVICE in this way; false where they cannot. */
+static bool way_in(const struct jpx_port *port, const struct jpx_service *service, enum way_in in,
+		   struct sockaddr_in6 *local)
+{
+	*local = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+					.sin6_port = service->join_port };
+	switch (in) {
+	case IN_IPV6:
+		memcpy(&local->sin6_addr, port->addr, 16);
+		local->sin6_scope_id = port->ifindex;
+		return !IN6_IS_ADDR_UNSPECIFIED(&local->sin6_addr);
+	case IN_IPV4:
+		local->sin6_addr.s6_addr32[2] = htonl(0xffff);
+		local->sin6_addr.s6_addr32[3] = port->addr4;
+		return port->addr4 != 0;
+	default:
+		memcpy(&local->sin6_addr, service->registrar, 16);
+		local->sin6_port = service->registrar_port;
+		return service->flags & JPX_SERVICE_INTERCEPT;
+	}
+}
+
+/* Opens, closes or keeps one join socket.  0, or the errno for which there is none. */
+static int sync_one(struct relay *relay, unsigned int port_id, unsigned int service_id,
+		    enum way_in in)
 {
 	const struct jpx_port *port = &relay->state->ports[port_id];
-	struct endpoint **ep = &relay->joins[port_id][service_id];
-	int *error = &relay->join_errors[port_id][service_id], before = *error;
-	struct sockaddr_in6 local = {
-		.sin6_family = AF_INET6,
-		.sin6_port = relay->state->services[service_id].join_port,
-		.sin6_scope_id = port->ifindex,
-	};
-	bool wanted = port->flags & JPX_PORT_READY && port->services >> service_id & 1;
+	const struct jpx_service *service = &relay->state->services[service_id];
+	struct endpoint **ep = &relay->joins[port_id][service_id][in];
+	struct sockaddr_in6 local;
+	bool wanted = way_in(port, service, in, &local) && port->flags & JPX_PORT_READY &&
+		      port->services >> service_id & 1;
+	int fd;
 
-	memcpy(&local.sin6_addr, port->addr, 16);
-	if (*ep && (!wanted || memcmp(&local, &(*ep)->local, sizeof(local)))) {
+	if (*ep && (!wanted || memcmp(&local, &(*ep)->local, sizeof(local)) ||
+		    (*ep)->ifindex != port->ifindex)) {
 		endpoint_close(*ep);
 		*ep = NULL;
 	}
-	*error = 0;
 	if (!wanted || *ep)
-		return;
-	*ep = endpoint_open(relay, port_id, service_id, &local, join_readable);
-	if (*ep)
-		return;
-	*error = errno;
-	if (*error != before)
-		jpx_warning("%s: cannot listen on join port %u: %s", port->ifname,
-			    ntohs(local.sin6_port), strerror(*error));
+		return 0;
+	if (in == IN_INTERCEPTED) {
+		fd = intercept_socket(&local.sin6_addr, ntohs(local.sin6_port), port->ifname);
+		if (fd < 0)
+			return -fd;
+	} else {
+		/* Every link may have the same IPv4 link-local address. */
+		fd = udp_socket_open(&local, in == IN_IPV4 ? port->ifname : NULL, 0);
+	}
+	*ep = endpoint_open(relay, fd, join_readable);
+	if (!*ep)
+		return errno;
+	(*ep)->port_id = port_id;
+	(*ep)->service_id = service_id;
+	(*ep)->in = in;
+	(*ep)->local = local;
+	(*ep)->ifindex = port->ifindex;
+	return 0;
 }
 
 void relay_sync(struct relay *relay)
 {
 	for (unsigned int p = 1; p < JPX_MAX_PORTS; p++)
-		for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++)
-			if (relay->joins[p][s] || relay->state->ports[p].services >> s & 1)
-				sync_one(relay, p, s);
+		for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
+			const struct jpx_port *port = &relay->state->ports[p];
+			int error = 0, *before = &relay->join_errors[p][s];
+			bool any = port->services >> s & 1;
+
+			for (unsigned int in = 0; in < WAYS_IN; in++)
+				any |= relay->joins[p][s][in] != NULL;
+			for (unsigned int in = 0; any && in < WAYS_IN; in++) {
+				int one = sync_one(relay, p, s, (enum way_in)in);
+
+				error = error ? error : one;
+			}
+			if (error && error != *before)
+				jpx_warning("%s: cannot listen on join port %u: %s", port->ifname,
+					    ntohs(relay->state->services[s].join_port),
+					    strerror(error));
+			*before = error;
+		}
 }
 
 int relay_join_error(const struct relay *relay, unsigned int port_id, unsigned int service_id)
@@ -438,6 +789,7 @@ void relay_collect(struct relay *relay)
 	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
 		collect_one(relay, relay->uplinks[s]);
 		for (unsigned int p = 1; p < JPX_MAX_PORTS; p++)
-			collect_one(relay, relay->joins[p][s]);
+			for (unsigned int in = 0; in < WAYS_IN; in++)
+				collect_one(relay, relay->joins[p][s][in]);
 	}
 }

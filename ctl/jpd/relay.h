@@ -16,14 +16,15 @@
 
 struct event_base;
 struct datapath;
+struct flows;
 struct netwatch;
 struct relay;
 
 struct relay *relay_new(struct event_base *base, const struct jpx_state *state, struct datapath *dp,
-			struct netwatch *nw);
+			struct netwatch *nw, struct flows *flows);
 void relay_free(struct relay *relay);
 
-/* Opens a socket on any address for service SERVICE_ID's traffic with its Registrar:
+/* Opens a socket on any address for stateless service SERVICE_ID's traffic with its Registrar:
  * on UDP port WANTED if that is free, else (or for 0) on one the kernel chooses.
  * Returns the port in network order, or 0 with errno set. */
 in_port_t relay_open_uplink(struct relay *relay, unsigned int service_id, in_port_t wanted);

@@ -3,16 +3,21 @@
 #include "resolve.h"
 
 #include <arpa/inet.h>
+#include <linux/if_ether.h>
 #include <net/if_arp.h>
 #include <string.h>
 
+#include "addr.h"
 #include "features.h"
 
 #ifndef ARPHRD_6LOWPAN
 #define ARPHRD_6LOWPAN 825
 #endif
 
-/* The same kind of sum as bpf/csum.h: 16-bit words as they lie in memory, kept wide. */
+/*
+ * The same kind of sum as bpf/csum.h: 16-bit words as they lie in memory, kept wide.
+ * Of a v4-mapped address it is what the 4 bytes on the wire sum to: ::ffff counts 0.
+ */
 static __u32 sum_of(const void *data, size_t len)
 {
 	const unsigned char *p = data;
@@ -52,9 +57,11 @@ void resolve_port(const struct netwatch *nw, struct jpx_port *port)
 	enum jpx_link kind = JPX_LINK_ETHERNET;
 
 	port->flags &= (__u8)~JPX_PORT_READY;
+	memset(port->addr, 0, sizeof(port->addr));
+	port->addr_sum = 0;
+	port->addr4 = 0;
 	if (!link) {
 		port->ifindex = 0;
-		memset(port->addr, 0, sizeof(port->addr));
 		return;
 	}
 	port->ifindex = (__u32)link->ifindex;
@@ -62,13 +69,13 @@ void resolve_port(const struct netwatch *nw, struct jpx_port *port)
 	memcpy(port->mac, link->mac, 6);
 	link_kind(link, &kind);
 	port->link = (__u8)kind;
-	if (!link->has_link_local) {
-		memset(port->addr, 0, sizeof(port->addr));
-		return;
-	}
-	memcpy(port->addr, &link->link_local, 16);
+	if (link->has_link_local)
+		memcpy(port->addr, &link->link_local, 16);
 	port->addr_sum = sum_of(port->addr, 16);
-	if (link->up)
+	/* RFC 4944 carries nothing but IPv6. */
+	if (link->has_link_local4 && link->arphrd != ARPHRD_6LOWPAN)
+		port->addr4 = link->link_local4.s_addr;
+	if (link->up && (link->has_link_local || port->addr4))
 		port->flags |= JPX_PORT_READY;
 }
 
@@ -81,7 +88,8 @@ static unsigned int bounce_ifindex(const struct netwatch *nw, unsigned int ifind
 	return link && strcmp(link->kind, "veth") ? ifindex : 0;
 }
 
-bool resolve_way(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, struct resolve_way *way)
+static bool way_of(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, __u16 ethertype,
+		   struct resolve_way *way)
 {
 	const struct netwatch_link *link = netwatch_link_by_index(nw, ifindex), *parent;
 	__be16 vid[2], proto[2];
@@ -125,17 +133,22 @@ bool resolve_way(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, struc
 			way->l2_type[2 * i + 1] = vid[tags - 1 - i];
 		}
 	}
-	way->l2_type[2 * tags] = htons(0x86dd);
+	way->l2_type[2 * tags] = htons(ethertype);
 	return true;
 }
 
+bool resolve_way(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, struct resolve_way *way)
+{
+	return way_of(nw, ifindex, xdp, ETH_P_IPV6, way);
+}
+
 /* A route, but no address yet to send from, is none: the kernel then offers a link-local
- * one, of any interface, from which no router forwards. */
+ * one, of any interface, from which no router forwards (RFC 4007 9, RFC 3927 7). */
 static bool has_source(const struct netwatch_route *route, const struct in6_addr *registrar)
 {
 	if (IN6_IS_ADDR_UNSPECIFIED(&route->source))
 		return false;
-	return route->local || !IN6_IS_ADDR_LINKLOCAL(&route->source) ||
+	return route->local || !jpx_addr_is_link_local(&route->source) ||
 	       IN6_ARE_ADDR_EQUAL(&route->next_hop, registrar);
 }
 
@@ -146,12 +159,18 @@ void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in
 	struct resolve_way way;
 	struct in6_addr registrar;
 	unsigned char mac[6];
+	bool ipv4;
 
 	memset(next_hop, 0, sizeof(*next_hop));
 	memcpy(&registrar, service->registrar, 16);
-	service->flags &= (__u16) ~(JPX_SERVICE_READY | JPX_SERVICE_LOCAL);
+	ipv4 = IN6_IS_ADDR_V4MAPPED(&registrar);
+	service->flags &= (__u16) ~(JPX_SERVICE_READY | JPX_SERVICE_LOCAL | JPX_SERVICE_IPV4);
+	if (ipv4)
+		service->flags |= JPX_SERVICE_IPV4;
 	service->tx_ifindex = service->bounce_ifindex = 0;
 	service->l2_len = 0;
+	service->registrar_sum =
+		sum_of(service->registrar, 16) + service->registrar_port + htons(IPPROTO_UDP);
 
 	if (service->uplink_ifname[0]) {
 		link = netwatch_link_by_name(nw, service->uplink_ifname);
@@ -168,18 +187,20 @@ void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in
 	service->ifindex = (__u32)route.ifindex;
 	memcpy(service->uplink, &route.source, 16);
 	service->mtu = mtu_of(route.mtu);
-	service->path_sum = sum_of(service->registrar, 16) + sum_of(service->uplink, 16) +
-			    service->registrar_port + service->uplink_port + htons(IPPROTO_UDP);
+	service->path_sum =
+		service->registrar_sum + sum_of(service->uplink, 16) + service->uplink_port;
 	link = netwatch_link_by_index(nw, route.ifindex);
 	if (route.local)
 		service->flags |= JPX_SERVICE_LOCAL;
 	if (route.local || !link || !link->up ||
-	    !resolve_way(nw, route.ifindex, service->xdp, &way))
+	    !way_of(nw, route.ifindex, service->xdp, ipv4 ? ETH_P_IP : ETH_P_IPV6, &way))
 		return;
 	service->tx_ifindex = way.tx_ifindex;
 	service->bounce_ifindex = way.bounce_ifindex;
 	if (way.link == JPX_LINK_IPV6) {
-		service->flags |= JPX_SERVICE_READY;
+		/* Bare IPv4 is the socket engine's. */
+		if (!ipv4)
+			service->flags |= JPX_SERVICE_READY;
 		return;
 	}
 	service->l2_len = way.l2_len;

@@ -26,18 +26,20 @@ struct resolve_way {
 	struct jpx_vlan_key tags; /* slot left 0 */
 };
 
-/* Where PORT's interface stands now: fills ifindex, mtu, mac, addr, addr_sum, link
- * and the READY flag; leaves the rest. */
+/* Where PORT's interface stands now: fills ifindex, mtu, mac, addr, addr_sum, addr4, link
+ * and the READY flag; leaves the rest.  READY with an address of either family: addr or
+ * addr4 may be all zero then. */
 void resolve_port(const struct netwatch *nw, struct jpx_port *port);
 
-/* The way onto the wire from IFINDEX.  XDP: what the operator asked for; only
+/* The way onto the wire from IFINDEX for IPv6.  XDP: what the operator asked for; only
  * AUTO and NATIVE go through a VLAN's parent.  False for a link that no program
  * of ours understands (loopback, ...). */
 bool resolve_way(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, struct resolve_way *way);
 
-/* Where SERVICE's Registrar is now: fills ifindex, uplink, mtu, path_sum, the link
- * header and the READY flag.  NEXT_HOP: whose neighbour entry to keep alive (all
- * zero where there is none to keep). */
+/* Where SERVICE's Registrar is now: fills ifindex, uplink, mtu, path_sum, registrar_sum,
+ * the link header and the flags READY, LOCAL and IPV4.  Never READY: IPv4 over a link
+ * that is no Ethernet.  NEXT_HOP: whose neighbour entry to keep alive (all zero where
+ * there is none to keep). */
 void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in6_addr *next_hop);
 
 #endif

@@ -33,11 +33,12 @@ unsigned int table_slot_by_ifindex(const struct jpx_state *state, unsigned int i
 
 bool table_services_alike(const struct jpx_service *a, const struct jpx_service *b)
 {
-	const __u8 content = JPX_SERVICE_ANY_CONTENT;
+	const __u16 wishes = JPX_SERVICE_ANY_CONTENT | JPX_SERVICE_INTERCEPT |
+			     JPX_SERVICE_ADDRESSES;
 
 	return !memcmp(a->registrar, b->registrar, 16) && a->registrar_port == b->registrar_port &&
 	       a->mode == b->mode && a->form == b->form &&
-	       (a->flags & content) == (b->flags & content) &&
+	       (a->flags & wishes) == (b->flags & wishes) &&
 	       !strcmp(a->uplink_ifname, b->uplink_ifname);
 }
 

@@ -42,10 +42,32 @@ void xdp_init(void)
 	libxdp_set_print(log_libxdp);
 }
 
+static int kept[8];
+static unsigned int kept_count;
+
+void xdp_keep(int fd)
+{
+	if (kept_count < sizeof(kept) / sizeof(*kept))
+		kept[kept_count++] = fd;
+}
+
+void xdp_keep_none(void)
+{
+	kept_count = 0;
+}
+
+static bool is_kept(int fd)
+{
+	for (unsigned int i = 0; i < kept_count; i++)
+		if (kept[i] == fd)
+			return true;
+	return false;
+}
+
 /*
  * libxdp before 1.4 forgets to close a descriptor of each program that it looks at.
- * We keep none of any program ourselves between two calls, so all that are open then
- * are forgotten ones.  They would use up the limit, and keep dead programs in the kernel.
+ * Between two calls all that are open and not kept are forgotten ones.  They would use
+ * up the limit, and keep dead programs in the kernel.
  */
 static void close_forgotten(void)
 {
@@ -61,29 +83,10 @@ static void close_forgotten(void)
 		if (len < 0)
 			continue;
 		target[len] = 0;
-		if (!strcmp(target, "anon_inode:bpf-prog"))
+		if (!strcmp(target, "anon_inode:bpf-prog") && !is_kept(atoi(entry->d_name)))
 			close(atoi(entry->d_name));
 	}
 	closedir(dir);
-}
-
-/* All instances share the pinned maps; only .rodata is each one's own. */
-static int share_maps(struct jpx_bpf *skel, const struct jpx_pinned *maps)
-{
-	int ret = 0;
-
-	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_meta, maps->meta);
-	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_slots, maps->slots);
-	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_ports, maps->ports);
-	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_services, maps->services);
-	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_dports, maps->dports);
-	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_vlans, maps->vlans);
-	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_tx, maps->tx);
-	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_macs, maps->macs);
-	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_odd_macs, maps->odd_macs);
-	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_mac_hints, maps->mac_hints);
-	ret = ret ? ret : bpf_map__reuse_fd(skel->maps.jpx_stats, maps->stats);
-	return ret;
 }
 
 static enum xdp_attach_mode attach_mode(enum jpx_engine engine)
@@ -175,7 +178,8 @@ static int open_program(const struct jpx_pinned *maps, unsigned int slot_id,
 	(*skel)->rodata->jpx_slot_id = slot_id;
 	bpf_program__set_autoload((*skel)->progs.jpx_xdp_ethernet, slot->link != JPX_LINK_IPV6);
 	bpf_program__set_autoload((*skel)->progs.jpx_xdp_ipv6, slot->link == JPX_LINK_IPV6);
-	ret = share_maps(*skel, maps);
+	/* All instances share the pinned maps; only .rodata is each one's own. */
+	ret = jpx_pinned_share(maps, (*skel)->obj);
 	if (ret) {
 		jpx_bpf__destroy(*skel);
 		*skel = NULL;

@@ -21,6 +21,11 @@ int xdp_attach(const struct jpx_pinned *maps, unsigned int slot_id, struct jpx_s
 /* Removes the program that SLOT names, and nothing else.  0 when it is gone. */
 int xdp_detach(const struct jpx_slot *slot);
 
+/* A descriptor of a program that somebody keeps open: all others are taken for ones that libxdp
+ * forgot, and closed. */
+void xdp_keep(int fd);
+void xdp_keep_none(void);
+
 /* Call when no program of ours is left: libxdp's own directory goes if nobody needs it. */
 void xdp_tidy(void);
 

@@ -256,6 +256,19 @@ struct jpx_refusals {
 	__u32 tick, count;
 };
 
+/* map jpx_reserved, one entry: what jpd added to net.ipv4.ip_local_reserved_ports, as ascending
+ * ranges that do not touch; all zero: nothing */
+#define JPX_RESERVED_RANGES 32
+
+struct jpx_reserved_range {
+	__u16 first, last; /* both belong to it; host order */
+};
+
+struct jpx_reserved {
+	__u32 count;
+	struct jpx_reserved_range ranges[JPX_RESERVED_RANGES];
+};
+
 /* map jpx_stats (per CPU) and jpx_socket_stats (written by jpd): by port id, 0 where none is known */
 struct jpx_way {
 	__u64 packets;
@@ -278,6 +291,7 @@ JPX_ASSERT(mac_key, sizeof(struct jpx_mac_key) == 16);
 JPX_ASSERT(mac_hint, sizeof(struct jpx_mac_hint) == 32);
 JPX_ASSERT(uplink, sizeof(struct jpx_uplink) == 24);
 JPX_ASSERT(flow, sizeof(struct jpx_flow) == 64);
+JPX_ASSERT(reserved, sizeof(struct jpx_reserved) == 132);
 JPX_ASSERT(flow_config, sizeof(struct jpx_flow_config) == 64);
 JPX_ASSERT(stats, sizeof(struct jpx_stats) == 544);
 JPX_ASSERT(drops, JPX_DROP_COUNT <= 40);

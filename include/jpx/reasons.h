@@ -51,7 +51,6 @@
 		 "the kernel dropped it before the socket: full queue, or a wrong checksum")      \
 	/* IPv4 */                                                                               \
 	JPX_DROP(IP_CHECKSUM, "ip_checksum", "the IPv4 header's checksum is wrong")              \
-	JPX_DROP(FAMILY, "family", "a JPY form or mode that cannot carry this pledge's address") \
 	/* stateful */                                                                           \
 	JPX_DROP(FLOWS_PER_PLEDGE, "flows_per_pledge",                                           \
 		 "no new flow: this pledge address has as many as it may (limit per-pledge)")    \

@@ -162,7 +162,8 @@ coap_get() {
 	log=$(mktemp "$work/coap.XXXXXX.log")
 	in_ns pledge timeout 15 coap-client-openssl -B 10 -u me -k secretPSK "$@" \
 		"coaps://[$(pj_address "pj$n")%pl$n]:$port/time" >"$log" 2>&1
-	has '[0-9]:[0-9][0-9]:[0-9]' "$log"
+	# The whole line: warnings carry the time of day, too.
+	has '^[A-Z][a-z][a-z] [ 0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]$' "$log"
 }
 
 # ---- the end --------------------------------------------------------------------

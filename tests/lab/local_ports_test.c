@@ -138,14 +138,14 @@ ssize_t __wrap_pwrite(int fd, const void *buf, size_t len, off_t at)
 	return n;
 }
 
-static int reserve(struct local_ports_added *added)
+static int reserve(struct jpx_reserved *added)
 {
 	*err = 0;
 	writes = 0;
 	return local_ports_reserve(FIRST, COUNT, added, err, sizeof(err));
 }
 
-static int release(struct local_ports_added *added)
+static int release(struct jpx_reserved *added)
 {
 	*err = 0;
 	writes = 0;
@@ -161,7 +161,7 @@ static bool says(const char *what)
 
 static void test_neighbours(void)
 {
-	struct local_ports_added added = { 0 }, again;
+	struct jpx_reserved added = { 0 }, again;
 
 	set_list("80,20000,8080-8090");
 	ok(holds(!reserve(&added)) && holds(list_is("80,8080-8090," OURS)) &&
@@ -191,7 +191,7 @@ static void test_neighbours(void)
 
 static void test_others_later(void)
 {
-	struct local_ports_added added = { 0 };
+	struct jpx_reserved added = { 0 };
 
 	set_list("80");
 	reserve(&added);
@@ -264,7 +264,7 @@ static void write_long(const char *content)
 
 static void test_long(void)
 {
-	struct local_ports_added added = { 0 };
+	struct jpx_reserved added = { 0 };
 	char *outside = every_other(1, 65535, true), *everywhere = every_other(1, 65535, false);
 
 	write_long(outside);
@@ -300,7 +300,7 @@ static void test_arguments(void)
 	static const unsigned int bad[][2] = { { 0, 10 },     { 1, 0 },	    { 65535, 2 },
 					       { 65536, 1 },  { 1, 65536 }, { 16384, ~0U },
 					       { ~0U, 16384 } };
-	struct local_ports_added added = { 0 };
+	struct jpx_reserved added = { 0 };
 	bool pass = true;
 
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -316,10 +316,10 @@ static void test_arguments(void)
 	   "the-very-last-port");
 
 	set_list("80");
-	added.count = LOCAL_PORTS_RANGES + 1;
+	added.count = JPX_RESERVED_RANGES + 1;
 	pass = holds(release(&added) == -EUCLEAN) && holds(says("damaged"));
 	added.count = 1;
-	added.ranges[0] = (struct local_ports_range){ 80, 79 };
+	added.ranges[0] = (struct jpx_reserved_range){ 80, 79 };
 	ok(pass && holds(release(&added) == -EUCLEAN) && holds(reserve(&added) == -EUCLEAN) &&
 		   holds(list_is("80")),
 	   "does-nothing-by-a-damaged-record");
@@ -330,12 +330,12 @@ static void test_arguments(void)
 
 static void test_kill(void)
 {
-	struct local_ports_added *pinned = mmap(NULL, sizeof(*pinned), PROT_READ | PROT_WRITE,
+	struct jpx_reserved *pinned = mmap(NULL, sizeof(*pinned), PROT_READ | PROT_WRITE,
 						MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	static const char *const names[] = { "killed-before-it-wrote", "killed-after-it-wrote" };
 
 	for (int late = 0; late < 2; late++) {
-		struct local_ports_added added = { 0 };
+		struct jpx_reserved added = { 0 };
 		int status;
 		pid_t pid;
 
@@ -391,7 +391,7 @@ static void apart(void (*test)(void))
 
 static void in_read_only(void)
 {
-	struct local_ports_added added = { 0 };
+	struct jpx_reserved added = { 0 };
 
 	mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL);
 	mount(NULL, "/proc/sys", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
@@ -402,7 +402,7 @@ static void in_read_only(void)
 
 static void in_read_only_reserved(void)
 {
-	struct local_ports_added added = { 0 };
+	struct jpx_reserved added = { 0 };
 
 	set_list(OURS);
 	mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL);
@@ -413,7 +413,7 @@ static void in_read_only_reserved(void)
 
 static void in_no_proc(void)
 {
-	struct local_ports_added added = { 0 };
+	struct jpx_reserved added = { 0 };
 
 	mount("none", "/proc/sys/net", "tmpfs", 0, NULL);
 	ok(holds(reserve(&added) == -ENOENT) && holds(says("is /proc mounted")), "no-proc");
@@ -421,7 +421,7 @@ static void in_no_proc(void)
 
 static void as_nobody(void)
 {
-	struct local_ports_added added = { 0 };
+	struct jpx_reserved added = { 0 };
 
 	if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
 		exit(1);
@@ -432,7 +432,7 @@ static void as_nobody(void)
 
 static void as_jpd(void)
 {
-	struct local_ports_added added = { 0 };
+	struct jpx_reserved added = { 0 };
 
 	privilege_drop();
 	ok(holds(!reserve(&added)) && holds(list_is("80," OURS)) && holds(!release(&added)) &&
@@ -446,7 +446,7 @@ static void in_malformed(void)
 		"",	 "1-\n", "5,\n",   "70000\n", "9-3\n",	"x\n",	   "1,2",
 		"1 2\n", ",\n",	 "1,,2\n", "-4\n",    "1\n2\n", "1-2-3\n", "99999999999999999999\n"
 	};
-	struct local_ports_added added = { 0 };
+	struct jpx_reserved added = { 0 };
 	bool pass = true;
 
 	mount("none", "/mnt", "tmpfs", 0, NULL);
@@ -532,7 +532,7 @@ static void test_kernel(void)
 		     { AF_INET, true, "IPv4-connect" },
 		     { AF_INET6, false, "IPv6-bind" },
 		     { AF_INET6, true, "IPv6-connect" } };
-	struct local_ports_added added;
+	struct jpx_reserved added;
 	unsigned int low[3], high[3];
 	char name[64];
 
