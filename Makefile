@@ -105,7 +105,7 @@ TEST_DEFS := -DJPX_TEST_DIR='"tests/unit"'
 # What a unit test needs besides the common library's sources.
 $(BUILD)/tests/test_jpreg_peers: UNIT_WITH := ctl/jpreg/peers.c
 $(BUILD)/tests/test_table: UNIT_WITH := ctl/jpd/table.c
-$(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c
+$(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/flow_limits.c
 
 $(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ctl/*/*.c include/jpx/*.h) | $(SKEL)
 	@mkdir -p $(@D)

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "flows.h"
+#include "flow_limits.h"
 
 struct proxy;
 

@@ -30,16 +30,6 @@
 #define TICK_NS		 (1ULL << JPX_TICK_SHIFT)
 #define TICKS(s)	 ((__u32)((s) * 1000000000ULL / TICK_NS))
 
-const struct flows_limits flows_limits_default = {
-	.first_port = 16384,
-	.port_count = 16384,
-	.max = 16384,
-	.per_pledge = 2,
-	.per_port = 10,
-	.idle = 30,
-	.rest = 30,
-};
-
 struct flows {
 	struct event_base *base;
 	struct datapath *dp;
@@ -379,23 +369,6 @@ static int open_bpf(struct flows *flows, const struct jpx_pinned *maps)
 }
 
 /* ---- limits ----------------------------------------------------------------------- */
-
-static unsigned int places_for(const struct flows_limits *l)
-{
-	/* A quarter more ports than flows: where they are all but full a free one is far to seek. */
-	unsigned int places = (l->max + l->max / 4 + l->port_count - 1) / l->port_count;
-
-	return places < 4 ? 4 : places > JPX_MAX_UPLINKS ? JPX_MAX_UPLINKS : places;
-}
-
-void flows_sizes(const struct flows_limits *limits, struct datapath_sizes *sizes)
-{
-	sizes->flows = places_for(limits) * limits->port_count;
-	/* A few more than flows: an entry is made before its flow is known to fit. */
-	sizes->pledges = limits->max + 64;
-	for (sizes->hints = 64; sizes->hints < 2 * limits->max;)
-		sizes->hints *= 2;
-}
 
 static __u32 capacity(const struct flows *flows)
 {

@@ -15,24 +15,11 @@
 #include <jpx/request.h>
 
 #include "datapath.h"
+#include "flow_limits.h"
 #include "pinned.h"
 
 struct event_base;
 struct flows;
-
-/* What the operator may say (jpd.conf(5), section flows). */
-struct flows_limits {
-	unsigned int first_port, port_count; /* UDP ports that flows leave from */
-	unsigned int max;		     /* flows at once */
-	unsigned int per_pledge, per_port;
-	unsigned int idle, rest; /* seconds */
-};
-
-/* Of draft-ietf-anima-constrained-join-proxy-21, 4.3, where it says something. */
-extern const struct flows_limits flows_limits_default;
-
-/* How large tables for LIMITS have to be. */
-void flows_sizes(const struct flows_limits *limits, struct datapath_sizes *sizes);
 
 /* Over the maps of DP, or without BPF over memory.  STATE is the proxy's: of it only the uplinks
  * and the configuration of flows are written.  NULL with ERR filled. */
