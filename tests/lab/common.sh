@@ -160,7 +160,7 @@ coap_get() {
 	local n=$1 port=$2 log
 	shift 2
 	log=$(mktemp "$work/coap.XXXXXX.log")
-	in_ns pledge timeout 15 coap-client-openssl -B 10 -u me -k secretPSK "$@" \
+	in_ns pledge timeout "${coap_seconds:-15}" coap-client-openssl -B 10 -u me -k secretPSK "$@" \
 		"coaps://[$(pj_address "pj$n")%pl$n]:$port/time" >"$log" 2>&1
 	# The whole line: warnings carry the time of day, too.
 	has '^[A-Z][a-z][a-z] [ 0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]$' "$log"

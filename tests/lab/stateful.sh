@@ -61,7 +61,7 @@ lossy() { # PERCENT JOIN-PORT
 	spawn registrar lossy-far "$build/tests/lossy" rg0 --loss "$1" --reorder 5 --seed 12
 	far=$spawned
 	wait_for has 'on pl0' "$work/lossy-near.log" && wait_for has 'on rg0' "$work/lossy-far.log" &&
-		crowd 30 "$2" -B 90 && good=1
+		coap_seconds=60 crowd 30 "$2" -B 60 && good=1
 	stop "$near"
 	stop "$far"
 	lost=$(cat "$work/lossy-near.log" "$work/lossy-far.log" | grep '^{' | jq -s '[.[].lost] | add')
