@@ -1083,6 +1083,11 @@ long proxy_end_flows(struct proxy *proxy, const struct jpx_flow_request *match)
 	return flows_end(proxy->flows, match);
 }
 
+struct flowlist *proxy_flows(struct proxy *proxy)
+{
+	return flows_list(proxy->flows);
+}
+
 const struct jpx_state *proxy_state(struct proxy *proxy)
 {
 	flows_count(proxy->flows, proxy->state.flow_counts);
