@@ -334,7 +334,7 @@ bool flowlist_get(const struct flowlist *list, size_t i, struct flowlist_flow *o
 	return true;
 }
 
-json_t *flowlist_summary(const struct flowlist *list)
+static json_t *numbers(const struct flowlist *list)
 {
 	const struct jpx_flow_config *cfg = &list->state->flow_config;
 	json_t *ports = json_array(), *services = json_array();
@@ -357,14 +357,25 @@ json_t *flowlist_summary(const struct flowlist *list)
 					      json_pack("{s:s, s:I}", "name", service->name,
 							"count", (json_int_t)list->by_service[id]));
 	}
-	return json_pack("{s:i, s:I, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "version",
-			 1, "count", (json_int_t)list->count, "max", (json_int_t)cfg->max, "ports",
-			 ports, "services", services, "limits", "per_pledge",
-			 (json_int_t)cfg->per_pledge, "per_port", (json_int_t)cfg->per_port,
-			 "idle_s", (json_int_t)said_seconds(cfg->idle), "rest_s",
-			 (json_int_t)said_seconds(cfg->rest), "first_port",
-			 (json_int_t)cfg->first_port, "last_port",
-			 (json_int_t)cfg->first_port + cfg->port_count - 1);
+	return json_pack(
+		"{s:I, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "count",
+		(json_int_t)list->count, "max", (json_int_t)cfg->max, "ports", ports, "services",
+		services, "limits", "per_pledge", (json_int_t)cfg->per_pledge, "per_port",
+		(json_int_t)cfg->per_port, "idle_s", (json_int_t)said_seconds(cfg->idle), "rest_s",
+		(json_int_t)said_seconds(cfg->rest), "first_port", (json_int_t)cfg->first_port,
+		"last_port", (json_int_t)cfg->first_port + cfg->port_count - 1);
+}
+
+json_t *flowlist_summary(const struct flowlist *list)
+{
+	json_t *object = json_pack("{s:i}", "version", 1), *rest = numbers(list);
+
+	if (object && (!rest || json_object_update(object, rest))) {
+		json_decref(object);
+		object = NULL;
+	}
+	json_decref(rest);
+	return object;
 }
 
 /* Names in JSON's quotes, made once and not for each flow. */
@@ -405,15 +416,15 @@ static void print_flow(const struct flowlist_flow *flow, const char *ifname, con
 int flowlist_print(const struct flowlist *list, size_t limit, FILE *out)
 {
 	struct quoted ifname = { 0 }, service = { 0 };
-	json_t *summary = flowlist_summary(list);
-	char *numbers = summary ? json_dumps(summary, JSON_COMPACT) : NULL;
+	json_t *rest = numbers(list);
+	char *rest_text = rest ? json_dumps(rest, JSON_COMPACT) : NULL;
 	struct flowlist_flow flow;
 	const char *comma = "";
 
-	json_decref(summary);
-	if (!numbers)
+	json_decref(rest);
+	if (!rest_text)
 		return -ENOMEM;
-	fputs("{\"flows\":[", out);
+	fputs("{\"version\":1,\"flows\":[", out);
 	for (size_t i = 0; i < list->count && limit; i++) {
 		if (!flowlist_get(list, i, &flow))
 			continue;
@@ -422,9 +433,9 @@ int flowlist_print(const struct flowlist *list, size_t limit, FILE *out)
 		comma = ",";
 		limit--;
 	}
-	/* the summary's members follow */
-	fprintf(out, "],%s\n", numbers + 1);
-	free(numbers);
+	/* its members follow: without its brace */
+	fprintf(out, "],%s\n", rest_text + 1);
+	free(rest_text);
 	free(ifname.text);
 	free(service.text);
 	return ferror(out) ? -EIO : 0;

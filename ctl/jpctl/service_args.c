@@ -12,7 +12,17 @@
 #include "../common/words.h"
 #include "table.h"
 
-enum { OPT_REGISTRAR = 320, OPT_MODE, OPT_JPY, OPT_JOIN_PORT, OPT_UPLINK, OPT_XDP, OPT_CONTENT, OPT_INTERCEPT, OPT_ADDRESS };
+enum {
+	OPT_REGISTRAR = 320,
+	OPT_MODE,
+	OPT_JPY,
+	OPT_JOIN_PORT,
+	OPT_UPLINK,
+	OPT_XDP,
+	OPT_CONTENT,
+	OPT_INTERCEPT,
+	OPT_ADDRESS
+};
 
 static const struct argp_option options[] = {
 	{ "registrar", OPT_REGISTRAR, "[ADDR]:PORT", 0, "Where the Registrar is", 0 },
