@@ -56,13 +56,17 @@ obj_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 .PHONY: all
 all: $(PROGRAMS:%=$(BUILD)/%) $(MAN)
 
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
-	@mkdir -p $(@D)
-	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
-.PRECIOUS: $(BUILD)/bpf/%.bpf.o
+# The fast path itself, and what includes it to test or measure it.
+define bpf_from
+$(BUILD)/bpf/%.bpf.o: $(1)/%.bpf.c
+	@mkdir -p $$(@D)
+	$$(call say,CLANG,$$<)$(CLANG) $(BPF_CFLAGS) -Ibpf -iquote $(1) -c $$< -o $$@
+endef
+$(foreach d,bpf tests/packet tests/lab tests/bench,$(eval $(call bpf_from,$(d))))
+.SECONDARY: $(patsubst %,$(BUILD)/bpf/%.bpf.o,jpx flows codec lossy bench)
 
-# libxdp's run configuration is a section that bpftool does not know: not news.
 SKEL := $(BUILD)/bpf/jpx.skel.h $(BUILD)/bpf/flows.skel.h
+# libxdp's run configuration is a section that bpftool does not know: not news.
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp 2> $@.log || \
 		{ cat $@.log >&2; exit 1; }
@@ -113,17 +117,15 @@ $(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ct
 		$(COMMON_SRC) -o $@ $(PKG_LIBS) -lcmocka
 
 # Counts packets and sums checksums by itself: plain, not sanitized, for speed.
-$(BUILD)/tests/packets: $(wildcard tests/packet/*.[ch]) ctl/common/jpy.c $(SKEL)
+PACKET_SRC := $(filter-out %.bpf.c,$(wildcard tests/packet/*.c))
+$(BUILD)/tests/packets: $(PACKET_SRC) $(wildcard tests/packet/*.h) ctl/common/jpy.c $(SKEL) $(BUILD)/bpf/codec.skel.h
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(TEST_DEFS) \
-		$(wildcard tests/packet/*.c) ctl/common/jpy.c -o $@ $(PKG_LIBS) -lcmocka
+		$(PACKET_SRC) ctl/common/jpy.c -o $@ $(PKG_LIBS) -lcmocka
 
 # What a lab test needs besides them.
 $(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privilege.c \
 	-Wl,--wrap=pwrite,--wrap=mnl_socket_recvfrom
-$(BUILD)/bpf/%.bpf.o: tests/lab/%.bpf.c
-	@mkdir -p $(@D)
-	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 $(BUILD)/tests/lossy: $(BUILD)/bpf/lossy.skel.h
 
 $(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(SKEL)
@@ -148,9 +150,6 @@ demo:
 
 # ---- bench, fuzz ----------------------------------------------------------
 
-$(BUILD)/bpf/bench.bpf.o: tests/bench/bench.bpf.c
-	@mkdir -p $(@D)
-	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -Ibpf -iquote tests/bench -c $< -o $@
 BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 $(BUILD)/bench: $(BENCH_SRC) $(wildcard tests/bench/*.h) $(BUILD)/libjpx.a $(BUILD)/bpf/bench.skel.h $(BUILD)/bpf/jpx.skel.h
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(BENCH_SRC) $(BUILD)/libjpx.a -o $@ $(PKG_LIBS) -lm -lpthread

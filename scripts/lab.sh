@@ -77,6 +77,20 @@ lab_up() {
 	ns_ip proxy route add default via 2001:db8:1::1
 	ns_ip registrar route add default via 2001:db8:2::1
 	in_ns gateway sysctl -qw net.ipv6.conf.all.forwarding=1
+	lab_settle
+}
+
+# Waits until every end has its link-local address: the kernel takes its time to see a carrier.
+lab_settle() {
+	local who end
+	for who in pledge proxy gateway registrar; do
+		for end in $(ns_ip "$who" -br link show type veth | sed 's/@.*//'); do
+			for _ in $(seq 200); do
+				[ -n "$(lab_link_local "$who" "$end")" ] && break
+				sleep 0.05
+			done
+		done
+	done
 }
 
 lab_down() {
