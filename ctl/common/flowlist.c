@@ -66,16 +66,18 @@ static int match_service(const struct jpx_state *state, const char *name,
 static int match_pledge(const char *text, struct jpx_flow_request *match)
 {
 	struct in6_addr addr;
-	struct in_addr quad;
 	__be64 halves[2];
+	char err[200];
+	__u32 quad;
 
-	if (inet_pton(AF_INET, text, &quad) == 1 && jpx_is_link_local4(ntohl(quad.s_addr))) {
-		match->key.pledge = __builtin_bswap64(jpx_pledge_id(ntohl(quad.s_addr)));
+	if (jpx_addr_parse(text, &addr, err, sizeof(err)))
+		return -EINVAL;
+	memcpy(halves, &addr, sizeof(halves));
+	quad = (__u32)__builtin_bswap64(halves[1]);
+	if (IN6_IS_ADDR_V4MAPPED(&addr) && jpx_is_link_local4(quad)) {
+		match->key.pledge = __builtin_bswap64(jpx_pledge_id(quad));
 		match->key.kind = JPX_FLOW_IPV4;
-	} else if (inet_pton(AF_INET6, text, &addr) == 1) {
-		memcpy(halves, &addr, sizeof(halves));
-		if (!jpx_is_link_local(__builtin_bswap64(halves[0]), halves[1]))
-			return -EINVAL;
+	} else if (jpx_is_link_local(__builtin_bswap64(halves[0]), halves[1])) {
 		match->key.pledge = halves[1];
 	} else {
 		return -EINVAL;

@@ -278,19 +278,15 @@ static bool read_flow(json_t *object, struct flowlist_flow *flow)
 	json_int_t age, idle, up, down;
 	int udp_port, uplink_port, intercepted;
 	char err[200];
-	struct sockaddr_in6 sa;
 
 	if (json_unpack(object, "{s:s, s:i, s:s, s:s, s:s, s:i, s:I, s:I, s:{s:I}, s:{s:I}, s:b}",
 			"pledge", &pledge, "udp_port", &udp_port, "ifname", &flow->ifname,
 			"service", &flow->service, "uplink_address", &uplink, "uplink_port",
 			&uplink_port, "age_s", &age, "idle_s", &idle, "to_registrar", "packets",
 			&up, "to_pledge", "packets", &down, "intercepted", &intercepted) ||
-	    jpx_endpoint_parse(pledge, 1, &sa, err, sizeof(err)))
+	    jpx_addr_parse(pledge, &flow->pledge, err, sizeof(err)) ||
+	    jpx_addr_parse(uplink, &flow->uplink, err, sizeof(err)))
 		return false;
-	flow->pledge = sa.sin6_addr;
-	if (jpx_endpoint_parse(uplink, 1, &sa, err, sizeof(err)))
-		return false;
-	flow->uplink = sa.sin6_addr;
 	flow->udp_port = (unsigned int)udp_port;
 	flow->uplink_port = (unsigned int)uplink_port;
 	flow->age_s = (uint32_t)age;

@@ -87,10 +87,10 @@ void service_set_registrar(struct argp_state *state, json_t *request, const char
 static void add_address(struct argp_state *state, const char *arg)
 {
 	json_t *list = json_object_get(state->input, "uplink_addresses");
-	struct sockaddr_in6 sa;
+	struct in6_addr addr;
 	char err[200];
 
-	if (jpx_endpoint_parse(arg, 1, &sa, err, sizeof(err)))
+	if (jpx_addr_parse(arg, &addr, err, sizeof(err)))
 		argp_error(state, "--uplink-address: %s", err);
 	if (!list) {
 		list = json_array();
