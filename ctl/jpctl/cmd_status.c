@@ -36,12 +36,38 @@ static void addresses(struct table *t, const json_t *port)
 		table_cell(t, "%s", has ? address : has4 ? address4 : "-");
 }
 
-/* Returns how many of them are not ready. */
-static size_t show_ports(const json_t *ports)
+static bool any_stateful(const json_t *services)
 {
-	static const char *const headings[] = { "PORT",	   "LINK",  "ENGINE",
-						"ADDRESS", "STATE", "JOIN PORTS" };
-	struct table *t = table_new(6, headings);
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(services, i, s)
+		if (strcmp(show_text(s, "mode"), "stateful") == 0)
+			return true;
+	return false;
+}
+
+/* How many there are, and of how many that may be; red where no other one fits. */
+static void flows(struct table *t, const json_t *port)
+{
+	json_int_t count = json_integer_value(json_object_get(port, "flows"));
+	json_int_t max = json_integer_value(json_object_get(port, "max_flows"));
+	char n[TABLE_NUMBER_LEN], m[TABLE_NUMBER_LEN];
+
+	table_digits((uint64_t)count, n);
+	table_digits((uint64_t)max, m);
+	if (count < max)
+		table_cell(t, "%s of %s", n, m);
+	else
+		table_problem(t, "%s of %s", n, m);
+}
+
+/* Returns how many of them are not ready. */
+static size_t show_ports(const json_t *ports, bool stateful)
+{
+	static const char *const headings[] = { "PORT",	 "LINK",       "ENGINE", "ADDRESS",
+						"STATE", "JOIN PORTS", ">FLOWS" };
+	struct table *t = table_new(stateful ? 7 : 6, headings);
 	size_t i, not_ready = 0;
 	const json_t *p;
 
@@ -67,6 +93,8 @@ static size_t show_ports(const json_t *ports)
 		else
 			table_problem(t, "none: no Registrar");
 		free(join_ports);
+		if (stateful)
+			flows(t, p);
 	}
 	table_print(t);
 	return not_ready;
@@ -102,7 +130,7 @@ static void print(const json_t *status, const char *note)
 	size_t not_ready = 0;
 
 	if (json_array_size(ports)) {
-		not_ready = show_ports(ports);
+		not_ready = show_ports(ports, any_stateful(services));
 		putchar('\n');
 	}
 	if (json_array_size(uplinks)) {
