@@ -22,6 +22,7 @@
 #include "intercept.h"
 #include "log.h"
 #include "pledge_macs.h"
+#include "raw_udp.h"
 #include "udp_socket.h"
 
 #define BATCH	      32    /* datagrams a wakeup takes, so that no socket starves the others */
@@ -101,15 +102,12 @@ static void endpoint_close(struct endpoint *ep)
 	free(ep);
 }
 
-static struct endpoint *endpoint_open(struct relay *relay, unsigned int port_id,
-				      unsigned int service_id, const struct sockaddr_in6 *local,
-				      event_callback_fn readable)
+/* Takes FD over, or closes it. */
+static struct endpoint *endpoint_open(struct relay *relay, int fd, event_callback_fn readable)
 {
-	struct endpoint *ep = calloc(1, sizeof(*ep));
-	int fd = ep ? udp_socket_open(local, NULL, port_id ? 0 : UDP_SOCKET_PKTINFO) : -1;
+	struct endpoint *ep = fd < 0 ? NULL : calloc(1, sizeof(*ep));
 
-	if (fd < 0) {
-		free(ep);
+	if (fd < 0)
 		return NULL;
 	if (ep)
 		ep->event = event_new(relay->base, fd, EV_READ | EV_PERSIST, readable, ep);

@@ -30,7 +30,7 @@ static void set_buffer(int fd, int by_force, int option)
 int udp_socket_open(const struct sockaddr_in6 *local, const char *ifname, unsigned int flags)
 {
 	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), saved;
-	int ipv4 = IN6_IS_ADDR_V4MAPPED(&local->sin6_addr);
+	int ipv4 = IN6_IS_ADDR_V4MAPPED(&local->sin6_addr) || flags & UDP_SOCKET_BOTH;
 
 	if (fd < 0)
 		return -1;
@@ -42,9 +42,11 @@ int udp_socket_open(const struct sockaddr_in6 *local, const char *ifname, unsign
 	    (ipv4 && set_int(fd, IPPROTO_IP, IP_TTL, JPX_HOP_LIMIT)) ||
 	    set_int(fd, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0) ||
 	    (flags & UDP_SOCKET_PKTINFO && set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)) ||
+	    (flags & UDP_SOCKET_ORIGDST && (set_int(fd, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1) ||
+					    set_int(fd, IPPROTO_IP, IP_RECVORIGDSTADDR, 1))) ||
 	    (flags & UDP_SOCKET_TRANSPARENT && set_int(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1)) ||
-	    (ifname &&
-	     setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname, (socklen_t)strlen(ifname))) ||
+	    (ifname && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
+				  (socklen_t)strlen(ifname))) ||
 	    bind(fd, (const struct sockaddr *)local, sizeof(*local))) {
 		saved = errno;
 		close(fd);

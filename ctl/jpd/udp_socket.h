@@ -8,8 +8,10 @@
 
 #include <netinet/in.h>
 
-#define UDP_SOCKET_PKTINFO     0x01 /* tells where a datagram was sent to (IPV6_PKTINFO) */
-#define UDP_SOCKET_TRANSPARENT 0x02 /* LOCAL may be a foreign address (CAP_NET_ADMIN) */
+#define UDP_SOCKET_PKTINFO     0x01 /* tells where each datagram was sent to (IPV6_PKTINFO) */
+#define UDP_SOCKET_TRANSPARENT 0x02 /* LOCAL need not be of this host (CAP_NET_ADMIN) */
+#define UDP_SOCKET_BOTH	       0x04 /* LOCAL is ::, and IPv4 is spoken, too */
+#define UDP_SOCKET_ORIGDST     0x08 /* tells address and port that each datagram was sent to */
 
 /* A UDP socket bound to LOCAL whose datagrams look as the fast path's do: close-on-exec,
  * non-blocking, with large buffers.  Where LOCAL is IPv4-mapped it speaks IPv4, and peers'
