@@ -48,8 +48,8 @@ static __always_inline int jpx_admit(const struct jpx_frame *f, __u32 port_id,
 		return jpx_drop(port_id, JPX_DROP_SRC_PORT_ZERO);
 	a->mac = f->l2_len ? jpx_eth_source(f->eth) : 0;
 	sum = jpx_addr_sum(jpx_addr_sum(0, src), dst) + bpf_htons(IPPROTO_UDP);
-	verdict = jpx_frame_check(f, port_id, sum + jpx_load32(f->udp), &a->udp_len,
-				  &a->content_sum);
+	verdict =
+		jpx_frame_check(f, port_id, sum + jpx_load32(f->udp), &a->udp_len, &a->content_sum);
 	if (verdict == XDP_PASS)
 		jpx_note_mac(a->pledge, a->mac, a->where, a->udp_port);
 	if (verdict >= 0)

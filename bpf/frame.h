@@ -120,8 +120,7 @@ static __always_inline void jpx_ip_write(void *p, __u32 ipv4, __u32 udp_len, str
 {
 	if (ipv4) {
 		__be16 len = bpf_htons((__u16)(udp_len + JPX_IP4_HLEN));
-		__u64 first = bpf_htons(0x4500) | (__u64)len << 16 |
-			      (__u64)bpf_htons(0x4000) << 48;
+		__u64 first = bpf_htons(0x4500) | (__u64)len << 16 | (__u64)bpf_htons(0x4000) << 48;
 		__u16 ttl = bpf_htons(JPX_HOP_LIMIT << 8 | IPPROTO_UDP);
 		__u64 sum = bpf_htons(0x4500) + bpf_htons(0x4000) + (__u64)len + ttl;
 		__u16 check = (__u16)~jpx_csum_fold(sum + src.lo + dst.lo);

@@ -49,9 +49,8 @@ static __always_inline __u32 jpx_ingress_port(const struct jpx_frame *f,
 }
 
 /* The pledge port that F came in on, if it serves service ID and F is to its MAC; or NULL. */
-static __always_inline struct jpx_port *jpx_served_port(const struct jpx_frame *f,
-							const struct jpx_slot *slot, __u32 id,
-							__u32 *port_id)
+static __always_inline struct jpx_port *
+jpx_served_port(const struct jpx_frame *f, const struct jpx_slot *slot, __u32 id, __u32 *port_id)
 {
 	struct jpx_port *port;
 
@@ -78,13 +77,19 @@ static __always_inline int jpx_is_to(const struct jpx_frame *f, const struct jpx
 	return ours.lo && jpx_addr_is(dst, ours);
 }
 
-/* Is F to the Registrar of SERVICE, which pledges may send to? */
+/* Is F to the Registrar of SERVICE, which pledges may send to?  From a link-local source, that is:
+ * who has another one is a device that joined already, and the kernel forwards it. */
 static __always_inline int jpx_is_intercepted(const struct jpx_frame *f,
 					      const struct jpx_service *service)
 {
-	return service->flags & JPX_SERVICE_INTERCEPT &&
-	       !f->ipv4 == !(service->flags & JPX_SERVICE_IPV4) &&
-	       jpx_addr_is(jpx_frame_dst(f), jpx_addr_mapped(service->registrar, f->ipv4));
+	struct jpx_addr src = jpx_frame_src(f);
+
+	if (!(service->flags & JPX_SERVICE_INTERCEPT) ||
+	    !f->ipv4 != !(service->flags & JPX_SERVICE_IPV4) ||
+	    !jpx_addr_is(jpx_frame_dst(f), jpx_addr_mapped(service->registrar, f->ipv4)))
+		return 0;
+	return f->ipv4 ? bpf_ntohl((__u32)src.lo) >> 16 == 0xa9fe
+		       : (bpf_be64_to_cpu(src.hi) >> 54) == 0xfe80 >> 6;
 }
 
 /*
@@ -130,7 +135,8 @@ JPX_OUTLINE int jpx_count_behind(struct xdp_md *ctx, __u32 shape)
 	id = meaning->join ? meaning->join : meaning->intercept;
 	service = bpf_map_lookup_elem(&jpx_services, &id);
 	port = id ? jpx_served_port(f, slot, id, &port_id) : 0;
-	if (!port || !service || !(meaning->join ? jpx_is_to(f, port) : jpx_is_intercepted(f, service)))
+	if (!port || !service ||
+	    !(meaning->join ? jpx_is_to(f, port) : jpx_is_intercepted(f, service)))
 		return XDP_PASS;
 	src = jpx_frame_src(f);
 	if (f->ipv4) {
@@ -210,7 +216,8 @@ static __always_inline int jpx_frame_in(struct xdp_md *ctx, enum jpx_link link)
 	if (verdict)
 		return verdict;
 	verdict = jpx_translate(ctx, shape, port_id, id, intercepted);
-	return verdict == JPX_FIRST_OF_FLOW ? jpx_hand_off(port_id, JPX_HANDOFF_FLOW_BUSY) : verdict;
+	return verdict == JPX_FIRST_OF_FLOW ? jpx_hand_off(port_id, JPX_HANDOFF_FLOW_BUSY)
+					    : verdict;
 }
 
 SEC("xdp")

@@ -57,8 +57,8 @@ JPX_OUTLINE int jpx_unwrap(struct xdp_md *ctx, __u32 shape, __u32 service_id)
 	int verdict, why;
 
 	/* Ours only if both ends are exactly the service's. */
-	if (!ctx || jpx_frame_from(ctx, shape, f) || !service || !jpx_is_path(f, service) || jpx_load16(f->udp) != service->registrar_port ||
-	    !jpx_link_matches(f, service))
+	if (!ctx || jpx_frame_from(ctx, shape, f) || !service || !jpx_is_path(f, service) ||
+	    jpx_load16(f->udp) != service->registrar_port || !jpx_link_matches(f, service))
 		return XDP_PASS;
 
 	verdict = jpx_frame_check(f, 0, service->path_sum, &udp_len, &a.content_sum);
