@@ -49,9 +49,8 @@ static __always_inline __u32 jpx_ingress_port(const struct jpx_frame *f,
 }
 
 /* The pledge port that F came in on, if it serves service ID and F is to its MAC; or NULL. */
-static __always_inline struct jpx_port *jpx_served_port(const struct jpx_frame *f,
-							const struct jpx_slot *slot, __u32 id,
-							__u32 *port_id)
+static __always_inline struct jpx_port *
+jpx_served_port(const struct jpx_frame *f, const struct jpx_slot *slot, __u32 id, __u32 *port_id)
 {
 	struct jpx_port *port;
 
@@ -130,7 +129,8 @@ JPX_OUTLINE int jpx_count_behind(struct xdp_md *ctx, __u32 shape)
 	id = meaning->join ? meaning->join : meaning->intercept;
 	service = bpf_map_lookup_elem(&jpx_services, &id);
 	port = id ? jpx_served_port(f, slot, id, &port_id) : 0;
-	if (!port || !service || !(meaning->join ? jpx_is_to(f, port) : jpx_is_intercepted(f, service)))
+	if (!port || !service ||
+	    !(meaning->join ? jpx_is_to(f, port) : jpx_is_intercepted(f, service)))
 		return XDP_PASS;
 	src = jpx_frame_src(f);
 	if (f->ipv4) {
@@ -149,30 +149,22 @@ JPX_OUTLINE int jpx_count_behind(struct xdp_md *ctx, __u32 shape)
 	return jpx_hand_off(port_id, why);
 }
 
-static __always_inline int jpx_frame_in(struct xdp_md *ctx, enum jpx_link link)
+/*
+ * F is UDP.  PLAIN, a constant: it is as jpx_parse_plain() says.  Then what is relayed statelessly
+ * between plain links is relayed here and now, with all that the compiler can know of it;
+ * everything else goes to functions for frames of any shape (parse.h).
+ */
+static __always_inline int jpx_udp_in(struct xdp_md *ctx, const struct jpx_frame *f, int plain)
 {
 	__u32 slot_id = jpx_slot_id, port_id, dport, id;
 	struct jpx_service *service;
 	struct jpx_dport *meaning;
 	struct jpx_slot *slot;
 	struct jpx_port *port;
-	struct jpx_frame f;
 	int intercepted = 0, verdict;
-	__u32 shape;
+	__u32 shape = jpx_frame_shape(f);
 
-	switch (jpx_parse(ctx, link, &f)) {
-	case JPX_PARSE_UDP:
-		break;
-	case JPX_PARSE_IP:
-		/* TCP, ICMPv6 and the like pay no more than this. */
-		if (!f.ipv4 && !jpx_is_extension(*(__u8 *)(f.ip + 6)))
-			return XDP_PASS;
-		return jpx_count_behind(ctx, jpx_frame_shape(&f));
-	default:
-		return XDP_PASS;
-	}
-
-	dport = bpf_ntohs(jpx_load16(f.udp + 2));
+	dport = bpf_ntohs(jpx_load16(f->udp + 2));
 	meaning = bpf_map_lookup_elem(&jpx_dports, &dport);
 	if (!meaning || !*(__u32 *)meaning)
 		return XDP_PASS;
@@ -182,10 +174,11 @@ static __always_inline int jpx_frame_in(struct xdp_md *ctx, enum jpx_link link)
 
 	if (slot->flags & JPX_SLOT_UPLINK) {
 		if (meaning->back)
-			return jpx_unwrap(ctx, jpx_frame_shape(&f), meaning->back);
+			return plain ? jpx_unwrap_plain(ctx, f, meaning->back)
+				     : jpx_unwrap(ctx, shape, meaning->back);
 		/* On one that is a pledge port, too, a join port may be among them. */
 		if (meaning->flow && !meaning->join)
-			return jpx_translate_back(ctx, jpx_frame_shape(&f));
+			return jpx_translate_back(ctx, shape);
 	}
 
 	id = meaning->join;
@@ -196,13 +189,17 @@ static __always_inline int jpx_frame_in(struct xdp_md *ctx, enum jpx_link link)
 	if (!id)
 		return XDP_PASS;
 	service = bpf_map_lookup_elem(&jpx_services, &id);
-	port = jpx_served_port(&f, slot, id, &port_id);
+	port = jpx_served_port(f, slot, id, &port_id);
 	if (!port || !service || !(service->flags & JPX_SERVICE_IN_USE) ||
-	    !(intercepted ? jpx_is_intercepted(&f, service) : jpx_is_to(&f, port)))
+	    !(intercepted ? jpx_is_intercepted(f, service) : jpx_is_to(f, port)))
 		return XDP_PASS;
-	shape = jpx_frame_shape(&f);
-	if (service->mode == JPX_MODE_STATELESS)
+	if (service->mode == JPX_MODE_STATELESS) {
+		if (plain && !intercepted && service->l2_len == ETH_HLEN &&
+		    !(service->flags & JPX_SERVICE_IPV4))
+			return jpx_wrap_frame(ctx, f, service, port_id, id, port->addr_sum,
+					      ETH_HLEN, 0);
 		return jpx_wrap(ctx, shape, port_id, id);
+	}
 	verdict = jpx_translate(ctx, shape, port_id, id, intercepted);
 	if (verdict != JPX_FIRST_OF_FLOW)
 		return verdict;
@@ -210,7 +207,27 @@ static __always_inline int jpx_frame_in(struct xdp_md *ctx, enum jpx_link link)
 	if (verdict)
 		return verdict;
 	verdict = jpx_translate(ctx, shape, port_id, id, intercepted);
-	return verdict == JPX_FIRST_OF_FLOW ? jpx_hand_off(port_id, JPX_HANDOFF_FLOW_BUSY) : verdict;
+	return verdict == JPX_FIRST_OF_FLOW ? jpx_hand_off(port_id, JPX_HANDOFF_FLOW_BUSY)
+					    : verdict;
+}
+
+static __always_inline int jpx_frame_in(struct xdp_md *ctx, enum jpx_link link)
+{
+	struct jpx_frame f;
+
+	if (link == JPX_LINK_ETHERNET && jpx_parse_plain(ctx, &f))
+		return jpx_udp_in(ctx, &f, 1);
+	switch (jpx_parse(ctx, link, &f)) {
+	case JPX_PARSE_UDP:
+		return jpx_udp_in(ctx, &f, 0);
+	case JPX_PARSE_IP:
+		/* TCP, ICMPv6 and the like pay no more than this. */
+		if (!f.ipv4 && !jpx_is_extension(*(__u8 *)(f.ip + 6)))
+			return XDP_PASS;
+		return jpx_count_behind(ctx, jpx_frame_shape(&f));
+	default:
+		return XDP_PASS;
+	}
 }
 
 SEC("xdp")
