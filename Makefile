@@ -152,7 +152,7 @@ $(BUILD)/bpf/bench.bpf.o: tests/bench/bench.bpf.c
 	@mkdir -p $(@D)
 	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -Ibpf -iquote tests/bench -c $< -o $@
 BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
-$(BUILD)/bench: $(BENCH_SRC) $(wildcard tests/bench/*.h) $(BUILD)/libjpx.a $(BUILD)/bpf/bench.skel.h $(BUILD)/bpf/jpx.skel.h
+$(BUILD)/bench: $(BENCH_SRC) $(wildcard tests/bench/*.h) $(BUILD)/libjpx.a $(BUILD)/bpf/bench.skel.h $(SKEL)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(BENCH_SRC) $(BUILD)/libjpx.a -o $@ $(PKG_LIBS) -lm -lpthread
 .PHONY: bench
 bench:
