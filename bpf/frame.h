@@ -106,7 +106,7 @@ static __always_inline int jpx_frame_check(const struct jpx_frame *f, __u32 port
 	 * pseudo-header and nothing else.  Carried on, it would become garbage
 	 * that looks like a checksum; the kernel knows better what it has. */
 	rest += len_be;
-	if (check == jpx_csum_fold(jpx_csum_less(rest, jpx_load32(f->udp))))
+	if (jpx_csum_is_zero(jpx_csum_less(rest, (__u64)jpx_load32(f->udp) + check)))
 		return jpx_hand_off(port_id, JPX_HANDOFF_CHECKSUM_PARTIAL);
 	*content_sum = jpx_csum_content(check, rest + len_be);
 	*udp_len = len;
