@@ -24,6 +24,18 @@ static void engine(struct table *t, const json_t *object)
 	table_cell(t, "%s%s", word, alone ? ", alone" : "");
 }
 
+/* Link-local ones of both families, or "-". */
+static void addresses(struct table *t, const json_t *port)
+{
+	const char *address = show_text(port, "address"), *address4 = show_text(port, "address4");
+	bool has = strcmp(address, "::"), has4 = strcmp(address4, "0.0.0.0") && *address4 != '?';
+
+	if (has && has4)
+		table_cell(t, "%s, %s", address, address4);
+	else
+		table_cell(t, "%s", has ? address : has4 ? address4 : "-");
+}
+
 static bool any_stateful(const json_t *services)
 {
 	const json_t *s;
@@ -60,13 +72,13 @@ static size_t show_ports(const json_t *ports, bool stateful)
 	const json_t *p;
 
 	json_array_foreach(ports, i, p) {
-		const char *state = show_text(p, "state"), *address = show_text(p, "address");
+		const char *state = show_text(p, "state");
 		char *join_ports = show_join_ports(json_object_get(p, "join_ports"));
 
 		table_cell(t, "%s", show_text(p, "ifname"));
 		table_cell(t, "%s", show_text(p, "link"));
 		engine(t, p);
-		table_cell(t, "%s", strcmp(address, "::") ? address : "-");
+		addresses(t, p);
 		if (strcmp(state, "ready") == 0) {
 			table_cell(t, "ready");
 		} else {

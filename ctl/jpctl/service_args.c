@@ -25,7 +25,8 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{ "registrar", OPT_REGISTRAR, "[ADDR]:PORT", 0, "Where the Registrar is", 0 },
+	{ "registrar", OPT_REGISTRAR, "[ADDR]:PORT", 0,
+	  "Where the Registrar is; an IPv4 address is written without brackets, ADDR:PORT", 0 },
 	{ "mode", OPT_MODE, "MODE", 0, "stateless (default) or stateful", 0 },
 	{ "intercept", OPT_INTERCEPT, NULL, 0,
 	  "Stateful: serve pledges that send to the Registrar's own address, too", 0 },

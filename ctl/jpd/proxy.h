@@ -22,7 +22,7 @@ struct proxy;
 #define PROXY_UNSET (-1)
 
 struct proxy_wish {
-	const char *registrar; /* "[ADDR]:PORT", or NULL */
+	const char *registrar; /* "[ADDR]:PORT" or "ADDR:PORT", or NULL */
 	const char *uplink;    /* or NULL */
 	int mode, form, xdp, any_content, intercept;
 	int join_port; /* 1 to 65535, or UNSET */
