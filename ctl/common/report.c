@@ -187,7 +187,8 @@ static json_t *way(const struct jpx_way *w)
 json_t *jpx_report_stats(const struct jpx_state *state, const struct jpx_counters *counters)
 {
 	struct jpx_way to_registrar = { 0 }, to_pledge = { 0 };
-	json_t *drops = json_object(), *handoffs = json_object(), *ports = json_array();
+	json_t *drops = json_object(), *handoffs = json_object(), *told = json_object();
+	json_t *ports = json_array();
 	__u64 fast = 0, sock = 0;
 
 	for (unsigned int id = 0; id < JPX_MAX_PORTS; id++) {
@@ -220,8 +221,16 @@ json_t *jpx_report_stats(const struct jpx_state *state, const struct jpx_counter
 			n += counters->fast[id].handoffs[r];
 		json_object_set_new(handoffs, jpx_handoff_word(r), json_integer((json_int_t)n));
 	}
-	return json_pack("{s:i, s:o, s:o, s:{s:I}, s:{s:I}, s:o, s:o, s:o}", "version", 1,
+	for (unsigned int r = 0; r < JPX_TOLD_COUNT; r++) {
+		__u64 n = 0;
+
+		for (unsigned int id = 0; id < JPX_MAX_PORTS; id++)
+			n += counters->socket[id].told[r];
+		json_object_set_new(told, jpx_told_word(r), json_integer((json_int_t)n));
+	}
+	return json_pack("{s:i, s:o, s:o, s:{s:I}, s:{s:I}, s:o, s:o, s:o, s:o}", "version", 1,
 			 "to_registrar", way(&to_registrar), "to_pledge", way(&to_pledge),
 			 "fast_path", "packets", (json_int_t)fast, "socket", "packets",
-			 (json_int_t)sock, "drops", drops, "handoffs", handoffs, "ports", ports);
+			 (json_int_t)sock, "drops", drops, "handoffs", handoffs, "told", told,
+			 "ports", ports);
 }

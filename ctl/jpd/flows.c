@@ -24,6 +24,7 @@
 #include "flows.skel.h"
 #include "local_ports.h"
 #include "log.h"
+#include "sum.h"
 #include "udp_socket.h"
 #include "xdp.h"
 
@@ -49,7 +50,7 @@ struct flows {
 	int *sockets; /* by slot, -1: none */
 	struct event *sweep;
 	/* Both. */
-	struct jpx_refusals told[JPX_MAX_PORTS];
+	struct jpx_refusals told[JPX_MAX_PORTS], passed_on[JPX_MAX_PORTS];
 	void (*opened)(void *arg, __u32 slot, int fd);
 	void (*closed)(void *arg, __u32 slot);
 	void *arg;
@@ -451,19 +452,6 @@ static void lay_places(struct flows *flows)
 	datapath_put_flow_config(flows->dp, cfg);
 }
 
-static __u32 sum_of_addr(const __u8 addr[16])
-{
-	bool mapped = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr);
-	__u32 sum = 0;
-	__u16 word;
-
-	for (int i = mapped ? 12 : 0; i < 16; i += 2) {
-		memcpy(&word, addr + i, 2);
-		sum += word;
-	}
-	return sum;
-}
-
 /* The place of ADDR, made if there is none; -1: all are in use. */
 static int place_of(struct flows *flows, const struct in6_addr *addr, bool make)
 {
@@ -486,7 +474,7 @@ static int place_of(struct flows *flows, const struct in6_addr *addr, bool make)
 
 		memset(uplink, 0, sizeof(*uplink));
 		memcpy(uplink->addr, addr, 16);
-		uplink->addr_sum = sum_of_addr(uplink->addr);
+		uplink->addr_sum = (__u32)sum_of(uplink->addr, 16);
 		uplink->flags = JPX_UPLINK_IN_USE;
 		datapath_put_uplink(flows->dp, (unsigned int)free_place, uplink);
 		lay_places(flows);
@@ -607,6 +595,11 @@ bool flows_may_refuse(struct flows *flows, unsigned int port_id)
 {
 	(void)flows;
 	return jpx_may_refuse(port_id, now_ticks());
+}
+
+bool flows_may_pass_on(struct flows *flows, unsigned int port_id)
+{
+	return jpx_refusals_take(&flows->passed_on[port_id], now_ticks());
 }
 
 struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port,

@@ -51,6 +51,10 @@ long flows_enter(struct flows *flows, const struct jpx_flow_key *key);
 /* May a pledge of this port be told of a refusal now? */
 bool flows_may_refuse(struct flows *flows, unsigned int port_id);
 
+/* May a pledge of this port be told of one more ICMP error now?  As many as there may be
+ * refusals, and not at their cost. */
+bool flows_may_pass_on(struct flows *flows, unsigned int port_id);
+
 /* The flow of uplink address and port (port in network order), live or resting; NULL if there is
  * none.  SLOT may be NULL.  flows_is_live(): not over by its time either. */
 struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port,

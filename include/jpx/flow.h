@@ -484,19 +484,22 @@ JPX_OUTLINE long jpx_flow_open(jpx_flow_ctx *ctx, const struct jpx_flow_key *key
 	return slot;
 }
 
-/* May this pledge port's newcomer be told that it was refused, or have enough been in this tick?
- * Not exact between CPUs, and need not be. */
-static inline int jpx_may_refuse(__u32 port_id, __u32 now)
+/* One more in this tick, or have there been enough?  Not exact between CPUs, and need not be. */
+static inline int jpx_refusals_take(struct jpx_refusals *r, __u32 now)
 {
-	struct jpx_refusals *r = jpx_refusals_at(port_id);
-
-	if (!r)
-		return 0;
 	if (r->tick != now) {
 		r->tick = now;
 		r->count = 0;
 	}
 	return r->count++ < JPX_REFUSALS_A_TICK;
+}
+
+/* May this pledge port's newcomer be told that it was refused? */
+static inline int jpx_may_refuse(__u32 port_id, __u32 now)
+{
+	struct jpx_refusals *r = jpx_refusals_at(port_id);
+
+	return r && jpx_refusals_take(r, now);
 }
 
 #endif

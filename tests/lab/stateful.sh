@@ -115,7 +115,7 @@ for xdp in auto off; do
 	attach pj0 --registrar "[$registrar6]:5690" --mode stateful --xdp "$xdp"
 	check "certificate-$xdp" certificate "[$registrar6]:5690" "[$(pj_address pj0)%pl0]:$(join_port pj0 1)"
 	attach pj0 --registrar "[$registrar6]:5693" --mode stateful --xdp "$xdp"
-	check "own-peers-$xdp" own_peers "[$(pj_address pj0)%pl0]:$(join_port pj0 2)"
+	check "own-peers-$xdp" eval "jp flows flush >/dev/null;" own_peers "[$(pj_address pj0)%pl0]:$(join_port pj0 2)"
 	check "by-one-engine-$xdp" by_engine "$xdp"
 	check "no-drops-$xdp" no_drops
 	jp flows flush >>"$work/attach.log"
