@@ -92,6 +92,13 @@ static inline int jpx_flow_is_over(const struct jpx_flow_config *cfg, __u32 last
 	return now - last > cfg->idle && now - last < 0x80000000U;
 }
 
+/* Has a port that rests since tick LAST rested long enough?  LAST may be ahead, as above: then
+ * whoever ended the flow is perhaps not done with it. */
+static inline int jpx_flow_has_rested(const struct jpx_flow_config *cfg, __u32 last, __u32 now)
+{
+	return now - last >= cfg->rest && now - last < 0x80000000U;
+}
+
 /* A datagram goes through FLOW now. */
 static inline void jpx_flow_touch(struct jpx_flow *flow, __u32 now)
 {
@@ -314,7 +321,8 @@ static long jpx_flow_probe(__u32 i, struct jpx_flow_search *s)
 	word = *(volatile __u64 *)jpx_flow_word_of(flow);
 	state = (__u32)word;
 	last = (__u32)(word >> 32);
-	if (state != JPX_FLOW_FREE && (state != JPX_FLOW_RESTING || s->now - last < cfg->rest))
+	if (state != JPX_FLOW_FREE &&
+	    (state != JPX_FLOW_RESTING || !jpx_flow_has_rested(cfg, last, s->now)))
 		return 0;
 	if (!jpx_flow_swap(flow, word, jpx_flow_word(JPX_FLOW_CLAIMED, s->now)))
 		return 0;
