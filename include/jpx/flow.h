@@ -437,6 +437,8 @@ JPX_OUTLINE long jpx_flow_begin(jpx_flow_ctx *ctx, const struct jpx_flow_key *ke
 	struct jpx_pledge_key pk;
 	struct jpx_flow *flow;
 	__u32 slot;
+	long listed;
+	__u64 word;
 	int reason;
 
 	if (!key || !cfg)
@@ -460,12 +462,23 @@ JPX_OUTLINE long jpx_flow_begin(jpx_flow_ctx *ctx, const struct jpx_flow_key *ke
 	flow->mac = mac;
 	flow->created = now;
 	flow->to_registrar = flow->to_pledge = 0;
-	/* Alive before it is listed: who finds it there may use it. */
+	/* Alive before it is listed: who finds it there may use it.  And may end it, from here on. */
 	*(volatile __u64 *)jpx_flow_word_of(flow) = jpx_flow_word(JPX_FLOW_LIVE, now);
-	if (jpx_pledge_visit(key, cfg->per_pledge, slot) == JPX_VISIT_NONE)
-		return slot;
-	*(volatile __u64 *)jpx_flow_word_of(flow) = jpx_flow_word(JPX_FLOW_FREE, 0);
-	jpx_flow_uncount(key->port_id);
+	listed = jpx_pledge_visit(key, cfg->per_pledge, slot);
+	word = *(volatile __u64 *)jpx_flow_word_of(flow);
+	if (listed == JPX_VISIT_NONE) {
+		if ((__u32)word == JPX_FLOW_LIVE)
+			return slot;
+		/* Who ended it has uncounted it, but perhaps did not find it listed yet. */
+		jpx_pledge_leave(key, slot);
+		return JPX_FLOW_OPEN_BUSY;
+	}
+	/* Nobody knows it, and the port is free again; unless a hint from an earlier life of this
+	 * very flow led to it. */
+	if (jpx_flow_swap(flow, jpx_flow_word(JPX_FLOW_LIVE, now), jpx_flow_word(JPX_FLOW_FREE, 0)))
+		jpx_flow_uncount(key->port_id);
+	else if ((__u32)word == JPX_FLOW_LIVE)
+		jpx_flow_end(slot, word, now);
 	return JPX_FLOW_OPEN_BUSY;
 }
 
