@@ -16,6 +16,8 @@ static const struct {
 } groups[] = {
 	{ "packets", packets_group },
 	{ "ipv4", ipv4_group },
+	{ "flows", flows_group },
+	{ "races", races_group },
 };
 
 int main(int argc, char **argv)
