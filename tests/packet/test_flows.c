@@ -1355,14 +1355,14 @@ static void test_model(void **state)
 	for (int round = 0; round < 25; round++) {
 		uint32_t port_count = 4 + below(12);
 
-		ff_reset(port_count, 1 + below(6), 8 + below(20), 16 + below(30));
+		ff_reset(port_count, 1 + (uint32_t)round % 6, 8 + below(20), 16 + below(30));
 		memset(model, 0, sizeof(model));
 		for (int i = 0; i < 4000; i++) {
 			uint32_t what = below(100);
 
-			if (what < 70) {
+			if (what < 60) {
 				random_datagram();
-			} else if (what < 97) {
+			} else if (what < 92) {
 				random_time();
 			} else if (what < 99) {
 				random_match(&m);
@@ -1395,9 +1395,9 @@ static void test_model(void **state)
 		      outcomes[JPX_DROP_FLOWS_PER_PORT], outcomes[JPX_DROP_FLOWS_FULL],
 		      outcomes[JPX_DROP_NO_UPLINK_PORT], ended);
 	done();
-	assert_true(outcomes[0] > 5000 && outcomes[JPX_DROP_FLOWS_PER_PLEDGE] > 500 &&
-		    outcomes[JPX_DROP_FLOWS_PER_PORT] > 500 &&
-		    outcomes[JPX_DROP_FLOWS_FULL] > 500 && outcomes[JPX_DROP_NO_UPLINK_PORT] > 500);
+	assert_true(outcomes[0] > 3000 && outcomes[JPX_DROP_FLOWS_PER_PLEDGE] > 100 &&
+		    outcomes[JPX_DROP_FLOWS_PER_PORT] > 100 &&
+		    outcomes[JPX_DROP_FLOWS_FULL] > 100 && outcomes[JPX_DROP_NO_UPLINK_PORT] > 100);
 }
 
 /* ---- the sweep: last, since its timer stays ------------------------------------------------- */
