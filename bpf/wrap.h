@@ -29,7 +29,7 @@ JPX_OUTLINE int jpx_wrap(struct xdp_md *ctx, __u32 shape, __u32 port_id, __u32 s
 		return verdict;
 	content_len = a.udp_len - JPX_UDP_HLEN;
 	why = JPX_HANDOFF_FORM;
-	if (jpx_prefix_plan(&x, service->form, f->ipv4, a.pledge, bpf_ntohs(a.udp_port), port_id,
+	if (jpx_prefix_plan(&x, service->form, !!f->ipv4, a.pledge, bpf_ntohs(a.udp_port), port_id,
 			    a.mac, content_len))
 		goto hand_off;
 	if (service->form != JPX_FORM_DRAFT21)

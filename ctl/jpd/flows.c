@@ -20,6 +20,7 @@
 #include <jpx/wire.h>
 
 #include "addr.h"
+#include "flowlist.h"
 #include "flows.skel.h"
 #include "local_ports.h"
 #include "log.h"
@@ -234,18 +235,6 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static bool matches(const struct jpx_flow *flow, __u32 slot, const struct jpx_flow_request *m)
-{
-	return (!(m->match & JPX_MATCH_SLOT) || slot == m->slot) &&
-	       (!(m->match & JPX_MATCH_SERVICE) || flow->key.service_id == m->key.service_id) &&
-	       (!(m->match & JPX_MATCH_PORT) || flow->key.port_id == m->key.port_id) &&
-	       (!(m->match & JPX_MATCH_PLEDGE) ||
-		(flow->key.pledge == m->key.pledge &&
-		 (flow->key.kind & JPX_FLOW_IPV4) == (m->key.kind & JPX_FLOW_IPV4))) &&
-	       (!(m->match & JPX_MATCH_UPLINK) || flow->uplink == m->uplink) &&
-	       (!(m->match & JPX_MATCH_UDP_PORT) || flow->key.udp_port == m->key.udp_port);
-}
-
 static long end_in_memory(struct flows *flows, const struct jpx_flow_request *m)
 {
 	long ended = 0;
@@ -253,7 +242,8 @@ static long end_in_memory(struct flows *flows, const struct jpx_flow_request *m)
 	for (__u32 i = 0; i < flows->state->flow_config.slots; i++) {
 		struct jpx_flow *flow = &flows->flows[i];
 
-		if (flow->state != JPX_FLOW_LIVE || !matches(flow, i, m))
+		if (flow->state != JPX_FLOW_LIVE || !jpx_flow_matches(flow, m) ||
+		    (m->match & JPX_MATCH_SLOT && i != m->slot))
 			continue;
 		ended += jpx_flow_end(i, *jpx_flow_word_of(flow), now_ticks());
 		close_socket(flows, i);
@@ -637,6 +627,11 @@ long flows_end(struct flows *flows, const struct jpx_flow_request *match)
 
 	request.verb = JPX_ASK_END;
 	return flows->bpf ? ask(flows, &request) : end_in_memory(flows, match);
+}
+
+struct flowlist *flows_list(const struct flows *flows)
+{
+	return flowlist_over(flows->state, flows->flows, now_ticks());
 }
 
 void flows_count(const struct flows *flows, __u32 counts[JPX_MAX_PORTS])

@@ -19,6 +19,7 @@
 #include "pinned.h"
 
 struct event_base;
+struct flowlist;
 struct flows;
 
 /* Over the maps of DP, or without BPF over memory.  STATE is the proxy's: of it only the uplinks
@@ -66,6 +67,9 @@ void flows_touch(struct flows *flows, struct jpx_flow *flow);
 
 /* Ends the flows that MATCH says (struct jpx_flow_request); returns how many there were. */
 long flows_end(struct flows *flows, const struct jpx_flow_request *match);
+
+/* All of them, to be looked through now (flowlist.h).  NULL: out of memory. */
+struct flowlist *flows_list(const struct flows *flows);
 
 /* Flows at once, by port id; by 0 those of all. */
 void flows_count(const struct flows *flows, __u32 counts[JPX_MAX_PORTS]);

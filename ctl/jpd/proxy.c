@@ -431,16 +431,18 @@ static int begin_stateful(struct proxy *proxy, unsigned int id, const struct pro
 		return refuse(answer, -E2BIG, true, "%u uplink addresses are too many: %d at most",
 			      count, JPX_SERVICE_UPLINKS);
 	for (unsigned int i = 0; i < count; i++) {
-		struct sockaddr_in6 sa;
 		char why[256];
 
-		if (jpx_endpoint_parse(wish->uplink_addresses[i], 1, &sa, why, sizeof(why)))
+		if (jpx_addr_parse(wish->uplink_addresses[i], &addrs[i], why, sizeof(why)))
 			return refuse(answer, -EINVAL, true, "--uplink-address: %s", why);
-		if (IN6_IS_ADDR_V4MAPPED(&sa.sin6_addr) != ipv4)
+		if (!jpx_addr_is_host(&addrs[i]))
+			return refuse(answer, -EINVAL, true,
+				      "--uplink-address \"%s\" is not the address of one host",
+				      wish->uplink_addresses[i]);
+		if (IN6_IS_ADDR_V4MAPPED(&addrs[i]) != ipv4)
 			return refuse(answer, -EINVAL, true,
 				      "--uplink-address \"%s\" is not of the Registrar's family",
 				      wish->uplink_addresses[i]);
-		addrs[i] = sa.sin6_addr;
 		ready[i] = netwatch_is_local(proxy->nw, &addrs[i]);
 		if (!ready[i])
 			note(proxy, "uplink address %s is not on this host; flows leave from it as "
@@ -1081,6 +1083,11 @@ void proxy_set_flow_limits(struct proxy *proxy, const struct flows_limits *limit
 long proxy_end_flows(struct proxy *proxy, const struct jpx_flow_request *match)
 {
 	return flows_end(proxy->flows, match);
+}
+
+struct flowlist *proxy_flows(struct proxy *proxy)
+{
+	return flows_list(proxy->flows);
 }
 
 const struct jpx_state *proxy_state(struct proxy *proxy)

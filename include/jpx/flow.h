@@ -85,13 +85,6 @@ static inline int jpx_flow_has_key(const struct jpx_flow *flow, const struct jpx
 	return a[0] == b[0] && a[1] == b[1];
 }
 
-/* Is FLOW, being live, over by its time?  Unsigned on purpose: ticks wrap after nine years; a
- * tick from another CPU may be ahead of NOW by one. */
-static inline int jpx_flow_is_over(const struct jpx_flow_config *cfg, __u32 last, __u32 now)
-{
-	return now - last > cfg->idle && now - last < 0x80000000U;
-}
-
 /* A datagram goes through FLOW now. */
 static inline void jpx_flow_touch(struct jpx_flow *flow, __u32 now)
 {

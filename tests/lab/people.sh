@@ -312,6 +312,54 @@ uninstall_all() {
 	make -s BUILD="$build" uninstall DESTDIR="$dir/image" >/dev/null 2>&1 && is "" listing
 }
 
+# ---- IPv4, as it is typed and shown ---------------------------------------------
+
+four() { # KEY: of the two Registrars that have an IPv4 address
+	json status "' '.join(str(s['$1']) for s in o['services'] if ':' not in s['address'])"
+}
+
+ipv4_typed() {
+	ctl attach pj0 --registrar 192.0.2.52:7634 --join-port 5800 || return 1
+	ctl attach pj0 --registrar '[::ffff:192.0.2.52]:7634' || return 1 # the same one
+	ctl attach pj0 --registrar 169.254.1.2%up0:7634 --join-port 5801 || return 1
+	is '192.0.2.52 169.254.1.2' four address && is '7634 7634' four port
+}
+
+ipv4_shown() {
+	ctl status && has ' 192\.0\.2\.52:7634  ' "$dir/ctl.out" || why "$(cat "$dir/ctl.out")"
+}
+
+ipv4_followed() { # to an address to send from, a next hop, and the end of both
+	is 'no-route no-route' four state || return 1
+	ns_ip gateway addr add 192.0.2.52/24 dev gw0
+	ns_ip gateway addr add 169.254.1.2/16 dev gw0
+	ns_ip proxy addr add 192.0.2.1/24 dev up0
+	ns_ip proxy addr add 169.254.1.1/16 dev up0
+	wait_for 5 is 'serving serving' four state && is '192.0.2.1 169.254.1.1' four uplink_address || return 1
+	ns_ip proxy addr del 192.0.2.1/24 dev up0
+	wait_for 5 is 'no-route serving' four state
+}
+
+ipv4_port() { # of an interface that has both addresses, and then only that one
+	lab_link pledge pl9 proxy pj9
+	ns_ip proxy addr add 169.254.20.1/16 dev pj9
+	ctl attach pj9 && wait_for 5 is 169.254.20.1 json status "o['ports'][1]['address4']" &&
+		wait_for 5 is ready json status "o['ports'][1]['state']" &&
+		ctl status && has '^pj9 .* fe80:[0-9a-f:]*, 169\.254\.20\.1  ready' "$dir/ctl.out" ||
+		why "$(cat "$dir/ctl.out")" || return 1
+	ns_ip proxy -6 addr flush dev pj9
+	wait_for 5 is ':: 169.254.20.1 ready' json status "'%(address)s %(address4)s %(state)s' % o['ports'][1]" &&
+		ctl status && has '^pj9 .*[a-z]  169\.254\.20\.1  *ready' "$dir/ctl.out" || why "$(cat "$dir/ctl.out")" || return 1
+	ctl check pj9 # other things there are not well, and not looked at here
+	has 'pj9 address: has a usable link-local address, of IPv4 only' "$dir/ctl.out" || why "$(cat "$dir/ctl.out")"
+}
+
+ipv4_gone() {
+	local name
+	for name in $(four name); do ctl registrar del "$name" || return 1; done
+	ctl detach pj9 && ns_ip proxy link del pj9 && is '' four name
+}
+
 # ------------------------------------------------------------------------------
 
 lab_bpffs
@@ -331,9 +379,15 @@ check unknown-verb wrong 2 'did you mean attach' attac pj1
 check unknown-option wrong 2 'unrecognized option' attach pj1 --colour red
 check address-no-bracket wrong 2 'no closing bracket' attach pj1 --registrar '[2001:db8::1:7634'
 check address-no-port wrong 2 'has no port; write it as' attach pj1 --registrar 2001:db8::1
-check address-name wrong 2 'is no IPv6 address' attach pj1 --registrar registrar.example:7634
-check address-ipv4 wrong 2 'is no IPv6 address' attach pj1 --registrar 192.0.2.1:7634
-check address-empty wrong 2 'is no IPv6 address' attach pj1 --registrar ''
+check address-name wrong 2 'is no IP address' attach pj1 --registrar registrar.example:7634
+check address-ipv4-brackets wrong 2 'brackets around an IPv4 address' attach pj1 --registrar '[192.0.2.1]:7634'
+check address-ipv4-no-port wrong 2 'has no port; write it as 192.0.2.1:5684' attach pj1 --registrar 192.0.2.1
+check address-ipv4-multicast wrong 2 'not the address of one host' attach pj1 --registrar 224.0.0.1:7634
+check address-ipv4-mapped-multicast wrong 2 'not the address of one host' attach pj1 --registrar '[::ffff:224.0.0.1]:7634'
+check address-ipv4-unspecified wrong 2 'not the address of one host' attach pj1 --registrar 0.0.0.0:7634
+check address-ipv4-broadcast wrong 2 'not the address of one host' attach pj1 --registrar 255.255.255.255:7634
+check address-ipv4-link-local wrong 2 'link-local and does not say on which interface' attach pj1 --registrar 169.254.1.1:7634
+check address-empty wrong 2 'is no IP address' attach pj1 --registrar ''
 check address-behind wrong 2 'behind the bracket' attach pj1 --registrar '[2001:db8::1]x:7634'
 check address-port-0 wrong 2 'no port from 1 to 65535' attach pj1 --registrar '[2001:db8::1]:0'
 check address-port-65536 wrong 2 'no port from 1 to 65535' attach pj1 --registrar '[2001:db8::1]:65536'
@@ -357,6 +411,12 @@ check registrar-no-address wrong 2 'registrar is missing' registrar add third
 check registrar-del-unknown wrong 1 'there is no registrar "nobody"' registrar del nobody
 check detach-unknown wrong 1 'is not attached; jpctl status' detach pj1
 check join-port-taken join_port_taken
+
+check ipv4-typed ipv4_typed
+check ipv4-shown ipv4_shown
+check ipv4-followed ipv4_followed
+check ipv4-port ipv4_port
+check ipv4-gone ipv4_gone
 
 check jpctl-without-jpd eval 'in_ns proxy "$jpctl" --run-dir "$dir/none" --pin-dir "$pin_dir" attach pj1 2>"$dir/err"; is 1 echo $? && one_sentence "$dir/err" "jpd is not running"'
 check jpctl-status-nothing eval 'in_ns proxy "$jpctl" --run-dir "$dir/none" --pin-dir "$pin_dir-b" status 2>"$dir/err"; is 1 echo $? && one_sentence "$dir/err" "nothing is pinned"'

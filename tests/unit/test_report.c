@@ -97,6 +97,7 @@ static int setup(void **state)
 					 .xdp = JPX_XDP_NATIVE,
 					 .ifname = "eth1" };
 	set_address(s->ports[1].addr, "fe80::1");
+	s->ports[1].addr4 = htonl(0xa9fe0102);
 	s->ports[7] = (struct jpx_port){ .ifindex = 70007,
 					 .flags = JPX_PORT_IN_USE,
 					 .link = JPX_LINK_IPV6,
@@ -125,7 +126,8 @@ static int setup(void **state)
 		.source = JPX_SOURCE_DNS_SD,
 		.name = "other",
 	};
-	set_address(s->services[63].registrar, "2001:db8:1::52");
+	set_address(s->services[63].registrar, "::ffff:192.0.2.52");
+	set_address(s->services[63].uplink, "::ffff:192.0.2.1");
 	*state = f;
 	return 0;
 }
@@ -153,6 +155,7 @@ static void test_ports(void **state)
 	assert_text(port, "link", "ethernet");
 	assert_text(port, "engine", "xdp-native");
 	assert_text(port, "address", "fe80::1");
+	assert_text(port, "address4", "169.254.1.2");
 	assert_text(port, "state", "ready");
 	assert_text(port, "xdp", "native");
 	assert_bool(port, "shared", true);
@@ -167,6 +170,8 @@ static void test_ports(void **state)
 	assert_text(port, "ifname", "lowpan0");
 	assert_number(port, "id", 7);
 	assert_text(port, "link", "ipv6");
+	assert_text(port, "address", "::");
+	assert_text(port, "address4", "0.0.0.0");
 	assert_text(port, "engine", "socket");
 	assert_text(port, "state", "no-address");
 	assert_text(port, "xdp", "off");
@@ -233,7 +238,8 @@ static void test_services(void **state)
 
 	s = at(services, 1);
 	assert_text(s, "name", "other");
-	assert_text(s, "address", "2001:db8:1::52");
+	assert_text(s, "address", "192.0.2.52");
+	assert_text(s, "uplink_address", "192.0.2.1");
 	assert_number(s, "port", 65535);
 	assert_text(s, "mode", "stateful");
 	assert_text(s, "jpy", "draft-01");
@@ -252,8 +258,13 @@ static void test_service_states(void **state)
 	assert_string_equal(jpx_service_state(&f->state, 1), "serving");
 	s->flags &= (__u8)~JPX_SERVICE_READY;
 	assert_string_equal(jpx_service_state(&f->state, 1), "resolving");
-	s->l2_len = 0;
+	s->flags |= JPX_SERVICE_IPV4;
 	assert_string_equal(jpx_service_state(&f->state, 1), "resolving");
+	s->l2_len = 0;
+	assert_string_equal(jpx_service_state(&f->state, 1), "socket");
+	s->flags &= (__u16)~JPX_SERVICE_IPV4;
+	assert_string_equal(jpx_service_state(&f->state, 1), "resolving");
+	s->flags |= JPX_SERVICE_IPV4;
 	s->tx_ifindex = 0;
 	assert_string_equal(jpx_service_state(&f->state, 1), "uplink-down");
 	s->flags |= JPX_SERVICE_LOCAL;
@@ -315,6 +326,7 @@ static void test_full(void **state)
 		*p = f->state.ports[1];
 		p->services = ~1ULL;
 		set_address(p->addr, "fe80::1111:2222:3333:4444");
+		p->addr4 = htonl(0xa9fe6464);
 		memset(p->ifname, 'x', JPX_IFNAME_LEN - 1);
 	}
 	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
