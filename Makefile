@@ -115,7 +115,10 @@ $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/flow_limits.c
 $(BUILD)/tests/test_resolve: UNIT_WITH := ctl/jpd/resolve.c -Wl,--wrap=netwatch_link_by_name \
 	-Wl,--wrap=netwatch_link_by_index -Wl,--wrap=netwatch_route -Wl,--wrap=netwatch_neighbour
 
-$(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ctl/*/*.c include/jpx/*.h) | $(SKEL)
+# What a lab program needs besides the common library's sources.
+$(BUILD)/tests/intercept_test: LAB_WITH := ctl/jpd/intercept.c ctl/jpd/udp_socket.c ctl/jpd/privilege.c
+
+$(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ctl/*/*.c include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 $(TEST_DEFS) $< $(UNIT_WITH) \
 		$(COMMON_SRC) -o $@ $(PKG_LIBS) -lcmocka
@@ -155,7 +158,7 @@ demo:
 # ---- bench, fuzz ----------------------------------------------------------
 
 BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
-$(BUILD)/bench: $(BENCH_SRC) $(wildcard tests/bench/*.h) $(BUILD)/libjpx.a $(BUILD)/bpf/bench.skel.h $(BUILD)/bpf/jpx.skel.h
+$(BUILD)/bench: $(BENCH_SRC) $(wildcard tests/bench/*.h) $(BUILD)/libjpx.a $(BUILD)/bpf/bench.skel.h $(SKEL)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(BENCH_SRC) $(BUILD)/libjpx.a -o $@ $(PKG_LIBS) -lm -lpthread
 
 $(BUILD)/bpf/trips.bpf.o: tests/bench/trips/ends.bpf.c

@@ -142,7 +142,7 @@ static __always_inline int jpx_prefix_plan(struct jpx_prefix *x, __u32 form, int
 {
 	__u32 front;
 
-	x->tail = (struct jpx_tail){};
+	*x = (struct jpx_prefix){};
 	if (form == JPX_FORM_DRAFT21) {
 		/* No choice: it would be a branch. */
 		__u64 version = JPX_H21_VERSION + (__u32)v4;
@@ -344,15 +344,15 @@ static __always_inline int jpx_walk_content(struct jpx_walk *w, struct jpx_unwra
  * Reads the message of LEN bytes at offset OFF of the packet, in any encoding.
  * Returns JPX_RELAY and fills U, JPX_UNWRAP_HAND_OFF, or the reason to drop.
  */
-static __noinline int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, __u32 form,
-				      struct jpx_unwrapped *u)
+JPX_OUTLINE int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, __u32 form,
+				struct jpx_unwrapped *u)
 {
 	__u32 header_off, elements;
 	struct jpx_walk w = {};
 	__u64 addr_len, addr_hi, udp_port, family_seen, port_id, version;
 	int err;
 
-	if (!u)
+	if (!ctx || !u)
 		return JPX_DROP_JPY_MALFORMED;
 	w.len = len;
 	w.avail = len < JPX_WINDOW ? len : JPX_WINDOW;

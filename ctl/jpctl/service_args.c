@@ -27,7 +27,12 @@ enum {
 static const struct argp_option options[] = {
 	{ "registrar", OPT_REGISTRAR, "[ADDR]:PORT", 0,
 	  "Where the Registrar is; an IPv4 address is written without brackets, ADDR:PORT", 0 },
-	{ "mode", OPT_MODE, "MODE", 0, "stateless, the default and the only one of this version",
+	{ "mode", OPT_MODE, "MODE", 0, "stateless (default) or stateful", 0 },
+	{ "intercept", OPT_INTERCEPT, NULL, 0,
+	  "Stateful: serve pledges that send to the Registrar's own address, too", 0 },
+	{ "uplink-address", OPT_ADDRESS, "ADDR", 0,
+	  "Stateful: an address of this host that flows leave from; may be said again (the one "
+	  "that the route gives)",
 	  0 },
 	{ "jpy", OPT_JPY, "FORM", 0, "JPY form: draft-21 (default), draft-06, draft-02, draft-01",
 	  0 },

@@ -187,6 +187,34 @@ static void test_format(void **state)
 	assert_true(JPX_ENDPOINT_STRLEN >= 1 + (INET6_ADDRSTRLEN - 1) + 1 + (IF_NAMESIZE - 1) + 8);
 }
 
+/* An address and nothing else. */
+static void test_addr_alone(void **state)
+{
+	static const char *const addrs[] = { "2001:db8::1", "192.0.2.1", "fe80::1",
+					     "::", "0.0.0.0" };
+	static const char *const none[] = {
+		"",	"x",	"[2001:db8::1]", "fe80::1%lo",	"192.0.2.1:1", "[2001:db8::1]:1",
+		" ::1", "::1 ", "192.0.2",	 "2001:db8:::1"
+	};
+	char buf[INET6_ADDRSTRLEN], err[200];
+	struct in6_addr addr;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(addrs); i++) {
+		assert_int_equal(jpx_addr_parse(addrs[i], &addr, err, sizeof(err)), 0);
+		assert_string_equal(jpx_addr_format(&addr, buf, sizeof(buf)), addrs[i]);
+	}
+	assert_int_equal(jpx_addr_parse("192.0.2.1", &addr, err, sizeof(err)), 0);
+	assert_true(IN6_IS_ADDR_V4MAPPED(&addr));
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+		*err = 0;
+		if (jpx_addr_parse(none[i], &addr, err, sizeof(err)) != -EINVAL)
+			fail_msg("\"%s\" is taken for an address", none[i]);
+		assert_non_null(strstr(err, "is no IP address"));
+		assert_int_equal(*err, '"');
+	}
+}
+
 static struct in6_addr address(const char *text)
 {
 	struct in6_addr addr;
@@ -275,6 +303,7 @@ int main(void)
 		cmocka_unit_test(test_good),	     cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_bounds),	     cmocka_unit_test(test_format),
 		cmocka_unit_test(test_address_text), cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_addr_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

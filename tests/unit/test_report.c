@@ -250,6 +250,64 @@ static void test_services(void **state)
 	json_decref(status);
 }
 
+/* What only stateful services have, and what others say of it. */
+static void test_stateful(void **state)
+{
+	struct fixture *f = *state;
+	const json_t *ports, *services, *list;
+	json_t *status;
+
+	f->state.flow_config.per_port = 10;
+	f->state.flow_counts[0] = 1000003; /* of all */
+	f->state.flow_counts[1] = 1000000;
+	f->state.flow_counts[7] = 3;
+	f->state.ports[7].max_flows = 1048576;
+	f->state.services[63].flags |= JPX_SERVICE_INTERCEPT;
+	f->state.services[63].uplink_count = 2;
+	f->state.services[63].uplinks[0] = 63;
+	f->state.services[63].uplinks[1] = 0;
+	f->state.services[63].uplinks[2] = 5; /* beyond those in use */
+	set_address(f->state.uplinks[63].addr, "2001:db8::63");
+	set_address(f->state.uplinks[0].addr, "::ffff:192.0.2.7");
+	status = jpx_report_status(&f->state, 1);
+	ports = json_object_get(status, "ports");
+	assert_number(at(ports, 0), "flows", 1000000);
+	assert_number(at(ports, 0), "max_flows", 10);
+	assert_number(at(ports, 1), "flows", 3);
+	assert_number(at(ports, 1), "max_flows", 1048576);
+	assert_number(at(ports, 2), "flows", 0);
+	services = json_object_get(status, "services");
+	assert_bool(at(services, 0), "intercept", false);
+	assert_size(at(services, 0), "uplink_addresses", 0);
+	assert_bool(at(services, 1), "intercept", true);
+	assert_size(at(services, 1), "uplink_addresses", 2);
+	list = json_object_get(at(services, 1), "uplink_addresses");
+	assert_string_equal(json_string_value(at(list, 0)), "2001:db8::63");
+	assert_string_equal(json_string_value(at(list, 1)), "192.0.2.7");
+	json_decref(status);
+}
+
+static void test_uplink_address_states(void **state)
+{
+	struct fixture *f = *state;
+	struct jpx_service *s = &f->state.services[63];
+
+	s->ifindex = s->tx_ifindex = 70002;
+	s->l2_len = 14;
+	s->flags |= JPX_SERVICE_READY;
+	assert_string_equal(jpx_service_state(&f->state, 63), "no-uplink-address");
+	s->uplink_count = 2;
+	s->uplinks[0] = 3;
+	s->uplinks[1] = 4;
+	f->state.uplinks[3].flags = f->state.uplinks[4].flags = JPX_UPLINK_IN_USE;
+	f->state.uplinks[5].flags = JPX_UPLINK_IN_USE | JPX_UPLINK_READY; /* another service's */
+	assert_string_equal(jpx_service_state(&f->state, 63), "no-uplink-address");
+	f->state.uplinks[4].flags |= JPX_UPLINK_READY;
+	assert_string_equal(jpx_service_state(&f->state, 63), "serving");
+	s->ifindex = 0;
+	assert_string_equal(jpx_service_state(&f->state, 63), "no-route");
+}
+
 static void test_service_states(void **state)
 {
 	struct fixture *f = *state;
@@ -319,7 +377,9 @@ static void test_full(void **state)
 		set_address(s->registrar, longest);
 		set_address(s->uplink, longest);
 		s->join_port = s->uplink_port = s->registrar_port = htons(65535);
+		s->uplink_count = JPX_SERVICE_UPLINKS;
 	}
+	set_address(f->state.uplinks[0].addr, longest); /* place 0 in all of uplinks[] */
 	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++) {
 		struct jpx_port *p = &f->state.ports[id];
 
@@ -337,6 +397,8 @@ static void test_full(void **state)
 	assert_size(status, "ports", JPX_MAX_PORTS - 1);
 	assert_size(status, "services", JPX_MAX_SERVICES - 1);
 	assert_size(at(json_object_get(status, "ports"), 254), "join_ports", JPX_MAX_SERVICES - 1);
+	assert_size(at(json_object_get(status, "services"), 62), "uplink_addresses",
+		    JPX_SERVICE_UPLINKS);
 	/* 64: what jpd wraps around it */
 	assert_true(json_dumpb(status, NULL, 0, JSON_COMPACT) + 64 < JPX_ANSWER_MAX);
 	json_decref(status);
@@ -427,10 +489,19 @@ static void test_zeros(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_ports),    TEST(test_uplinks),	TEST(test_uplink_without_program),
-		TEST(test_services), TEST(test_service_states), TEST(test_daemon),
-		TEST(test_empty),    TEST(test_full),		TEST(test_sums),
-		TEST(test_reasons),  TEST(test_zeros),
+		TEST(test_ports),
+		TEST(test_uplinks),
+		TEST(test_uplink_without_program),
+		TEST(test_services),
+		TEST(test_service_states),
+		TEST(test_daemon),
+		TEST(test_stateful),
+		TEST(test_uplink_address_states),
+		TEST(test_empty),
+		TEST(test_full),
+		TEST(test_sums),
+		TEST(test_reasons),
+		TEST(test_zeros),
 	};
 
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
