@@ -34,7 +34,7 @@ join() { # FAMILY
 	if [ "$1" = 6 ]; then
 		echo "[$(pj_address pj0)%pl0]:$(join_port pj0 0)"
 	else
-		echo "169.254.0.1:$(join_port pj0 0)"
+		echo "169.254.2.1:$(join_port pj0 0)"
 	fi
 }
 
@@ -74,15 +74,19 @@ routers() { # PLEDGE-FAMILY: real routers' words for a Registrar of IPv6
 	ns_ip gateway route add prohibit 2001:db8:2::52
 	probe "prohibit-$xdp-6-$f" "$f" 6 expect $admin 50
 	ns_ip gateway route del prohibit 2001:db8:2::52
-	ns_ip gateway route add unreachable 2001:db8:2::52
+	# Nobody answers the gateway's neighbour solicitations.
+	ns_ip registrar addr del 2001:db8:2::52/64 dev rg0
+	ns_ip gateway neigh flush dev gw1
 	probe "unreachable-$xdp-6-$f" "$f" 6 expect $unreachable 50
-	ns_ip gateway route del unreachable 2001:db8:2::52
+	ns_ip registrar addr add 2001:db8:2::52/64 dev rg0
 	ns_ip gateway route add throw 2001:db8:2::52
 	ns_ip gateway route del 2001:db8:2::/64 dev gw1
 	probe "noroute-$xdp-6-$f" "$f" 6 expect $noroute 50
 	ns_ip gateway route del throw 2001:db8:2::52
 	ns_ip gateway route add 2001:db8:2::/64 dev gw1
 	ns_ip gateway link set gw1 mtu 1400
+	# The proxy fragments where its kernel has learnt of a small MTU before.
+	ns_ip proxy -6 route flush cache
 	probe "too-big-$xdp-6-$f" "$f" 6 expect $too_big 1380
 	ns_ip gateway link set gw1 mtu 1500
 	# To and fro between the gateway and the Registrar until the hops are used up.
@@ -97,9 +101,10 @@ routers() { # PLEDGE-FAMILY: real routers' words for a Registrar of IPv6
 }
 
 lab_up
-ns_ip proxy addr add 2001:db8:1::3/64 dev up0
+# Never the one to send from, being deprecated.
+ns_ip proxy addr add 2001:db8:1::3/64 dev up0 preferred_lft 0
 ns_ip pledge addr add 169.254.1.1/16 dev pl0
-ns_ip proxy addr add 169.254.0.1/16 dev pj0
+ns_ip proxy addr add 169.254.2.1/16 dev pj0
 ns_ip proxy addr add 10.7.1.2/24 dev up0
 ns_ip proxy addr add 10.7.1.3/24 dev up0
 ns_ip gateway addr add 10.7.1.1/24 dev gw0
@@ -112,12 +117,15 @@ in_ns registrar sysctl -qw net.ipv6.conf.all.forwarding=1
 ns_ip gateway route add 2001:db8:9::/64 via 2001:db8:2::52
 # So that a pledge can send to the uplink's addresses.
 ns_ip pledge route add 2001:db8:1::/64 via "$(pj_address pj0)" dev pl0
-ns_ip pledge route add 10.7.1.0/24 via 169.254.0.1 dev pl0
+ns_ip pledge route add 10.7.1.0/24 via 169.254.2.1 dev pl0
+# ... and to the Registrar's.
+ns_ip pledge route add 2001:db8:2::/64 via "$(pj_address pj0)" dev pl0
+ns_ip pledge route add 10.7.2.0/24 via 169.254.2.1 dev pl0
 in_ns proxy sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.pj0.rp_filter=0
 for who in gateway registrar proxy; do no_limits "$who"; done
 wait_for test -n "$(lab_link_local pledge pl0)" -a -n "$(pj_address pj0)"
 
-for xdp in auto off; do
+for xdp in ${XDPS-auto off}; do
 	for family in 6 4; do
 		for pf in 6 4; do
 			name=$xdp-$family-$pf
@@ -141,6 +149,18 @@ for xdp in auto off; do
 	check "serve-port-$xdp" serve "$xdp" 6 "$many" --max-flows 3
 	probe "port-$xdp" 6 6 refused 3 flows_per_port
 	check "stop-port-$xdp" jpd_stop
+	# Pledges that send to the Registrar's own address.
+	for family in 6 4; do
+		check "serve-intercept-$xdp-$family" serve "$xdp" "$family" \
+			'flows { per-pledge = 2
+			idle = 2 }' --intercept
+		join=$(registrar "$family")
+		probe "intercept-$xdp-$family" "$family" "$family" codes
+		sleep 3
+		probe "intercept-$xdp-$family" "$family" "$family" refused 2 flows_per_pledge
+		join=''
+		check "stop-intercept-$xdp-$family" jpd_stop
+	done
 	check "serve-routers-$xdp" serve "$xdp" 6 "$many"
 	noport='ECONNREFUSED 1 4 0' admin='EACCES 1 1 0' unreachable='EHOSTUNREACH 1 3 0'
 	noroute='ENETUNREACH 1 0 0' too_big='EMSGSIZE 2 0 1400' time_exceeded='EHOSTUNREACH 3 0 0'
