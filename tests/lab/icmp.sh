@@ -125,7 +125,7 @@ in_ns proxy sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.pj0.rp_filter
 for who in gateway registrar proxy; do no_limits "$who"; done
 wait_for test -n "$(lab_link_local pledge pl0)" -a -n "$(pj_address pj0)"
 
-for xdp in ${XDPS-auto off}; do
+for xdp in auto off; do
 	for family in 6 4; do
 		for pf in 6 4; do
 			name=$xdp-$family-$pf
