@@ -158,7 +158,7 @@ demo:
 # ---- bench, fuzz ----------------------------------------------------------
 
 BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
-$(BUILD)/bench: $(BENCH_SRC) $(wildcard tests/bench/*.h) $(BUILD)/libjpx.a $(BUILD)/bpf/bench.skel.h $(BUILD)/bpf/jpx.skel.h
+$(BUILD)/bench: $(BENCH_SRC) $(wildcard tests/bench/*.h) $(BUILD)/libjpx.a $(BUILD)/bpf/bench.skel.h $(SKEL)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(BENCH_SRC) $(BUILD)/libjpx.a -o $@ $(PKG_LIBS) -lm -lpthread
 
 $(BUILD)/bpf/trips.bpf.o: tests/bench/trips/ends.bpf.c

@@ -20,14 +20,16 @@ struct jpx_admitted {
 };
 
 /*
- * F came to a join port, or to an intercepted Registrar's, of pledge port PORT_ID.  Returns -1
- * and fills A, or the verdict, counted.  A checksum or padding that only the kernel can handle
- * is a hand-off; the sender's MAC is noted then.
+ * F came to a join port, or to an intercepted Registrar's, of pledge port PORT_ID.  DST_SUM: the
+ * ones' complement sum of its destination address.  Returns -1 and fills A, or the verdict,
+ * counted.  A checksum or padding that only the kernel can handle is a hand-off; the sender's MAC
+ * is noted then.
  */
 static __always_inline int jpx_admit(const struct jpx_frame *f, __u32 port_id,
-				     const struct jpx_service *service, struct jpx_admitted *a)
+				     const struct jpx_service *service, __u64 dst_sum,
+				     struct jpx_admitted *a)
 {
-	struct jpx_addr src = jpx_frame_src(f), dst = jpx_frame_dst(f);
+	struct jpx_addr src = jpx_frame_src(f);
 	const __u8 *b = f->udp + JPX_UDP_HLEN;
 	int verdict;
 	__u64 sum;
@@ -47,9 +49,9 @@ static __always_inline int jpx_admit(const struct jpx_frame *f, __u32 port_id,
 	if (a->udp_port == 0)
 		return jpx_drop(port_id, JPX_DROP_SRC_PORT_ZERO);
 	a->mac = f->l2_len ? jpx_eth_source(f->eth) : 0;
-	sum = jpx_addr_sum(jpx_addr_sum(0, src), dst) + bpf_htons(IPPROTO_UDP);
-	verdict = jpx_frame_check(f, port_id, sum + jpx_load32(f->udp), &a->udp_len,
-				  &a->content_sum);
+	sum = jpx_addr_sum(dst_sum, src) + bpf_htons(IPPROTO_UDP);
+	verdict =
+		jpx_frame_check(f, port_id, sum + jpx_load32(f->udp), &a->udp_len, &a->content_sum);
 	if (verdict == XDP_PASS)
 		jpx_note_mac(a->pledge, a->mac, a->where, a->udp_port);
 	if (verdict >= 0)

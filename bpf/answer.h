@@ -66,12 +66,14 @@ static __always_inline int jpx_port_takes(const struct jpx_port *port, __u32 con
 	return -1;
 }
 
-/* Makes F the answer A and sends it to the pledge behind PORT, which is PORT_ID. */
+/* Makes F the answer A and sends it to the pledge behind PORT, which is PORT_ID and has link
+ * headers of L2_LEN bytes. */
 static __always_inline int jpx_answer(struct xdp_md *ctx, const struct jpx_frame *f,
 				      const struct jpx_port *port, __u32 port_id,
-				      const struct jpx_service *service, const struct jpx_answer *a)
+				      const struct jpx_service *service, const struct jpx_answer *a,
+				      __u32 l2_len)
 {
-	__u32 new_len = a->content_len + JPX_UDP_HLEN, l2_len = port->l2_len & 31;
+	__u32 new_len = a->content_len + JPX_UDP_HLEN;
 	struct jpx_addr src, dst;
 	void *p, *udp, *end;
 	int move;

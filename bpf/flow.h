@@ -59,11 +59,16 @@ static __always_inline struct jpx_pledge_flows *jpx_pledge_find(const struct jpx
 	return bpf_map_lookup_elem(&jpx_pledges, key);
 }
 
-static __always_inline int jpx_pledge_make(const struct jpx_pledge_key *key)
+/* Out of line for its stack, of which all functions in a row have 512 bytes. */
+JPX_OUTLINE int jpx_pledge_make(const struct jpx_pledge_key *key)
 {
-	struct jpx_pledge_flows none = { .key = *key };
-	long ret = bpf_map_update_elem(&jpx_pledges, key, &none, BPF_NOEXIST);
+	struct jpx_pledge_flows none = {};
+	long ret;
 
+	if (!key)
+		return -1;
+	none.key = *key;
+	ret = bpf_map_update_elem(&jpx_pledges, key, &none, BPF_NOEXIST);
 	return ret && ret != -17 /* EEXIST */;
 }
 

@@ -178,7 +178,7 @@ int jpx_flow_steer(struct bpf_sk_lookup *ctx)
 	slot = ctx->local_port - cfg->first_port;
 	if (slot >= cfg->port_count)
 		return SK_PASS;
-	/* Each field by itself: the verifier refuses a pointer to one of two. */
+		/* Each field by itself: the verifier refuses a pointer to one of two. */
 #pragma unroll
 	for (int i = 0; i < 4; i++) {
 		local[i] = *(volatile __u32 *)&ctx->local_ip6[i];

@@ -106,7 +106,7 @@ static __always_inline int jpx_frame_check(const struct jpx_frame *f, __u32 port
 	 * pseudo-header and nothing else.  Carried on, it would become garbage
 	 * that looks like a checksum; the kernel knows better what it has. */
 	rest += len_be;
-	if (check == jpx_csum_fold(jpx_csum_less(rest, jpx_load32(f->udp))))
+	if (jpx_csum_is_zero(jpx_csum_less(rest, (__u64)jpx_load32(f->udp) + check)))
 		return jpx_hand_off(port_id, JPX_HANDOFF_CHECKSUM_PARTIAL);
 	*content_sum = jpx_csum_content(check, rest + len_be);
 	*udp_len = len;
@@ -120,8 +120,7 @@ static __always_inline void jpx_ip_write(void *p, __u32 ipv4, __u32 udp_len, str
 {
 	if (ipv4) {
 		__be16 len = bpf_htons((__u16)(udp_len + JPX_IP4_HLEN));
-		__u64 first = bpf_htons(0x4500) | (__u64)len << 16 |
-			      (__u64)bpf_htons(0x4000) << 48;
+		__u64 first = bpf_htons(0x4500) | (__u64)len << 16 | (__u64)bpf_htons(0x4000) << 48;
 		__u16 ttl = bpf_htons(JPX_HOP_LIMIT << 8 | IPPROTO_UDP);
 		__u64 sum = bpf_htons(0x4500) + bpf_htons(0x4000) + (__u64)len + ttl;
 		__u16 check = (__u16)~jpx_csum_fold(sum + src.lo + dst.lo);

@@ -142,7 +142,7 @@ static __always_inline int jpx_prefix_plan(struct jpx_prefix *x, __u32 form, int
 {
 	__u32 front;
 
-	x->tail = (struct jpx_tail){};
+	*x = (struct jpx_prefix){};
 	if (form == JPX_FORM_DRAFT21) {
 		/* No choice: it would be a branch. */
 		__u64 version = JPX_H21_VERSION + (__u32)v4;
@@ -191,8 +191,7 @@ static __always_inline int jpx_prefix_plan(struct jpx_prefix *x, __u32 form, int
 
 /*
  * Writes it at START, and touches nothing else: the content stands x->len bytes
- * behind START.  The caller has checked START to START + 20 against END, which
- * is the end of the packet; START is a packet pointer plus 8 or more.
+ * behind START, which is a packet pointer plus 8 or more.  END: of the packet.
  * Returns 0, or -1 where nothing was written as the prefix does not fit:
  * cannot be, but the verifier wants to see it.
  *
@@ -210,12 +209,17 @@ static __always_inline int jpx_prefix_write(const struct jpx_prefix *x, void *st
 	if (content > end)
 		return -1;
 	if (x->layout == JPX_LAYOUT_SHORT) {
+		/* With the shortest content this is all there is. */
+		if (start + JPX_FRONT_SHORT + 1 > end)
+			return -1;
 		jpx_store8(start + JPX_FRONT_SHORT, 0x19);
 		jpx_store64(content - 8, tail);
 		jpx_store16(start, JPX_HEAD_SHORT);
 		jpx_store32(start + 2, x->last);
 		return 0;
 	}
+	if (start + JPX_FRONT_H21 > end)
+		return -1;
 	jpx_store8(start + JPX_FRONT_FIVE, 0x19); /* draft-21 has something else there: last */
 	jpx_store64(content - 8, tail);
 	if (x->layout == JPX_LAYOUT_H21) {
@@ -344,15 +348,15 @@ static __always_inline int jpx_walk_content(struct jpx_walk *w, struct jpx_unwra
  * Reads the message of LEN bytes at offset OFF of the packet, in any encoding.
  * Returns JPX_RELAY and fills U, JPX_UNWRAP_HAND_OFF, or the reason to drop.
  */
-static __noinline int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, __u32 form,
-				      struct jpx_unwrapped *u)
+JPX_OUTLINE int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, __u32 form,
+				struct jpx_unwrapped *u)
 {
 	__u32 header_off, elements;
 	struct jpx_walk w = {};
 	__u64 addr_len, addr_hi, udp_port, family_seen, port_id, version;
 	int err;
 
-	if (!u)
+	if (!ctx || !u)
 		return JPX_DROP_JPY_MALFORMED;
 	w.len = len;
 	w.avail = len < JPX_WINDOW ? len : JPX_WINDOW;

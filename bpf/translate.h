@@ -78,7 +78,7 @@ JPX_OUTLINE int jpx_translate(struct xdp_md *ctx, __u32 shape, __u32 port_id, __
 
 	if (!ctx || !service || !stats || !cfg || jpx_frame_from(ctx, shape, f))
 		return XDP_PASS;
-	verdict = jpx_admit(f, port_id, service, &a);
+	verdict = jpx_admit(f, port_id, service, jpx_addr_sum(0, jpx_frame_dst(f)), &a);
 	if (verdict >= 0)
 		return verdict;
 	why = jpx_service_takes(service, a.udp_len);
@@ -195,7 +195,7 @@ JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
 	a.udp_port = flow->key.udp_port;
 	a.from_registrar = !!(flow->key.kind & JPX_FLOW_INTERCEPTED);
 	a.from_port = a.from_registrar ? service->registrar_port : service->join_port;
-	verdict = jpx_answer(ctx, f, port, port_id, service, &a);
+	verdict = jpx_answer(ctx, f, port, port_id, service, &a, port->l2_len & 31);
 	if (verdict == XDP_TX || verdict == XDP_REDIRECT) {
 		jpx_flow_touch(flow, now);
 		flow->to_pledge++;

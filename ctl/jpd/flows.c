@@ -30,7 +30,7 @@
 
 #define MEMORY_FLOWS_MAX 4096 /* without BPF each flow has a socket */
 #define TICK_NS		 (1ULL << JPX_TICK_SHIFT)
-#define TICKS(s)	 ((__u32)((s) * 1000000000ULL / TICK_NS))
+#define TICKS(s)	 ((__u32)((s)*1000000000ULL / TICK_NS))
 
 struct flows {
 	struct event_base *base;
@@ -47,7 +47,7 @@ struct flows {
 	int socket;
 	/* Without. */
 	void *pledges; /* a tree of struct jpx_pledge_flows */
-	int *sockets; /* by slot, -1: none */
+	int *sockets;  /* by slot, -1: none */
 	struct event *sweep;
 	/* Both. */
 	struct jpx_refusals told[JPX_MAX_PORTS], passed_on[JPX_MAX_PORTS];
@@ -618,7 +618,15 @@ struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *add
 	if (slot)
 		*slot = at;
 	return flow && (flow->state == JPX_FLOW_LIVE || flow->state == JPX_FLOW_RESTING) ? flow
-										    : NULL;
+											 : NULL;
+}
+
+bool flows_is_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port)
+{
+	int place = place_of(flows, addr, false);
+
+	return place >= 0 && !memcmp(flows->state->uplinks[place].addr, addr, 16) &&
+	       flows_is_port(flows, ntohs(port));
 }
 
 long flows_end(struct flows *flows, const struct jpx_flow_request *match)

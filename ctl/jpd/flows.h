@@ -61,6 +61,9 @@ struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *add
 				 __u32 *slot);
 bool flows_is_live(const struct flows *flows, const struct jpx_flow *flow);
 
+/* Can a flow leave from there, whether one does or not? */
+bool flows_is_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port);
+
 /* Valid while FLOWS is. */
 struct jpx_flow *flows_at(struct flows *flows, __u32 slot);
 void flows_touch(struct flows *flows, struct jpx_flow *flow);

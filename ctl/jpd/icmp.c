@@ -131,8 +131,10 @@ static enum jpx_drop pass_on(struct icmp *icmp, struct icmp_error *e, const stru
 	const struct jpx_port *port;
 	struct jpx_flow_key key;
 
-	if (!flow)
-		return JPX_DROP_ICMP_NO_FLOW;
+	if (!flow) /* of datagrams that were never a flow's others take care */
+		return flows_is_uplink(icmp->flows, &e->from.sin6_addr, e->from.sin6_port)
+			       ? JPX_DROP_ICMP_NO_FLOW
+			       : JPX_RELAY;
 	key = flow->key;
 	port = &icmp->state->ports[key.port_id];
 	ends_pledge(port, &key, &pledge);

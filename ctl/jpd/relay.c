@@ -25,8 +25,8 @@
 #include "raw_udp.h"
 #include "udp_socket.h"
 
-#define BATCH	      32    /* datagrams a wakeup takes, so that no socket starves the others */
-#define BUFFER	      65536 /* the largest datagram there is */
+#define BATCH  32    /* datagrams a wakeup takes, so that no socket starves the others */
+#define BUFFER 65536 /* the largest datagram there is */
 
 /* How a pledge came to a port's service, and so which of its sockets answers. */
 enum way_in { IN_IPV6, IN_IPV4, IN_INTERCEPTED, WAYS_IN };
@@ -62,7 +62,7 @@ struct relay {
 	struct icmp *icmp;
 	struct raw_udp *raw;
 	struct jpx_stats *stats;
-	struct event *steered;	   /* with BPF: all flows' datagrams */
+	struct event *steered;	    /* with BPF: all flows' datagrams */
 	struct flow_watch *watches; /* without: by slot */
 	struct endpoint *uplinks[JPX_MAX_SERVICES];
 	struct endpoint *joins[JPX_MAX_PORTS][JPX_MAX_SERVICES][WAYS_IN];
@@ -576,8 +576,7 @@ static int watch_flows(struct relay *relay)
 	int fd = flows_socket(relay->flows);
 
 	if (fd < 0) {
-		relay->watches =
-			calloc(relay->state->flow_config.slots, sizeof(*relay->watches));
+		relay->watches = calloc(relay->state->flow_config.slots, sizeof(*relay->watches));
 		if (!relay->watches)
 			return -1;
 		flows_watch_sockets(relay->flows, flow_opened, flow_closed, relay);

@@ -109,6 +109,9 @@ void bench_plan(struct bench *b, const struct bench_frames *frames)
 		memcpy(plan->flows[i].want, frames->want[i], BENCH_HEAD);
 	}
 	plan->want_len = (uint32_t)frames->want_len;
+	memcpy(&plan->want_type, frames->want[0] + 12, sizeof(plan->want_type));
+	plan->proto_off = frames->want[0][12] == 0x08 ? 14 + 9 : 14 + 6;
+	plan->check_word = frames->want[0][12] == 0x08 ? 5 : 7;
 	plan->tag_off = (uint32_t)frames->tag_off;
 	plan->undo = frames->undo;
 }
@@ -152,10 +155,16 @@ static bool wanted(const char *name)
 	return !arguments.only || strstr(name, arguments.only);
 }
 
-static int add_case(struct bench_case *cases, int *count, struct bench_case c)
+static int add_case(struct bench *b, struct bench_case *cases, int *count, struct bench_case c)
 {
 	if (!wanted(c.name) || *count == CASES_MAX)
 		return 0;
+	if (bench_is_stateful(c.way)) {
+		int err = bench_flows_open(b, &c);
+
+		if (err)
+			return err;
+	}
 	for (int prog = 0; c.way != BENCH_FOREIGN && prog < BENCH_PROGS; prog++) {
 		int err;
 
@@ -171,7 +180,42 @@ static int add_case(struct bench_case *cases, int *count, struct bench_case c)
 	return 0;
 }
 
-static int make_cases(struct bench_case *cases, int *count)
+/* Established flows: names of families are pledge's and Registrar's. */
+static int make_stateful_cases(struct bench *b, struct bench_case *cases, int *count)
+{
+	static const size_t sizes[] = { 64, 133, 512, 1200 };
+	static const struct {
+		const char *name;
+		bool pledge4, registrar4;
+	} families[] = { { "ipv6", false, false },
+			 { "ipv4", true, true },
+			 { "ipv6-ipv4", false, true },
+			 { "ipv4-ipv6", true, false } };
+	int err = 0;
+
+	for (int way = BENCH_TRANSLATE; way <= BENCH_ANSWER; way++) {
+		for (int f = 0; f < 4; f++) {
+			for (int i = 0; !err && i < 4; i++) {
+				struct bench_case c = {
+					.way = way,
+					.pledge4 = families[f].pledge4,
+					.registrar4 = families[f].registrar4,
+					.content = sizes[i],
+				};
+
+				if (f && sizes[i] != 133)
+					continue;
+				snprintf(c.name, sizeof(c.name), "%s/%s/%zu",
+					 way == BENCH_ANSWER ? "answer" : "translate",
+					 families[f].name, sizes[i]);
+				err = add_case(b, cases, count, c);
+			}
+		}
+	}
+	return err;
+}
+
+static int make_cases(struct bench *b, struct bench_case *cases, int *count)
 {
 	static const enum jpx_form forms[] = { JPX_FORM_DRAFT02, JPX_FORM_DRAFT21 };
 	static const size_t sizes[] = { 64, 133, 512, 1200 };
@@ -187,7 +231,7 @@ static int make_cases(struct bench_case *cases, int *count)
 				c.content = sizes[i];
 				snprintf(c.name, sizeof(c.name), "%s/%s/%zu", ways[way], form,
 					 sizes[i]);
-				err = add_case(cases, count, c);
+				err = add_case(b, cases, count, c);
 			}
 			if (f)
 				continue;
@@ -196,14 +240,16 @@ static int make_cases(struct bench_case *cases, int *count)
 			c.opaque = true;
 			snprintf(c.name, sizeof(c.name), "%s/%s/133/opaque-iid", ways[way], form);
 			if (!err)
-				err = add_case(cases, count, c);
+				err = add_case(b, cases, count, c);
 		}
 	}
+	if (!err)
+		err = make_stateful_cases(b, cases, count);
 	for (int i = 0; !err && bench_foreign[i]; i++) {
 		struct bench_case c = { .way = BENCH_FOREIGN, .foreign = bench_foreign[i] };
 
 		snprintf(c.name, sizeof(c.name), "foreign/%s", bench_foreign[i]);
-		err = add_case(cases, count, c);
+		err = add_case(b, cases, count, c);
 	}
 	if (!err && !*count) {
 		fprintf(stderr, "bench: no case has \"%s\" in its name\n", arguments.only);
@@ -319,7 +365,9 @@ static int open_bpf(struct bench *b)
 	b->bpf->rodata->bench_out_ifindex = (uint32_t)b->topo.p1;
 	memcpy((void *)b->bpf->rodata->bench_out_macs, bench_mac_registrar, 6);
 	memcpy((void *)(b->bpf->rodata->bench_out_macs + 6), bench_mac_p1, 6);
-	err = bench_bpf__load(b->bpf);
+	err = bench_flows_size(b);
+	if (!err)
+		err = bench_bpf__load(b->bpf);
 	if (err)
 		fprintf(stderr, "bench: the kernel refused the programs: %s; --verbose shows why\n",
 			strerror(-err));
@@ -357,7 +405,9 @@ int main(int argc, char **argv)
 	if (!err)
 		err = bench_topo_configure(&b);
 	if (!err)
-		err = make_cases(cases, &count);
+		err = bench_flows_start(&b);
+	if (!err)
+		err = make_cases(&b, cases, &count);
 	if (!err)
 		err = bench_live_open(&b);
 	if (!err)

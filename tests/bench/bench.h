@@ -12,12 +12,27 @@
 #include <stdint.h>
 
 #include <jpx/forms.h>
+#include <jpx/jpy.h>
 
 #include "shared.h"
 
 struct bench_bpf;
+struct bpf_program;
+struct flows_bpf;
+struct jpx_flow;
 
-enum bench_way { BENCH_WRAP, BENCH_UNWRAP, BENCH_FOREIGN };
+/* Stateless and stateful: pledge to Registrar, and back. */
+enum bench_way { BENCH_WRAP, BENCH_UNWRAP, BENCH_TRANSLATE, BENCH_ANSWER, BENCH_FOREIGN };
+
+static inline bool bench_is_back(enum bench_way way)
+{
+	return way == BENCH_UNWRAP || way == BENCH_ANSWER;
+}
+
+static inline bool bench_is_stateful(enum bench_way way)
+{
+	return way == BENCH_TRANSLATE || way == BENCH_ANSWER;
+}
 
 enum bench_prog { BENCH_FLOOR, BENCH_JPX, BENCH_FIB, BENCH_RESET, BENCH_PROGS };
 
@@ -30,9 +45,15 @@ struct bench_topo {
 #define BENCH_PROXY	     "2001:db8:1::1" /* on p1 */
 #define BENCH_ELSEWHERE	     "2001:db8:2::"  /* sources of plain traffic */
 #define BENCH_PLEDGE_SIDE    "fe80::1"	     /* on p0 */
+#define BENCH_REGISTRAR4     "192.0.2.2"     /* behind p1 */
+#define BENCH_PROXY4	     "192.0.2.1"     /* on p1 */
+#define BENCH_ELSEWHERE4     "198.51.100.0"
+#define BENCH_PLEDGE_SIDE4   "169.254.9.1"
+#define BENCH_UPLINK	     "2001:db8:1::f00" /* plus the place */
 #define BENCH_REGISTRAR_PORT 5684
-#define BENCH_JOIN_PORT	     5001 /* plus the service id less one */
-#define BENCH_UPLINK_PORT    6001 /* plus the service id less one */
+/* Below the ports of flows. */
+#define BENCH_JOIN_PORT	  501 /* plus the service id less one */
+#define BENCH_UPLINK_PORT 601 /* plus the service id less one */
 
 extern const uint8_t bench_mac_p0[6], bench_mac_p1[6], bench_mac_registrar[6],
 	bench_mac_pledges[6]; /* the last byte is the flow's number */
@@ -44,6 +65,12 @@ struct bench_frames {
 	int undo;
 	uint8_t sent[BENCH_FLOWS][BENCH_FRAME_MAX];
 	uint8_t want[BENCH_FLOWS][BENCH_FRAME_MAX];
+};
+
+/* Where a flow leaves from; the fast path chose it. */
+struct bench_uplink {
+	uint8_t addr[16];
+	uint16_t port; /* host order */
 };
 
 #define BENCH_ROUNDS_MAX 64
@@ -69,7 +96,9 @@ struct bench_case {
 	char name[48];
 	enum bench_way way;
 	enum jpx_form form;
-	bool opaque; /* the pledges' addresses do not tell their MACs */
+	bool opaque;		  /* the pledges' addresses do not tell their MACs */
+	bool pledge4, registrar4; /* IPv4 there; stateful only */
+	struct bench_uplink uplinks[BENCH_FLOWS]; /* stateful only */
 	size_t content;
 	const char *foreign; /* BENCH_FOREIGN: the kind of frame */
 	struct bench_frames *frames[BENCH_PROGS];
@@ -79,6 +108,8 @@ struct bench_case {
 
 struct bench {
 	struct bench_bpf *bpf;
+	struct flows_bpf *flows;      /* over the same maps */
+	const struct jpx_flow *table; /* jpx_flows */
 	struct bench_topo topo;
 	int p0_link, far1_link; /* bpf_links, so that swapping programs loses nothing */
 	int perf_fd;		/* instructions of this thread in the kernel, or -1 */
@@ -91,6 +122,10 @@ struct bench_sample_cost {
 	double ns, instr;
 };
 
+/* Pledge number FLOW of case C, and the service that it uses. */
+void bench_pledge(const struct bench_case *c, unsigned int flow, struct jpx_pledge *pledge);
+unsigned int bench_service(const struct bench_case *c);
+
 /* frames.c: every byte of every frame, by the user half's codec and plain checksums. */
 int bench_frames_build(const struct bench_case *c, enum bench_prog prog,
 		       struct bench_frames *frames);
@@ -100,7 +135,20 @@ bool bench_frame_checksum_ok(const uint8_t *frame, size_t len);
 size_t bench_frame_foreign(const char *kind, uint8_t *frame);
 extern const char *const bench_foreign[];
 
+/* flows.c: the flows themselves. */
+/* Makes the tables as large as BENCH_MANY flows need; before the programs are loaded. */
+int bench_flows_size(struct bench *b);
+/* Loads what opens, sweeps and ends flows, writes their configuration, starts the sweep. */
+int bench_flows_start(struct bench *b);
+/* Opens the flows of C, where there are none, and writes down where they leave from. */
+int bench_flows_open(struct bench *b, struct bench_case *c);
+/* Ends all flows, or opens no more than MAX at once. */
+int bench_flows_end(struct bench *b);
+int bench_flows_limit(struct bench *b, uint32_t max);
+
 /* topo.c */
+/* Every frame's program stays attached somewhere (see there). */
+int bench_topo_keep(const struct bpf_program *prog);
 int bench_topo_make(struct bench_topo *topo);
 /* Fills the fast path's maps as the control daemon would. */
 int bench_topo_configure(struct bench *b);

@@ -21,7 +21,7 @@
 #include "bench.h"
 #include "bench.skel.h"
 
-#define KEEPERS 16 /* at least as many as bench.bpf.c has XDP programs */
+#define KEEPERS 48 /* at least as many as bench.bpf.c has XDP programs */
 
 const uint8_t bench_mac_p0[6] = { 0x02, 0, 0, 0, 0x10, 0x00 };
 const uint8_t bench_mac_p1[6] = { 0x02, 0, 0, 0, 0x11, 0x00 };
@@ -45,36 +45,40 @@ static const char links[] =
 	"address add " BENCH_PLEDGE_SIDE "/64 dev p0 nodad\n"
 	"address add fe80::2/64 dev p1 nodad\n"
 	"address add " BENCH_PROXY "/64 dev p1 nodad\n"
-	"neighbour replace " BENCH_REGISTRAR " lladdr 02:00:00:00:22:22 dev p1 nud permanent\n";
+	"neighbour replace " BENCH_REGISTRAR " lladdr 02:00:00:00:22:22 dev p1 nud permanent\n"
+	"address add " BENCH_PROXY4 "/24 dev p1\n"
+	"neighbour replace " BENCH_REGISTRAR4 " lladdr 02:00:00:00:22:22 dev p1 nud permanent\n";
 
 /*
  * A test run whose program is attached nowhere first rewrites the kernel's XDP
  * dispatcher and waits for every CPU to notice, which takes 20 to 40 ms, twice.
  * So each program is kept attached to one of these, which stay down.
  */
+int bench_topo_keep(const struct bpf_program *prog)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
+	char name[IF_NAMESIZE];
+	static int n;
+
+	snprintf(name, sizeof(name), "keep%d", n++);
+	if (bpf_link_create(bpf_program__fd(prog), (int)if_nametoindex(name), BPF_XDP, &opts) >= 0)
+		return 0;
+	fprintf(stderr, "bench: cannot attach %s to %s: %s\n", bpf_program__name(prog), name,
+		strerror(errno));
+	return -errno;
+}
+
 static int keep_attached(struct bench *b)
 {
 	struct bpf_program *prog;
-	int n = 0;
+	int err = 0;
 
 	bpf_object__for_each_program(prog, b->bpf->obj)
 	{
-		LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
-		char name[IF_NAMESIZE];
-		int fd;
-
-		if (bpf_program__type(prog) != BPF_PROG_TYPE_XDP)
-			continue;
-		snprintf(name, sizeof(name), "keep%d", n++);
-		fd = bpf_link_create(bpf_program__fd(prog), (int)if_nametoindex(name), BPF_XDP,
-				     &opts);
-		if (fd < 0) {
-			fprintf(stderr, "bench: cannot attach %s to %s: %s\n",
-				bpf_program__name(prog), name, strerror(errno));
-			return -errno;
-		}
+		if (!err && bpf_program__type(prog) == BPF_PROG_TYPE_XDP)
+			err = bench_topo_keep(prog);
 	}
-	return 0;
+	return err;
 }
 
 static int write_sysctl(const char *path, const char *value)
@@ -112,8 +116,10 @@ int bench_topo_make(struct bench_topo *topo)
 		return -EIO;
 	}
 	err = write_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+	if (!err)
+		err = write_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
 	if (err) {
-		fprintf(stderr, "bench: cannot turn IPv6 forwarding on: %s\n", strerror(-err));
+		fprintf(stderr, "bench: cannot turn forwarding on: %s\n", strerror(-err));
 		return err;
 	}
 	topo->far0 = (int)if_nametoindex("far0");
@@ -146,14 +152,40 @@ static int put(const struct bpf_map *map, uint32_t key, const void *value)
 	return err;
 }
 
+static void service_addresses(struct jpx_service *s, bool ipv4)
+{
+	const uint16_t port = s->registrar_port;
+
+	if (ipv4) {
+		s->registrar[10] = s->registrar[11] = s->uplink[10] = s->uplink[11] = 0xff;
+		inet_pton(AF_INET, BENCH_REGISTRAR4, s->registrar + 12);
+		inet_pton(AF_INET, BENCH_PROXY4, s->uplink + 12);
+		s->flags |= JPX_SERVICE_IPV4;
+		s->l2[12] = 0x08;
+		s->uplinks[0] = BENCH_UPLINK4;
+		s->uplink_count = 1;
+		s->registrar_sum = sum16(s->registrar + 12, 4) + port + htons(IPPROTO_UDP);
+		return;
+	}
+	inet_pton(AF_INET6, BENCH_REGISTRAR, s->registrar);
+	inet_pton(AF_INET6, BENCH_PROXY, s->uplink);
+	s->l2[12] = 0x86;
+	s->l2[13] = 0xdd;
+	for (uint8_t i = 0; i < BENCH_UPLINKS; i++)
+		s->uplinks[i] = i;
+	s->uplink_count = BENCH_UPLINKS;
+	s->registrar_sum = sum16(s->registrar, 16) + port + htons(IPPROTO_UDP);
+}
+
 /*
  * Services 1 (draft-02) and 2 (draft-21) are reached through p1 from pledges
  * behind p0; 3 and 4 are the same two seen from the other end: their Registrar
  * is behind p0 and their pledges behind p1, so that frames always go one way.
+ * 5 and 6 (IPv6 and IPv4 Registrar) are stateful, and 7 and 8 the same from the other end.
  */
 static int put_service(struct bench *b, uint32_t id)
 {
-	bool back = id > 2;
+	bool back = (id - 1) & 2, stateful = id > 4;
 	struct jpx_service s = {
 		.registrar_port = htons(BENCH_REGISTRAR_PORT),
 		.uplink_port = htons((uint16_t)(BENCH_UPLINK_PORT + id - 1)),
@@ -161,26 +193,23 @@ static int put_service(struct bench *b, uint32_t id)
 		.mtu = 1500,
 		.flags = JPX_SERVICE_IN_USE | JPX_SERVICE_READY,
 		.form = id & 1 ? JPX_FORM_DRAFT02 : JPX_FORM_DRAFT21,
-		.mode = JPX_MODE_STATELESS,
+		.mode = stateful ? JPX_MODE_STATEFUL : JPX_MODE_STATELESS,
 		.l2_len = 14,
 	};
 	struct jpx_dport join = { .join = (uint8_t)id }, uplink = { .back = (uint8_t)id };
 	uint32_t tx = (uint32_t)(back ? b->topo.p0 : b->topo.p1);
 	int err;
 
-	inet_pton(AF_INET6, BENCH_REGISTRAR, s.registrar);
-	inet_pton(AF_INET6, BENCH_PROXY, s.uplink);
+	service_addresses(&s, stateful && !(id & 1));
 	s.path_sum = sum16(s.registrar, 16) + sum16(s.uplink, 16) + s.registrar_port +
 		     s.uplink_port + htons(IPPROTO_UDP);
 	s.ifindex = s.tx_ifindex = tx;
 	memcpy(s.l2, bench_mac_registrar, 6);
 	memcpy(s.l2 + 6, back ? bench_mac_p0 : bench_mac_p1, 6);
-	s.l2[12] = 0x86;
-	s.l2[13] = 0xdd;
 	err = put(b->bpf->maps.jpx_services, id, &s);
 	if (!err)
 		err = put(b->bpf->maps.jpx_dports, ntohs(s.join_port), &join);
-	if (!err)
+	if (!err && !stateful)
 		err = put(b->bpf->maps.jpx_dports, ntohs(s.uplink_port), &uplink);
 	if (!err)
 		err = put(b->bpf->maps.jpx_tx, JPX_TX_SERVICE(id), &tx);
@@ -205,6 +234,7 @@ static int put_port(struct bench *b, uint32_t id, int ifindex, uint64_t services
 	int err;
 
 	inet_pton(AF_INET6, BENCH_PLEDGE_SIDE, p.addr);
+	inet_pton(AF_INET, BENCH_PLEDGE_SIDE4, &p.addr4);
 	p.addr_sum = sum16(p.addr, 16);
 	memcpy(p.mac, mac, 6);
 	err = put(b->bpf->maps.jpx_ports, id, &p);
@@ -227,12 +257,12 @@ int bench_topo_configure(struct bench *b)
 	err = put(b->bpf->maps.jpx_meta, 0, &meta);
 	if (!err)
 		err = put(b->bpf->maps.jpx_slots, 1, &slot);
-	for (uint32_t id = 1; !err && id <= 4; id++)
+	for (uint32_t id = 1; !err && id <= 8; id++)
 		err = put_service(b, id);
 	if (!err)
-		err = put_port(b, 5, b->topo.p0, 1 << 1 | 1 << 2, bench_mac_p0);
+		err = put_port(b, 5, b->topo.p0, 1 << 1 | 1 << 2 | 1 << 5 | 1 << 6, bench_mac_p0);
 	if (!err)
-		err = put_port(b, 6, b->topo.p1, 1 << 3 | 1 << 4, bench_mac_p1);
+		err = put_port(b, 6, b->topo.p1, 1 << 3 | 1 << 4 | 1 << 7 | 1 << 8, bench_mac_p1);
 	if (!err)
 		err = put(b->bpf->maps.bench_tx, tx, &tx);
 	/* Where the opaque addresses' MACs are, as the forward way would have noted them. */

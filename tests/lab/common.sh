@@ -209,7 +209,10 @@ certificate() { # SERVER TARGET
 
 crowd_addresses() { # N: for "ip -batch"
 	local i
-	for ((i = 1; i <= $1; i++)); do echo "addr add fe80::c:0:$(printf %x "$i")/64 dev pl0 nodad"; done
+	# Never chosen by the kernel for a pledge that names no address of its own.
+	for ((i = 1; i <= $1; i++)); do
+		echo "addr add fe80::c:0:$(printf %x "$i")/64 dev pl0 nodad preferred_lft 0"
+	done
 }
 
 # N pledges at once, each of an address of its own that tells nothing of its MAC.

@@ -28,203 +28,13 @@
 #include "codec.h"
 #include "fixture.h"
 #include "frame.h"
+#include "groups.h"
 #include "vectors.h"
-
-#define ROWS(a) (sizeof(a) / sizeof(*(a)))
+#include "verdict.h"
 
 #define PLEDGE "fe80000000000000000000fffe000001"
 #define DTLS21 "16fefd000000000000000000080102030405060708" /* 21 bytes */
 #define AUTO   (-1)
-
-/* ---- chance ---------------------------------------------------------------- */
-
-static uint64_t chance;
-
-static uint64_t rnd(void)
-{
-	/* xorshift64* */
-	chance ^= chance >> 12;
-	chance ^= chance << 25;
-	chance ^= chance >> 27;
-	return chance * 0x2545f4914f6cdd1dULL;
-}
-
-static uint32_t below(uint32_t n)
-{
-	return (uint32_t)((rnd() >> 32) % n);
-}
-
-static void reseed(void)
-{
-	const char *env = getenv("JPX_PACKET_SEED");
-
-	chance = env ? strtoull(env, NULL, 0) : 0x6a70780000000001ULL;
-	if (!chance)
-		chance = 1;
-	print_message("JPX_PACKET_SEED=0x%llx\n", (unsigned long long)chance);
-}
-
-/* ---- one packet ------------------------------------------------------------ */
-
-enum kind {
-	FOREIGN, /* passed, nothing counted */
-	RELAYED,
-	DROPPED, /* for a reason */
-	HANDED,	 /* passed, for a reason */
-};
-
-struct outcome {
-	enum kind kind;
-	unsigned int why;
-	uint8_t counted_at; /* port id */
-	bool to_pledge;
-	bool noted; /* the pledge's MAC; ODD: as an EUI-64 address that lies */
-	bool odd;
-	uint32_t service; /* RELAYED: the way out */
-	bool same_interface;
-	size_t content_len;
-};
-
-static int failures;
-
-static void fail_row(const char *text, const char *what, long got, long wanted)
-{
-	if (failures++ < 40)
-		print_error("  %s: %s is %ld, should be %ld\n", text, what, got, wanted);
-}
-
-static void fail_bytes(const char *text, const uint8_t *got, size_t got_len, const uint8_t *wanted,
-		       size_t wanted_len)
-{
-	size_t at = 0;
-
-	while (at < got_len && at < wanted_len && got[at] == wanted[at])
-		at++;
-	if (failures++ < 40)
-		print_error("  %s: output differs at byte %zu (%zu bytes, should be %zu)\n", text,
-			    at, got_len, wanted_len);
-}
-
-static void done(void)
-{
-	int n = failures;
-
-	failures = 0;
-	if (n)
-		fail_msg("%d packets went wrong", n);
-}
-
-static int verdict_of(const struct outcome *o)
-{
-	switch (o->kind) {
-	case DROPPED:
-		return XDP_DROP;
-	case RELAYED:
-		return o->same_interface ? XDP_TX : XDP_REDIRECT;
-	default:
-		return XDP_PASS;
-	}
-}
-
-static void count(struct jpx_stats *s, const struct outcome *o)
-{
-	struct jpx_way *way = o->to_pledge ? &s->to_pledge : &s->to_registrar;
-
-	switch (o->kind) {
-	case FOREIGN:
-		break;
-	case RELAYED:
-		way->packets++;
-		way->bytes += o->content_len;
-		break;
-	case DROPPED:
-		s->drops[o->why]++;
-		break;
-	case HANDED:
-		s->handoffs[o->why]++;
-		break;
-	}
-}
-
-/* Runs the frame and checks verdict and bytes.  WANT: what must come out when relayed. */
-static void run(const char *text, int slot, const uint8_t *in, size_t len, size_t meta,
-		const struct outcome *o, const uint8_t *want, size_t want_len)
-{
-	uint8_t out[FRAME_MAX];
-	size_t out_len;
-	int verdict;
-
-	if (o->kind == RELAYED)
-		fx_tx_only(o->to_pledge ? JPX_TX_PORT(o->counted_at) : JPX_TX_SERVICE(o->service));
-	verdict = fx_run(slot, in, len, meta, out, &out_len);
-	if (verdict < 0 || verdict == XDP_ABORTED || verdict != verdict_of(o)) {
-		fail_row(text, "verdict", verdict, verdict_of(o));
-		return;
-	}
-	if (verdict == XDP_PASS && (out_len != len || memcmp(out, in, len)))
-		fail_bytes(text, out, out_len, in, len);
-	if (o->kind == RELAYED && (out_len != want_len || memcmp(out, want, want_len)))
-		fail_bytes(text, out, out_len, want, want_len);
-}
-
-/* The same, with every counter of every port and both maps of MACs looked at. */
-static void run_row(const char *text, int slot, const uint8_t *in, size_t len, size_t meta,
-		    const struct outcome *o, const uint8_t *want, size_t want_len)
-{
-	static struct jpx_stats before[JPX_MAX_PORTS], after[JPX_MAX_PORTS];
-	int macs = fx_macs_count(), odd = fx_odd_count();
-
-	fx_stats(before);
-	run(text, slot, in, len, meta, o, want, want_len);
-	fx_stats(after);
-	count(&before[o->counted_at], o);
-	for (int id = 0; id < JPX_MAX_PORTS; id++) {
-		const uint64_t *b = (const uint64_t *)&before[id];
-		const uint64_t *a = (const uint64_t *)&after[id];
-
-		for (size_t i = 0; i < sizeof(*before) / sizeof(uint64_t); i++) {
-			char what[64];
-
-			if (a[i] == b[i])
-				continue;
-			snprintf(what, sizeof(what), "counter %zu of port %d, less what it was", i,
-				 id);
-			fail_row(text, what, (long)(a[i] - b[i]), 0);
-		}
-	}
-	if (fx_macs_count() - macs != o->noted)
-		fail_row(text, "MACs noted", fx_macs_count() - macs, o->noted);
-	if (fx_odd_count() - odd != o->odd)
-		fail_row(text, "odd ports noted", fx_odd_count() - odd, o->odd);
-}
-
-/* The same for thousands: only the counters of the ports that could have moved. */
-static void run_fast(const char *text, int slot, const uint8_t *in, size_t len,
-		     const struct outcome *o, const uint8_t *want, size_t want_len)
-{
-	struct jpx_stats before, after, zero_before, zero_after;
-
-	fx_stats_of(0, &zero_before);
-	fx_stats_of(o->counted_at, &before);
-	run(text, slot, in, len, 0, o, want, want_len);
-	fx_stats_of(0, &zero_after);
-	fx_stats_of(o->counted_at, &after);
-	count(&before, o);
-	if (!o->counted_at)
-		count(&zero_before, o);
-	if (memcmp(&before, &after, sizeof(before)) ||
-	    memcmp(&zero_before, &zero_after, sizeof(zero_before)))
-		fail_row(text, "counters right", 0, 1);
-}
-
-/* Content of LEN bytes that passes for DTLS, different from byte to byte. */
-static void fill_content(uint8_t *content, size_t len)
-{
-	static const uint8_t head[] = { 22, 0xfe, 0xfd };
-
-	for (size_t i = 0; i < len; i++)
-		content[i] = i < sizeof(head) ? head[i] : (uint8_t)(i * 7 + len);
-}
 
 /* ---- pledge to Registrar --------------------------------------------------- */
 
@@ -514,34 +324,6 @@ static const struct pledge_case pledge_cases[] = {
 	{ "slot not in use", .slot = FX_SLOT_OFF, PASS },
 	{ "a port that serves nothing", .port = FX_PORT_UNSERVED, PASS },
 };
-
-/* The MAC that draft-21 carries: the sender's where it is one. */
-static uint64_t carried_mac(const struct frame_spec *spec)
-{
-	return spec->bare || spec->src_mac >> 40 & 1 ? 0 : spec->src_mac;
-}
-
-/* What must come out for SPEC: JPY by the user half, all the rest by the builder. */
-static size_t wrapped(uint8_t port, uint32_t service, const struct frame_spec *spec,
-		      uint8_t out[FRAME_MAX])
-{
-	struct jpx_pledge pledge = { .udp_port = spec->sport, .port_id = port };
-	uint8_t message[FRAME_MAX];
-	struct frame_spec want;
-	uint64_t mac = carried_mac(spec);
-	ssize_t len;
-
-	memcpy(pledge.addr, spec->src, 16);
-	for (int i = 0; i < 6; i++)
-		pledge.mac[i] = (uint8_t)(mac >> 8 * (5 - i));
-	len = jpx_jpy_wrap(fx_services[service].form, &pledge, spec->content, spec->content_len,
-			   message, sizeof(message));
-	assert_true(len > 0);
-	fx_to_registrar(service, &want);
-	want.content = message;
-	want.content_len = (size_t)len;
-	return frame_build(&want, out);
-}
 
 static void one_pledge_case(const struct pledge_case *c)
 {
@@ -2320,7 +2102,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-int main(void)
+int packets_group(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pledge_cases),
