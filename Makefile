@@ -110,6 +110,7 @@ TEST_DEFS := -DJPX_TEST_DIR='"tests/unit"'
 # What a unit test needs besides the common library's sources.
 $(BUILD)/tests/test_jpreg_peers: UNIT_WITH := ctl/jpreg/peers.c
 $(BUILD)/tests/test_table: UNIT_WITH := ctl/jpd/table.c
+$(BUILD)/tests/test_icmp_error: UNIT_WITH := ctl/jpd/icmp_error.c
 $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/flow_limits.c
 # ... and what it plays itself.
 $(BUILD)/tests/test_resolve: UNIT_WITH := ctl/jpd/resolve.c -Wl,--wrap=netwatch_link_by_name \

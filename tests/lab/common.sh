@@ -94,8 +94,8 @@ jp() { # jpctl's words
 	in_ns proxy "$build/jpctl" --run-dir "$run_dir" --pin-dir "$pin_dir" "$@"
 }
 
-jpd_start() {
-	: >"$work/jpd.conf"
+jpd_start() { # [CONFIGURATION]
+	printf '%s\n' "${1-}" >"$work/jpd.conf"
 	mkdir -p "$run_dir"
 	spawn proxy jpd "$build/jpd" --run-dir "$run_dir" --pin-dir "$pin_dir" \
 		--config "$work/jpd.conf"

@@ -198,10 +198,11 @@ static void test_match(void **state)
 	flow(f, 2, ETH0, MAIN, "fe80::1", 1);
 	flow(f, 3, ETH0, MAIN, "fe80::a9fe:101", 1); /* in its last bytes 169.254.1.1 */
 	flow(f, 4, ETH0, MAIN, "169.254.1.1", 1);
-	assert_int_equal(found(f, NULL, NULL, NULL), 5);
+	flow(f, 5, ETH0, MAIN, "169.254.1.1", 2);
+	assert_int_equal(found(f, NULL, NULL, NULL), 6);
 	assert_int_equal(found(f, "eth1", NULL, NULL), 2);
-	assert_int_equal(found(f, "eth0", NULL, NULL), 3);
-	assert_int_equal(found(f, NULL, "main", NULL), 4);
+	assert_int_equal(found(f, "eth0", NULL, NULL), 4);
+	assert_int_equal(found(f, NULL, "main", NULL), 5);
 	assert_int_equal(found(f, NULL, "other", NULL), 1);
 	assert_int_equal(found(f, "eth0", "other", NULL), 0);
 	assert_int_equal(found(f, NULL, "stateless", NULL), 0);
@@ -210,8 +211,8 @@ static void test_match(void **state)
 	assert_int_equal(found(f, "eth1", "main", "fe80::1"), 1);
 	assert_int_equal(found(f, NULL, NULL, "fe80::2"), 0);
 	assert_int_equal(found(f, NULL, NULL, "fe80::a9fe:101"), 1);
-	assert_int_equal(found(f, NULL, NULL, "169.254.1.1"), 1);
-	assert_int_equal(found(f, NULL, NULL, "::ffff:169.254.1.1"), 1);
+	assert_int_equal(found(f, NULL, NULL, "169.254.1.1"), 2);
+	assert_int_equal(found(f, NULL, NULL, "::ffff:169.254.1.1"), 2);
 }
 
 static void test_no_match(void **state)

@@ -445,7 +445,7 @@ static void test_sums(void **state)
 static void test_reasons(void **state)
 {
 	struct fixture *f = *state;
-	const json_t *drops, *handoffs;
+	const json_t *drops, *handoffs, *told;
 	json_t *stats;
 
 	for (unsigned int r = 1; r < JPX_DROP_COUNT; r++) {
@@ -456,6 +456,10 @@ static void test_reasons(void **state)
 	}
 	for (unsigned int r = 0; r < JPX_HANDOFF_COUNT; r++)
 		f->counters.fast[3].handoffs[r] = (1ULL << 40) + r;
+	for (unsigned int r = 0; r < JPX_TOLD_COUNT; r++) {
+		f->counters.socket[1].told[r] = (2ULL << 40) + r;
+		f->counters.socket[255].told[r] = 3;
+	}
 	stats = jpx_report_stats(&f->state, &f->counters);
 	drops = json_object_get(stats, "drops");
 	handoffs = json_object_get(stats, "handoffs");
@@ -468,6 +472,11 @@ static void test_reasons(void **state)
 		assert_number(drops, jpx_drop_word(r), ((json_int_t)r << 33) + r + 5);
 	for (unsigned int r = 0; r < JPX_HANDOFF_COUNT; r++)
 		assert_number(handoffs, jpx_handoff_word(r), (1LL << 40) + r);
+	/* In the socket engine's counters the same place counts something else. */
+	told = json_object_get(stats, "told");
+	assert_int_equal(json_object_size(told), JPX_TOLD_COUNT);
+	for (unsigned int r = 0; r < JPX_TOLD_COUNT; r++)
+		assert_number(told, jpx_told_word(r), (2LL << 40) + r + 3);
 	json_decref(stats);
 }
 
