@@ -117,6 +117,20 @@ static __always_inline __u32 jpx_way_in(const struct jpx_frame *f, const struct 
 	return id | port_id << 8 | 1U << 16;
 }
 
+/* F, to UDP port DPORT, is handed off because of WHY: counted, if it is from a flow's Registrar. */
+static __always_inline int jpx_count_flow(const struct jpx_frame *f, __be16 dport,
+					  enum jpx_handoff why)
+{
+	const struct jpx_flow_config *cfg = jpx_flow_config_get();
+	struct jpx_uplink *uplink;
+	struct jpx_flow *flow = cfg ? jpx_flow_of(cfg, f, dport, &uplink) : 0;
+	struct jpx_service *service = flow ? jpx_service_at(flow->key.service_id) : 0;
+
+	if (!service || !jpx_is_from(f, service))
+		return XDP_PASS;
+	return jpx_hand_off(flow->key.port_id, why);
+}
+
 /*
  * Fragments, extension headers and IPv4 options go up untouched; this only counts those of ours
  * and notes what the socket engine cannot see, the sender's MAC.
@@ -159,7 +173,9 @@ JPX_OUTLINE int jpx_count_behind(struct xdp_md *ctx, __u32 shape)
 	}
 	in = jpx_way_in(f, slot, meaning);
 	if (!in)
-		return XDP_PASS;
+		return meaning->flow && slot->flags & JPX_SLOT_UPLINK
+			       ? jpx_count_flow(f, (__u16)(found >> 16), why)
+			       : XDP_PASS;
 	port_id = JPX_IN_PORT(in);
 	src = jpx_frame_src(f);
 	if (f->ipv4) {
@@ -205,14 +221,16 @@ static __always_inline int jpx_udp_in(struct xdp_md *ctx, const struct jpx_frame
 		if (meaning->back)
 			return plain ? jpx_unwrap_plain(ctx, f, meaning->back)
 				     : jpx_unwrap(ctx, shape, meaning->back);
-		/* On one that is a pledge port, too, a join port may be among them. */
-		if (meaning->flow && !meaning->join)
+		if (meaning->flow && !(meaning->join | meaning->intercept))
 			return jpx_translate_back(ctx, shape);
 	}
 
 	if (!(meaning->join | meaning->intercept))
 		return XDP_PASS;
 	in = jpx_way_in(f, slot, meaning);
+	/* The ports of flows are many: a Registrar, or a join port, may be among them. */
+	if (!in && meaning->flow && slot->flags & JPX_SLOT_UPLINK)
+		return jpx_translate_back(ctx, shape);
 	id = JPX_IN_SERVICE(in);
 	port_id = JPX_IN_PORT(in);
 	service = bpf_map_lookup_elem(&jpx_services, &id);

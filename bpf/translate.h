@@ -130,12 +130,32 @@ JPX_OUTLINE int jpx_translate(struct xdp_md *ctx, __u32 shape, __u32 port_id, __
 	return verdict;
 }
 
+/* The flow that leaves from F's destination, which is UPLINK, and UDP port DPORT, live or
+ * resting; or NULL. */
+static __always_inline struct jpx_flow *jpx_flow_of(const struct jpx_flow_config *cfg,
+						    const struct jpx_frame *f, __be16 dport,
+						    struct jpx_uplink **uplink)
+{
+	struct jpx_addr dst = jpx_frame_dst(f);
+	__u32 place = jpx_uplink_place(cfg, (__u32)(f->ipv4 ? dst.lo : dst.lo >> 32));
+	__u32 offset = bpf_ntohs(dport) - cfg->first_port, state;
+	struct jpx_flow *flow;
+
+	*uplink = jpx_uplink_at(place);
+	if (!*uplink || !jpx_addr_is(dst, jpx_addr_mapped((*uplink)->addr, f->ipv4)) ||
+	    offset >= cfg->port_count)
+		return 0;
+	flow = jpx_flow_at(place * cfg->port_count + offset);
+	state = flow ? flow->state : JPX_FLOW_FREE;
+	return state == JPX_FLOW_LIVE || state == JPX_FLOW_RESTING ? flow : 0;
+}
+
 /* Registrar to pledge.  A frame of SHAPE came to a UDP port that flows may leave from. */
 JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
 {
 	const struct jpx_flow_config *cfg = jpx_flow_config_get();
 	struct jpx_frame frame, *f = &frame;
-	__u32 place, offset, port_id, service_id, state, udp_len, now = jpx_now();
+	__u32 port_id, service_id, udp_len, now = jpx_now();
 	struct jpx_answer a = {};
 	struct jpx_service *service;
 	struct jpx_uplink *uplink;
@@ -143,21 +163,12 @@ JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
 	struct jpx_port *port;
 	struct jpx_flow *flow;
 	int verdict, why;
-	struct jpx_addr dst;
 	__u64 rest;
 
 	if (!ctx || !cfg || jpx_frame_from(ctx, shape, f))
 		return XDP_PASS;
-	dst = jpx_frame_dst(f);
-	place = jpx_uplink_place(cfg, (__u32)(f->ipv4 ? dst.lo : dst.lo >> 32));
-	uplink = jpx_uplink_at(place);
-	offset = bpf_ntohs(jpx_load16(f->udp + 2)) - cfg->first_port;
-	if (!uplink || !jpx_addr_is(dst, jpx_addr_mapped(uplink->addr, f->ipv4)) ||
-	    offset >= cfg->port_count)
-		return XDP_PASS;
-	flow = jpx_flow_at(place * cfg->port_count + offset);
-	state = flow ? flow->state : JPX_FLOW_FREE;
-	if (!flow || (state != JPX_FLOW_LIVE && state != JPX_FLOW_RESTING))
+	flow = jpx_flow_of(cfg, f, jpx_load16(f->udp + 2), &uplink);
+	if (!flow)
 		return XDP_PASS;
 	service_id = flow->key.service_id;
 	port_id = flow->key.port_id;
@@ -165,13 +176,13 @@ JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
 	if (!service || !jpx_is_from(f, service) || !jpx_link_matches(f, service))
 		return XDP_PASS;
 	if (jpx_load16(f->udp) != service->registrar_port)
-		return state == JPX_FLOW_LIVE ? jpx_drop(port_id, JPX_DROP_NOT_REGISTRAR)
-					      : XDP_PASS;
+		return flow->state == JPX_FLOW_LIVE ? jpx_drop(port_id, JPX_DROP_NOT_REGISTRAR)
+						    : XDP_PASS;
 	rest = service->registrar_sum + (__u64)uplink->addr_sum + jpx_load16(f->udp + 2);
 	verdict = jpx_frame_check(f, port_id, rest, &udp_len, &a.content_sum);
 	if (verdict >= 0)
 		return verdict;
-	if (state != JPX_FLOW_LIVE || jpx_flow_is_over(cfg, flow->last, now))
+	if (flow->state != JPX_FLOW_LIVE || jpx_flow_is_over(cfg, flow->last, now))
 		return jpx_drop(port_id, JPX_DROP_NO_FLOW);
 
 	port = bpf_map_lookup_elem(&jpx_ports, &port_id);
