@@ -72,9 +72,11 @@ JPX_OUTLINE int jpx_pledge_make(const struct jpx_pledge_key *key)
 	return ret && ret != -17 /* EEXIST */;
 }
 
-static __always_inline void jpx_pledge_remove(const struct jpx_pledge_key *key)
+static __always_inline int jpx_pledge_remove(const struct jpx_pledge_key *key)
 {
-	bpf_map_delete_elem(&jpx_pledges, key);
+	long ret = bpf_map_delete_elem(&jpx_pledges, key);
+
+	return ret && ret != -2 /* ENOENT */;
 }
 
 static __always_inline void jpx_pledge_lock(struct jpx_pledge_flows *p)

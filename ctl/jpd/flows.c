@@ -137,13 +137,14 @@ static int jpx_pledge_make(const struct jpx_pledge_key *key)
 	return -1;
 }
 
-static void jpx_pledge_remove(const struct jpx_pledge_key *key)
+static int jpx_pledge_remove(const struct jpx_pledge_key *key)
 {
 	struct jpx_pledge_flows *p = jpx_pledge_find(key);
 
 	if (p)
 		tdelete(p, &the->pledges, compare_pledges);
 	free(p);
+	return 0;
 }
 
 static void jpx_pledge_lock(struct jpx_pledge_flows *p)

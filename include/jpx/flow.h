@@ -26,7 +26,7 @@
  *   struct jpx_refusals *jpx_refusals_at(port_id);
  *   struct jpx_pledge_flows *jpx_pledge_find(key);
  *   int jpx_pledge_make(key);	0, also where it has just been made
- *   void jpx_pledge_remove(key);
+ *   int jpx_pledge_remove(key);	0, or it is still there
  *   void jpx_pledge_lock(pledge_flows), jpx_pledge_unlock(pledge_flows);
  *   __u32 jpx_flow_random(void);
  *   __u32 jpx_clock_set(void);	the tick it is
@@ -130,9 +130,11 @@ static inline void jpx_pledge_key_of(const struct jpx_flow_key *key, struct jpx_
 /* Is P, locked, still KEY's, and not being removed? */
 static inline int jpx_pledge_is(const struct jpx_pledge_flows *p, const struct jpx_pledge_key *key)
 {
-	const __u64 *a = (const __u64 *)&p->key, *b = (const __u64 *)key;
+	const volatile __u64 *a = (const volatile __u64 *)&p->key;
+	const __u64 *b = (const __u64 *)key;
 
-	return !p->dead && a[0] == b[0] && a[1] == b[1];
+	/* In this order: see there. */
+	return !*(const volatile __u8 *)&p->dead && a[0] == b[0] && a[1] == b[1];
 }
 
 /* What tells the flows of one pledge address apart, as one word. */
@@ -232,8 +234,13 @@ JPX_OUTLINE int jpx_pledge_leave(const struct jpx_flow_key *key, __u32 slot)
 		p->dead = (__u8)empty;
 	}
 	jpx_pledge_unlock(p);
-	if (empty)
-		jpx_pledge_remove(&pk);
+	/* A map may refuse (the CPU was interrupted in the midst of a change of it): then the entry
+	 * lives on, empty, until the pledge's next flow ends. */
+	if (empty && jpx_pledge_remove(&pk)) {
+		jpx_pledge_lock(p);
+		p->dead = 0;
+		jpx_pledge_unlock(p);
+	}
 	return (int)empty;
 }
 

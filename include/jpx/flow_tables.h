@@ -28,7 +28,15 @@ struct jpx_pledge_flow {
 	__u32 which; /* of the address' flows: UDP port, service, kind */
 };
 
+/*
+ * Map memory is reused at once: who looked an entry up and now locks it may hold another pledge's,
+ * or one that is just being written for another.  The kernel writes it without the lock, what
+ * stands before the lock first.  So the entry says whose it is, and what says that it may be used
+ * stands behind the lock.
+ */
 struct jpx_pledge_flows {
+	struct jpx_pledge_key key;
+	struct jpx_pledge_flow flow[JPX_PLEDGE_FLOWS];
 #ifdef __bpf__
 	struct bpf_spin_lock lock;
 #else
@@ -37,8 +45,6 @@ struct jpx_pledge_flows {
 	__u8 dead; /* being removed: nothing may be added */
 	__u8 used; /* bit per entry of flow[] */
 	__u16 pad;
-	struct jpx_pledge_key key; /* map memory is reused at once: whose is it now? */
-	struct jpx_pledge_flow flow[JPX_PLEDGE_FLOWS];
 };
 
 #endif
