@@ -28,7 +28,10 @@
 
 #define MEMORY_FLOWS_MAX 4096 /* without BPF each flow has a socket */
 #define TICK_NS		 (1ULL << JPX_TICK_SHIFT)
-#define TICKS(s)	 ((__u32)((s) * 1000000000ULL / TICK_NS))
+
+/* Never less than so many seconds, wherever in a tick they begin: rounded up.  (A flow is over
+ * once more than "idle" ticks have gone by, a port rested once "rest" have: one more there.) */
+#define TICKS(s) ((__u32)(((s)*1000000000ULL + TICK_NS - 1) / TICK_NS))
 
 struct flows {
 	struct event_base *base;
@@ -386,7 +389,7 @@ bool flows_set_limits(struct flows *flows, const struct flows_limits *limits, ch
 	cfg->per_pledge = limits->per_pledge;
 	cfg->per_port = limits->per_port;
 	cfg->idle = TICKS(limits->idle);
-	cfg->rest = TICKS(limits->rest);
+	cfg->rest = TICKS(limits->rest) + 1;
 	datapath_put_flow_config(flows->dp, cfg);
 	if (fits && same)
 		return true;
