@@ -179,6 +179,8 @@ static __u32 jpx_clock_set(void)
 	return now_ticks();
 }
 
+static void close_socket(struct flows *flows, __u32 slot);
+
 /* Holds the port by a socket of our own, which the flow then lives on.  1 if another one has it. */
 static int jpx_port_is_held(jpx_flow_ctx *ctx, const struct jpx_service *service,
 			    const struct jpx_uplink *uplink, __be16 udp_port)
@@ -189,6 +191,7 @@ static int jpx_port_is_held(jpx_flow_ctx *ctx, const struct jpx_service *service
 	int fd;
 
 	(void)ctx;
+	close_socket(the, slot); /* of the flow before, which has rested */
 	memcpy(&local.sin6_addr, uplink->addr, 16);
 	if (IN6_IS_ADDR_LINKLOCAL(&local.sin6_addr))
 		local.sin6_scope_id = service->ifindex;
@@ -218,6 +221,14 @@ static void close_socket(struct flows *flows, __u32 slot)
 	flows->sockets[slot] = -1;
 }
 
+/* Late answers to a port that rests must find a socket: the Registrar should hear of no ICMP
+ * error, and no other program of this host get them. */
+static bool needs_socket(const struct jpx_flow *flow, const struct jpx_flow_config *cfg, __u32 now)
+{
+	return flow->state == JPX_FLOW_LIVE ||
+	       (flow->state == JPX_FLOW_RESTING && now - flow->last < cfg->rest);
+}
+
 /* All slots once a second: what the timer of bpf/flows.bpf.c does for the maps. */
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
 {
@@ -231,7 +242,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 		if (flows->sockets[i] < 0)
 			continue;
 		jpx_flow_sweep(cfg, i, now);
-		if (flows->flows[i].state != JPX_FLOW_LIVE)
+		if (!needs_socket(&flows->flows[i], cfg, now))
 			close_socket(flows, i);
 	}
 }
@@ -258,7 +269,6 @@ static long end_in_memory(struct flows *flows, const struct jpx_flow_request *m)
 		if (flow->state != JPX_FLOW_LIVE || !matches(flow, i, m))
 			continue;
 		ended += jpx_flow_end(i, *jpx_flow_word_of(flow), now_ticks());
-		close_socket(flows, i);
 	}
 	return ended;
 }
