@@ -239,6 +239,9 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	for (__u32 i = 0; i < cfg->slots; i++) {
+		/* Some other socket had it; the next flow may try again. */
+		if (flows->flows[i].state == JPX_FLOW_LOCAL)
+			flows->flows[i].state = JPX_FLOW_FREE;
 		if (flows->sockets[i] < 0)
 			continue;
 		jpx_flow_sweep(cfg, i, now);
