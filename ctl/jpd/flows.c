@@ -395,10 +395,12 @@ bool flows_set_limits(struct flows *flows, const struct flows_limits *limits, ch
 		      size_t note_len)
 {
 	struct jpx_flow_config *cfg = &flows->state->flow_config;
-	bool fits = limits->max <= capacity(flows);
+	/* Without BPF there are fewer from the start: nothing to be told at each change. */
+	__u32 max = !flows->bpf && limits->max > MEMORY_FLOWS_MAX ? MEMORY_FLOWS_MAX : limits->max;
+	bool fits = max <= capacity(flows);
 	bool same = limits->first_port == cfg->first_port && limits->port_count == cfg->port_count;
 
-	cfg->max = fits ? limits->max : capacity(flows);
+	cfg->max = fits ? max : capacity(flows);
 	cfg->per_pledge = limits->per_pledge;
 	cfg->per_port = limits->per_port;
 	cfg->idle = TICKS(limits->idle);
