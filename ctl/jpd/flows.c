@@ -580,8 +580,14 @@ int flows_set_uplinks(struct flows *flows, unsigned int service_id, struct jpx_s
 		uplink = &flows->state->uplinks[place];
 		flags = JPX_UPLINK_IN_USE | (ready[i] ? JPX_UPLINK_READY : 0);
 		if (uplink->flags != flags) {
+			struct jpx_flow_request there = { .match = JPX_MATCH_UPLINK,
+							  .uplink = (__u32)place };
+
 			uplink->flags = flags;
 			datapath_put_uplink(flows->dp, (unsigned int)place, uplink);
+			/* From an address that is no longer ours no answer would find back. */
+			if (!ready[i])
+				flows_end(flows, &there);
 		}
 	}
 	for (unsigned int i = 0; i < before.uplink_count; i++) {
