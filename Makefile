@@ -3,7 +3,8 @@
 #   make            everything, into build/
 #   make check      unit, packet and lab tests (root; installs what is missing)
 #   make demo       a real DTLS join through XDP, step by step (root)
-#   make bench      what relaying costs, as ratios in one run (root)
+#   make bench      what relaying costs, as ratios in one run, then make bench-trips (root)
+#   make bench-trips   round trips a second, against nginx (root; installs it)
 #   make fuzz       the codecs under libFuzzer for FUZZ_SECONDS each
 #   make install    honours DESTDIR and PREFIX;  make uninstall
 #   V=1             shows the commands
@@ -56,13 +57,17 @@ obj_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 .PHONY: all
 all: $(PROGRAMS:%=$(BUILD)/%) $(MAN)
 
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
-	@mkdir -p $(@D)
-	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
-.PRECIOUS: $(BUILD)/bpf/%.bpf.o
+# The fast path itself, and what includes it to test or measure it.
+define bpf_from
+$(BUILD)/bpf/%.bpf.o: $(1)/%.bpf.c
+	@mkdir -p $$(@D)
+	$$(call say,CLANG,$$<)$(CLANG) $(BPF_CFLAGS) -Ibpf -iquote $(1) -c $$< -o $$@
+endef
+$(foreach d,bpf tests/packet tests/lab tests/bench,$(eval $(call bpf_from,$(d))))
+.SECONDARY: $(patsubst %,$(BUILD)/bpf/%.bpf.o,jpx flows codec lossy bench)
 
-# libxdp's run configuration is a section that bpftool does not know: not news.
 SKEL := $(BUILD)/bpf/jpx.skel.h $(BUILD)/bpf/flows.skel.h
+# libxdp's run configuration is a section that bpftool does not know: not news.
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp 2> $@.log || \
 		{ cat $@.log >&2; exit 1; }
@@ -105,25 +110,30 @@ TEST_DEFS := -DJPX_TEST_DIR='"tests/unit"'
 # What a unit test needs besides the common library's sources.
 $(BUILD)/tests/test_jpreg_peers: UNIT_WITH := ctl/jpreg/peers.c
 $(BUILD)/tests/test_table: UNIT_WITH := ctl/jpd/table.c
+$(BUILD)/tests/test_icmp_error: UNIT_WITH := ctl/jpd/icmp_error.c
 $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/flow_limits.c
+# ... and what it plays itself.
+$(BUILD)/tests/test_resolve: UNIT_WITH := ctl/jpd/resolve.c -Wl,--wrap=netwatch_link_by_name \
+	-Wl,--wrap=netwatch_link_by_index -Wl,--wrap=netwatch_route -Wl,--wrap=netwatch_neighbour
 
-$(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ctl/*/*.c include/jpx/*.h) | $(SKEL)
+# What a lab program needs besides the common library's sources.
+$(BUILD)/tests/intercept_test: LAB_WITH := ctl/jpd/intercept.c ctl/jpd/udp_socket.c ctl/jpd/privilege.c
+
+$(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ctl/*/*.c include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 $(TEST_DEFS) $< $(UNIT_WITH) \
 		$(COMMON_SRC) -o $@ $(PKG_LIBS) -lcmocka
 
 # Counts packets and sums checksums by itself: plain, not sanitized, for speed.
-$(BUILD)/tests/packets: $(wildcard tests/packet/*.[ch]) ctl/common/jpy.c $(SKEL)
+PACKET_SRC := $(filter-out %.bpf.c,$(wildcard tests/packet/*.c))
+$(BUILD)/tests/packets: $(PACKET_SRC) $(wildcard tests/packet/*.h) ctl/common/jpy.c $(SKEL) $(BUILD)/bpf/codec.skel.h
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(TEST_DEFS) \
-		$(wildcard tests/packet/*.c) ctl/common/jpy.c -o $@ $(PKG_LIBS) -lcmocka
+		$(PACKET_SRC) ctl/common/jpy.c -o $@ $(PKG_LIBS) -lcmocka
 
 # What a lab test needs besides them.
 $(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privilege.c \
 	-Wl,--wrap=pwrite,--wrap=mnl_socket_recvfrom
-$(BUILD)/bpf/%.bpf.o: tests/lab/%.bpf.c
-	@mkdir -p $(@D)
-	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 $(BUILD)/tests/lossy: $(BUILD)/bpf/lossy.skel.h
 
 $(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(SKEL)
@@ -148,17 +158,33 @@ demo:
 
 # ---- bench, fuzz ----------------------------------------------------------
 
-$(BUILD)/bpf/bench.bpf.o: tests/bench/bench.bpf.c
-	@mkdir -p $(@D)
-	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -Ibpf -iquote tests/bench -c $< -o $@
 BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 $(BUILD)/bench: $(BENCH_SRC) $(wildcard tests/bench/*.h) $(BUILD)/libjpx.a $(BUILD)/bpf/bench.skel.h $(SKEL)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(BENCH_SRC) $(BUILD)/libjpx.a -o $@ $(PKG_LIBS) -lm -lpthread
-.PHONY: bench
+
+$(BUILD)/bpf/trips.bpf.o: tests/bench/trips/ends.bpf.c
+	@mkdir -p $(@D)
+	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -iquote tests/bench/trips -c $< -o $@
+$(BUILD)/bpf/trips.skel.h: $(BUILD)/bpf/trips.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name trips_bpf > $@ 2> $@.log || \
+		{ cat $@.log >&2; exit 1; }
+TRIPS_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/trips/*.c))
+$(BUILD)/trips-ends: $(TRIPS_SRC) $(wildcard tests/bench/trips/*.h) $(BUILD)/bpf/trips.skel.h
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(TRIPS_SRC) -o $@ $(PKG_LIBS) -lpthread
+
+.PHONY: bench bench-cost bench-trips
+# One after the other, whatever -j says: each wants the machine to itself.
 bench:
+	$(Q)+failed=0; for part in bench-cost bench-trips; do \
+		$(MAKE) --no-print-directory $$part || failed=1; done; exit $$failed
+bench-cost:
 	$(Q)scripts/setup.sh
 	$(Q)+$(MAKE) --no-print-directory all $(BUILD)/bench
 	$(Q)$(BUILD)/bench --relay tests/bench/socket_engine.sh --json $(BUILD)/bench.json $(BENCH_ARGS)
+bench-trips:
+	$(Q)scripts/setup.sh bench
+	$(Q)+$(MAKE) --no-print-directory all $(BUILD)/trips-ends
+	$(Q)tests/bench/trips/trips.sh --json $(BUILD)/trips.json $(TRIPS_ARGS)
 
 FUZZ_SECONDS ?= 60
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)

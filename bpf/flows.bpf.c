@@ -95,18 +95,6 @@ static __always_inline long jpx_sweep_start(void)
 
 /* ---- what jpd asks for -------------------------------------------------------- */
 
-static __always_inline int jpx_flow_matches(const struct jpx_flow *flow,
-					    const struct jpx_flow_request *m)
-{
-	return (!(m->match & JPX_MATCH_SERVICE) || flow->key.service_id == m->key.service_id) &&
-	       (!(m->match & JPX_MATCH_PORT) || flow->key.port_id == m->key.port_id) &&
-	       (!(m->match & JPX_MATCH_PLEDGE) ||
-		(flow->key.pledge == m->key.pledge &&
-		 (flow->key.kind & JPX_FLOW_IPV4) == (m->key.kind & JPX_FLOW_IPV4))) &&
-	       (!(m->match & JPX_MATCH_UPLINK) || flow->uplink == m->uplink) &&
-	       (!(m->match & JPX_MATCH_UDP_PORT) || flow->key.udp_port == m->key.udp_port);
-}
-
 static long jpx_end_one(__u32 i, struct jpx_pass *pass)
 {
 	struct jpx_flow *flow;
@@ -190,7 +178,7 @@ int jpx_flow_steer(struct bpf_sk_lookup *ctx)
 	slot = ctx->local_port - cfg->first_port;
 	if (slot >= cfg->port_count)
 		return SK_PASS;
-	/* Each field by itself: the verifier refuses a pointer to one of two. */
+		/* Each field by itself: the verifier refuses a pointer to one of two. */
 #pragma unroll
 	for (int i = 0; i < 4; i++) {
 		local[i] = *(volatile __u32 *)&ctx->local_ip6[i];

@@ -77,13 +77,44 @@ static __always_inline int jpx_is_to(const struct jpx_frame *f, const struct jpx
 	return ours.lo && jpx_addr_is(dst, ours);
 }
 
-/* Is F to the Registrar of SERVICE, which pledges may send to? */
+/* Is F to the Registrar of SERVICE, which pledges may send to?  From a link-local source, that is:
+ * who has another one is a device that joined already, and the kernel forwards it. */
 static __always_inline int jpx_is_intercepted(const struct jpx_frame *f,
 					      const struct jpx_service *service)
 {
-	return service->flags & JPX_SERVICE_INTERCEPT &&
-	       !f->ipv4 == !(service->flags & JPX_SERVICE_IPV4) &&
-	       jpx_addr_is(jpx_frame_dst(f), jpx_addr_mapped(service->registrar, f->ipv4));
+	struct jpx_addr src = jpx_frame_src(f);
+
+	if (!(service->flags & JPX_SERVICE_INTERCEPT) ||
+	    !f->ipv4 != !(service->flags & JPX_SERVICE_IPV4) ||
+	    !jpx_addr_is(jpx_frame_dst(f), jpx_addr_mapped(service->registrar, f->ipv4)))
+		return 0;
+	return f->ipv4 ? bpf_ntohl((__u32)src.lo) >> 16 == 0xa9fe
+		       : (bpf_be64_to_cpu(src.hi) >> 54) == 0xfe80 >> 6;
+}
+
+/* How a pledge's datagram came in, as one number: the stack has no room for a structure. */
+#define JPX_IN_SERVICE(in)     ((in)&0xff)
+#define JPX_IN_PORT(in)	       ((in) >> 8 & 0xff)
+#define JPX_IN_INTERCEPTED(in) ((in) >> 16) /* to the Registrar's own address, not to a join port  \
+					     */
+
+/* By which service and pledge port F, whose UDP port means MEANING, came in; or 0. */
+static __always_inline __u32 jpx_way_in(const struct jpx_frame *f, const struct jpx_slot *slot,
+					const struct jpx_dport *meaning)
+{
+	__u32 id = meaning->join, port_id;
+	struct jpx_service *service;
+	struct jpx_port *port;
+
+	port = id ? jpx_served_port(f, slot, id, &port_id) : 0;
+	if (port && jpx_is_to(f, port))
+		return id | port_id << 8;
+	/* A Registrar may listen on what is a join port here. */
+	id = meaning->intercept;
+	service = id ? bpf_map_lookup_elem(&jpx_services, &id) : 0;
+	if (!service || !jpx_is_intercepted(f, service) || !jpx_served_port(f, slot, id, &port_id))
+		return 0;
+	return id | port_id << 8 | 1U << 16;
 }
 
 /*
@@ -97,7 +128,7 @@ JPX_OUTLINE int jpx_count_behind(struct xdp_md *ctx, __u32 shape)
 	struct jpx_dport *meaning;
 	struct jpx_addr src;
 	enum jpx_handoff why;
-	struct jpx_port *port;
+	__u32 in;
 	struct jpx_slot *slot;
 	struct jpx_frame frame, *f = &frame;
 	__u64 pledge;
@@ -126,12 +157,10 @@ JPX_OUTLINE int jpx_count_behind(struct xdp_md *ctx, __u32 shape)
 			return jpx_hand_off(0, why);
 		return XDP_PASS;
 	}
-	id = meaning->join ? meaning->join : meaning->intercept;
-	service = bpf_map_lookup_elem(&jpx_services, &id);
-	port = id ? jpx_served_port(f, slot, id, &port_id) : 0;
-	if (!port || !service ||
-	    !(meaning->join ? jpx_is_to(f, port) : jpx_is_intercepted(f, service)))
+	in = jpx_way_in(f, slot, meaning);
+	if (!in)
 		return XDP_PASS;
+	port_id = JPX_IN_PORT(in);
 	src = jpx_frame_src(f);
 	if (f->ipv4) {
 		pledge = jpx_pledge_id(bpf_ntohl((__u32)src.lo));
@@ -160,8 +189,8 @@ static __always_inline int jpx_udp_in(struct xdp_md *ctx, const struct jpx_frame
 	struct jpx_service *service;
 	struct jpx_dport *meaning;
 	struct jpx_slot *slot;
-	struct jpx_port *port;
-	int intercepted = 0, verdict;
+	__u32 in;
+	int verdict;
 	__u32 shape = jpx_frame_shape(f);
 
 	dport = bpf_ntohs(jpx_load16(f->udp + 2));
@@ -181,32 +210,27 @@ static __always_inline int jpx_udp_in(struct xdp_md *ctx, const struct jpx_frame
 			return jpx_translate_back(ctx, shape);
 	}
 
-	id = meaning->join;
-	if (!id) {
-		id = meaning->intercept;
-		intercepted = 1;
-	}
-	if (!id)
+	if (!(meaning->join | meaning->intercept))
 		return XDP_PASS;
+	in = jpx_way_in(f, slot, meaning);
+	id = JPX_IN_SERVICE(in);
+	port_id = JPX_IN_PORT(in);
 	service = bpf_map_lookup_elem(&jpx_services, &id);
-	port = jpx_served_port(f, slot, id, &port_id);
-	if (!port || !service || !(service->flags & JPX_SERVICE_IN_USE) ||
-	    !(intercepted ? jpx_is_intercepted(f, service) : jpx_is_to(f, port)))
+	if (!in || !service || !(service->flags & JPX_SERVICE_IN_USE))
 		return XDP_PASS;
 	if (service->mode == JPX_MODE_STATELESS) {
-		if (plain && !intercepted && service->l2_len == ETH_HLEN &&
-		    !(service->flags & JPX_SERVICE_IPV4))
-			return jpx_wrap_frame(ctx, f, service, port_id, id, port->addr_sum,
-					      ETH_HLEN, 0);
+		if (plain && service->l2_len == ETH_HLEN && !(service->flags & JPX_SERVICE_IPV4))
+			return jpx_wrap_frame(ctx, f, service, port_id, id,
+					      jpx_addr_sum(0, jpx_frame_dst(f)), ETH_HLEN, 0);
 		return jpx_wrap(ctx, shape, port_id, id);
 	}
-	verdict = jpx_translate(ctx, shape, port_id, id, intercepted);
+	verdict = jpx_translate(ctx, shape, port_id, id, JPX_IN_INTERCEPTED(in));
 	if (verdict != JPX_FIRST_OF_FLOW)
 		return verdict;
 	verdict = jpx_translate_first(ctx, port_id);
 	if (verdict)
 		return verdict;
-	verdict = jpx_translate(ctx, shape, port_id, id, intercepted);
+	verdict = jpx_translate(ctx, shape, port_id, id, JPX_IN_INTERCEPTED(in));
 	return verdict == JPX_FIRST_OF_FLOW ? jpx_hand_off(port_id, JPX_HANDOFF_FLOW_BUSY)
 					    : verdict;
 }

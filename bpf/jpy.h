@@ -24,12 +24,19 @@ struct jpx_tail {
 
 /* A prefix laid out, ready to be written. */
 struct jpx_prefix {
-	__u64 word[2]; /* what stands before the tail, or most of it, network order */
-	__be32 last;   /* the rest of it */
-	__u32 front;   /* how much that is: which of the three layouts */
+	__u64 word[2]; /* of what stands before the tail, network order: what is no constant */
+	__be32 last;   /* ... and these 4 bytes */
+	__u32 layout;  /* enum jpx_layout */
 	struct jpx_tail tail;
 	__u32 len; /* of the whole prefix */
 	__u64 sum; /* of all its bytes, wide, as if it started at an even offset */
+};
+
+enum jpx_layout {
+	JPX_LAYOUT_H21,	   /* draft-21: word[0], word[1], last */
+	JPX_LAYOUT_FIVE,   /* five elements, an IPv6 address: word[0] is its second half */
+	JPX_LAYOUT_MAPPED, /* draft-02, an IPv4 address, mapped: word[0] is its second half */
+	JPX_LAYOUT_SHORT,  /* draft-06, an IPv4 address of 4 bytes: last */
 };
 
 /* Whom a message is for, as a prefix tells it. */
@@ -111,33 +118,38 @@ static __always_inline __u32 jpx_form_family(__u32 form)
 
 /* What stands before the tail: the head of the array, of the byte string, and its bytes. */
 #define JPX_FRONT_FIVE	(2 + 16)
-#define JPX_FRONT_FIVE4 (2 + 4) /* draft-06 for an IPv4 pledge */
+#define JPX_FRONT_SHORT (2 + 4) /* draft-06 for an IPv4 pledge */
 #define JPX_FRONT_H21	(2 + JPX_H21_LEN)
 
 #define JPX_HEAD_FIVE  bpf_htons(0x8540 | 16)
-#define JPX_HEAD_FIVE4 bpf_htons(0x8540 | 4)
+#define JPX_HEAD_SHORT bpf_htons(0x8540 | 4)
 
-#define JPX_FE80     0xfe80000000000000ULL /* the first 8 bytes of a link-local address */
-#define JPX_V4MAPPED 0x0000ffffULL	   /* bytes 8 to 11 of a v4-mapped one; zeros before */
+#define JPX_FE80     bpf_cpu_to_be64(0xfe80000000000000ULL) /* first half of a link-local address */
+#define JPX_V4MAPPED 0xffffULL /* bytes 8 to 11 of a v4-mapped one; zeros before */
 
 /* ---- writing ------------------------------------------------------------ */
 
 /*
  * Lays out the prefix of a message of CONTENT_LEN bytes in FORM, from the
  * pledge with UDP port UDP_PORT behind port PORT_ID.  ID: its interface
- * identifier, or with V4 jpx_pledge_id() of its address; host order, as all
- * numbers here.  MAC: in the low 48 bits, written by draft-21 only.
+ * identifier or, where V4 is 1, jpx_pledge_id() of its address; host order, as
+ * all numbers here.  MAC: in the low 48 bits, written by draft-21 only.
  * Returns 0, or -1 for a form that the fast path does not write.
  */
 static __always_inline int jpx_prefix_plan(struct jpx_prefix *x, __u32 form, int v4, __u64 id,
 					   __u16 udp_port, __u32 port_id, __u64 mac,
 					   __u32 content_len)
 {
+	__u32 front;
+
 	*x = (struct jpx_prefix){};
 	if (form == JPX_FORM_DRAFT21) {
-		__u64 version = v4 ? JPX_H21_VERSION4 : JPX_H21_VERSION;
+		/* No choice: it would be a branch. */
+		__u64 version = JPX_H21_VERSION + (__u32)v4;
 
-		x->front = JPX_FRONT_H21;
+		_Static_assert(JPX_H21_VERSION4 == JPX_H21_VERSION + 1, "what V4 adds");
+		x->layout = JPX_LAYOUT_H21;
+		front = JPX_FRONT_H21;
 		jpx_tail_content(&x->tail, content_len);
 		x->word[0] =
 			bpf_cpu_to_be64((0x8240ULL | JPX_H21_LEN) << 48 | version << 40 |
@@ -146,37 +158,46 @@ static __always_inline int jpx_prefix_plan(struct jpx_prefix *x, __u32 form, int
 		x->last = bpf_htonl((__u32)mac);
 		x->sum = jpx_csum_add64(jpx_csum_add64(x->tail.sum, x->word[0]), x->word[1]);
 		x->sum += x->last;
-	} else if (form == JPX_FORM_DRAFT06 && v4) {
-		x->front = JPX_FRONT_FIVE4;
-		jpx_tail_five(&x->tail, udp_port, JPX_DRAFT06_FAMILY4, port_id, content_len);
-		x->last = bpf_htonl((__u32)id);
-		x->sum = x->tail.sum + JPX_HEAD_FIVE4 + x->last;
 	} else if (form == JPX_FORM_DRAFT02 || form == JPX_FORM_DRAFT06) {
-		x->front = JPX_FRONT_FIVE;
-		jpx_tail_five(&x->tail, udp_port,
-			      form == JPX_FORM_DRAFT02 ? jpx_form_family(JPX_FORM_DRAFT02)
-						       : jpx_form_family(JPX_FORM_DRAFT06),
-			      port_id, content_len);
-		x->word[0] = v4 ? 0 : bpf_cpu_to_be64(JPX_FE80);
-		x->word[1] = bpf_cpu_to_be64(v4 ? JPX_V4MAPPED << 32 | id : id);
-		x->sum = jpx_csum_add64(jpx_csum_add64(x->tail.sum, x->word[0]), x->word[1]);
-		x->sum += JPX_HEAD_FIVE;
+		__u32 family = form == JPX_FORM_DRAFT02
+				       ? jpx_form_family(JPX_FORM_DRAFT02)
+				       : jpx_form_family(JPX_FORM_DRAFT06) - (__u32)v4;
+
+		/* IANA's 2 and 1: no choice here either. */
+		_Static_assert(JPX_DRAFT06_FAMILY4 == 1, "what V4 takes off");
+		front = JPX_FRONT_FIVE;
+		jpx_tail_five(&x->tail, udp_port, family, port_id, content_len);
+		if (!v4) {
+			x->layout = JPX_LAYOUT_FIVE;
+			x->word[0] = bpf_cpu_to_be64(id);
+			x->sum = jpx_csum_add64(x->tail.sum, x->word[0]);
+			x->sum += jpx_csum_add64(JPX_HEAD_FIVE, JPX_FE80);
+		} else if (form == JPX_FORM_DRAFT02) {
+			x->layout = JPX_LAYOUT_MAPPED;
+			x->word[0] = bpf_cpu_to_be64(JPX_V4MAPPED << 32 | id);
+			x->sum = jpx_csum_add64(x->tail.sum, x->word[0]) + JPX_HEAD_FIVE;
+		} else {
+			x->layout = JPX_LAYOUT_SHORT;
+			front = JPX_FRONT_SHORT;
+			x->last = bpf_htonl((__u32)id);
+			x->sum = x->tail.sum + JPX_HEAD_SHORT + x->last;
+		}
 	} else {
 		return -1;
 	}
-	x->len = (x->front + x->tail.len) & 31; /* at most JPX_PREFIX_MAX: for the verifier */
+	x->len = (front + x->tail.len) & 31; /* at most JPX_PREFIX_MAX: for the verifier */
 	return 0;
 }
 
 /*
- * Writes it at START; the content stands x->len bytes behind START and is not
- * touched.  The 8 bytes before START may be overwritten.  The caller has
- * checked START to START + 20 against END, which is the end of the packet.
+ * Writes it at START, and touches nothing else: the content stands x->len bytes
+ * behind START, which is a packet pointer plus 8 or more.  END: of the packet.
  * Returns 0, or -1 where nothing was written as the prefix does not fit:
  * cannot be, but the verifier wants to see it.
  *
  * Back to front: the tail is one word that ends with it, whatever its length,
- * and what that is too long is overwritten by what comes before it.
+ * and what that is too long is overwritten by what comes before it.  Only a
+ * tail of 9 does not fit: its 0x19 goes first, where any other tail covers it.
  */
 static __always_inline int jpx_prefix_write(const struct jpx_prefix *x, void *start, void *end)
 {
@@ -187,23 +208,28 @@ static __always_inline int jpx_prefix_write(const struct jpx_prefix *x, void *st
 	barrier_var(content);
 	if (content > end)
 		return -1;
-	if (x->front == JPX_FRONT_H21) {
+	if (x->layout == JPX_LAYOUT_SHORT) {
+		/* With the shortest content this is all there is. */
+		if (start + JPX_FRONT_SHORT + 1 > end)
+			return -1;
+		jpx_store8(start + JPX_FRONT_SHORT, 0x19);
 		jpx_store64(content - 8, tail);
+		jpx_store16(start, JPX_HEAD_SHORT);
+		jpx_store32(start + 2, x->last);
+		return 0;
+	}
+	if (start + JPX_FRONT_H21 > end)
+		return -1;
+	jpx_store8(start + JPX_FRONT_FIVE, 0x19); /* draft-21 has something else there: last */
+	jpx_store64(content - 8, tail);
+	if (x->layout == JPX_LAYOUT_H21) {
 		jpx_store64(start, x->word[0]);
 		jpx_store64(start + 8, x->word[1]);
 		jpx_store32(start + 16, x->last);
-	} else if (x->front == JPX_FRONT_FIVE) {
-		/* A tail of 9 begins with this; any other covers it. */
-		jpx_store8(start + JPX_FRONT_FIVE, 0x19);
-		jpx_store64(content - 8, tail);
-		jpx_store16(start, JPX_HEAD_FIVE);
-		jpx_store64(start + 2, x->word[0]);
-		jpx_store64(start + 10, x->word[1]);
 	} else {
-		jpx_store8(start + JPX_FRONT_FIVE4, 0x19);
-		jpx_store64(content - 8, tail);
-		jpx_store16(start, JPX_HEAD_FIVE4);
-		jpx_store32(start + 2, x->last);
+		jpx_store16(start, JPX_HEAD_FIVE);
+		jpx_store64(start + 2, x->layout == JPX_LAYOUT_FIVE ? JPX_FE80 : 0);
+		jpx_store64(start + 10, x->word[0]);
 	}
 	return 0;
 }
@@ -470,22 +496,22 @@ static __always_inline int jpx_unwrap_tail(void *p, __u32 len, __u32 front, __u3
 }
 
 /* draft-06 that names an IPv4 pledge. */
-static __always_inline int jpx_unwrap_five4(void *p, void *end, __u32 len, struct jpx_unwrapped *u)
+static __always_inline int jpx_unwrap_short(void *p, void *end, __u32 len, struct jpx_unwrapped *u)
 {
 	struct jpx_tail t;
 	__be32 addr;
 
-	if (len < JPX_FRONT_FIVE4 + 9 || p + JPX_FRONT_FIVE4 + 9 > end)
+	if (len < JPX_FRONT_SHORT + 9 || p + JPX_FRONT_SHORT + 9 > end)
 		return 0;
-	if (jpx_load16(p) != JPX_HEAD_FIVE4)
+	if (jpx_load16(p) != JPX_HEAD_SHORT)
 		return 0;
 	addr = jpx_load32(p + 2);
-	if (!jpx_unwrap_tail(p, len, JPX_FRONT_FIVE4, JPX_DRAFT06_FAMILY4, &t, u) ||
+	if (!jpx_unwrap_tail(p, len, JPX_FRONT_SHORT, JPX_DRAFT06_FAMILY4, &t, u) ||
 	    !jpx_is_link_local4(bpf_ntohl(addr)))
 		return 0;
 	u->v4 = 1;
 	u->iid = jpx_pledge_id(bpf_ntohl(addr));
-	u->prefix_sum = t.sum + JPX_HEAD_FIVE4 + addr;
+	u->prefix_sum = t.sum + JPX_HEAD_SHORT + addr;
 	u->mac = 0;
 	return 1;
 }
@@ -505,7 +531,7 @@ static __always_inline int jpx_unwrap_five(void *p, void *end, __u32 len, __u32 
 	if (len < JPX_FRONT_FIVE + 9 || p + JPX_FRONT_FIVE + 9 > end ||
 	    jpx_load16(p) != JPX_HEAD_FIVE)
 		return family == jpx_form_family(JPX_FORM_DRAFT06) &&
-		       jpx_unwrap_five4(p, end, len, u);
+		       jpx_unwrap_short(p, end, len, u);
 	hi = jpx_load64(p + 2);
 	lo = jpx_load64(p + 10);
 	if (!jpx_unwrap_tail(p, len, JPX_FRONT_FIVE, family, &t, u))

@@ -36,15 +36,17 @@ static __always_inline int jpx_mac_is_odd(__u64 iid, __u64 mac)
 
 static __always_inline struct jpx_mac_hint *jpx_hint(__u64 iid, __u32 where, __be16 udp_port)
 {
-	__u64 mixed = (iid ^ (__u64)udp_port << 40 ^ (__u64)(where & 0xff) << 56 ^ (__u64)(where >> 8) << 32) * 0x9e3779b97f4a7c15ULL;
+	__u64 mixed = (iid ^ (__u64)udp_port << 40 ^ (__u64)(where & 0xff) << 56 ^
+		       (__u64)(where >> 8) << 32) *
+		      0x9e3779b97f4a7c15ULL;
 	__u32 slot = (__u32)(mixed >> (64 - JPX_MAC_HINT_BITS));
 
 	return bpf_map_lookup_elem(&jpx_mac_hints, &slot);
 }
 
 /* The MAC that HINT gives for this pledge, or 0. */
-static __always_inline __u64 jpx_hint_read(const struct jpx_mac_hint *hint, __u64 iid,
-					   __u32 where, __be16 udp_port)
+static __always_inline __u64 jpx_hint_read(const struct jpx_mac_hint *hint, __u64 iid, __u32 where,
+					   __be16 udp_port)
 {
 	__u64 mac = jpx_load64(&hint->mac_and_udp_port), whose = jpx_load64(&hint->nonce_and_port);
 

@@ -33,7 +33,7 @@ static __always_inline int jpx_wrap_frame(struct xdp_md *ctx, const struct jpx_f
 		return verdict;
 	content_len = a.udp_len - JPX_UDP_HLEN;
 	why = JPX_HANDOFF_FORM;
-	if (jpx_prefix_plan(&x, service->form, f->ipv4, a.pledge, bpf_ntohs(a.udp_port), port_id,
+	if (jpx_prefix_plan(&x, service->form, !!f->ipv4, a.pledge, bpf_ntohs(a.udp_port), port_id,
 			    a.mac, content_len))
 		goto hand_off;
 	if (service->form != JPX_FORM_DRAFT21)
@@ -53,8 +53,8 @@ static __always_inline int jpx_wrap_frame(struct xdp_md *ctx, const struct jpx_f
 	end = (void *)(long)ctx->data_end;
 	p = data + l2_len;
 	udp = p + jpx_l3_len(ipv4);
-	if (data + sizeof(service->l2) > end || p + JPX_IP6_HLEN > end ||
-	    udp + JPX_UDP_HLEN + 20 > end || jpx_prefix_write(&x, udp + JPX_UDP_HLEN, end))
+	if (data + sizeof(service->l2) > end || p + jpx_l3_len(ipv4) > end ||
+	    udp + JPX_UDP_HLEN > end || jpx_prefix_write(&x, udp + JPX_UDP_HLEN, end))
 		return XDP_DROP; /* cannot be: the frame has just grown by the prefix */
 	sum = service->path_sum + 2ULL * bpf_htons((__u16)new_len) + x.sum +
 	      jpx_csum_behind(a.content_sum, x.len);

@@ -44,8 +44,11 @@ lab_namespace() {
 # - GRO on: a veth takes frames redirected by XDP only with NAPI on,
 #   and the kernel notices only if it is up by then.
 # - tx checksumming off: else the stack leaves the UDP checksum to hardware that is not there.
+# $lab_queues, if set, is the number of queues each way, as a NIC has one a CPU.
 lab_link() {
-	ns_ip "$1" link add "$2" type veth peer name "$4" netns "$lab-$3"
+	local queues=${lab_queues:+numrxqueues $lab_queues numtxqueues $lab_queues}
+	# shellcheck disable=SC2086 # words, or nothing
+	ns_ip "$1" link add "$2" $queues type veth peer name "$4" netns "$lab-$3" $queues
 	for end in "$1 $2" "$3 $4"; do
 		# shellcheck disable=SC2086 # two words
 		set -- $end
@@ -77,6 +80,20 @@ lab_up() {
 	ns_ip proxy route add default via 2001:db8:1::1
 	ns_ip registrar route add default via 2001:db8:2::1
 	in_ns gateway sysctl -qw net.ipv6.conf.all.forwarding=1
+	lab_settle
+}
+
+# Waits until every end has its link-local address: the kernel takes its time to see a carrier.
+lab_settle() {
+	local who end
+	for who in pledge proxy gateway registrar; do
+		for end in $(ns_ip "$who" -br link show type veth | sed 's/@.*//'); do
+			for _ in $(seq 200); do
+				[ -n "$(lab_link_local "$who" "$end")" ] && break
+				sleep 0.05
+			done
+		done
+	done
 }
 
 lab_down() {

@@ -3,6 +3,9 @@
 #
 # Installs what jpx is built, tested and shown with, from Debian's own archive.
 # Does nothing, and needs no network and no root, when all of it is there.
+#
+#   scripts/setup.sh          for make, make check, make demo
+#   scripts/setup.sh bench    and what make bench compares jpx with
 set -eu
 
 packages='gcc make clang llvm pkg-config bpftool linux-libc-dev libc6-dev
@@ -10,6 +13,14 @@ libbpf-dev libxdp-dev libcbor-dev libssl-dev libevent-dev libmnl-dev libjansson-
 libconfuse-dev libsystemd-dev libcap-ng-dev libcmocka-dev
 libclang-rt-dev python3-docutils
 libcoap3-bin openssl iproute2 iputils-ping ethtool procps util-linux python3 jq'
+
+bench_packages='nginx libnginx-mod-stream'
+
+case ${1:-} in
+'') ;;
+bench) packages="$packages $bench_packages" ;;
+*) echo "usage: scripts/setup.sh [bench]" >&2; exit 2 ;;
+esac
 
 missing=
 for p in $packages; do
@@ -19,13 +30,25 @@ done
 
 if [ "$(id -u)" != 0 ]; then
 	echo "setup: these Debian packages are missing:$missing" >&2
-	echo "setup: run as root: scripts/setup.sh" >&2
+	echo "setup: run as root: scripts/setup.sh${1:+ $1}" >&2
 	exit 1
 fi
+# Debian starts what it installs; the benchmark wants a program, nobody asked for a web server.
+no_server() { # SYSTEMCTL-WORD...
+	[ ! -d /run/systemd/system ] || systemctl "$@" nginx.service >/dev/null 2>&1 || true
+}
+new_nginx=
+case "$missing " in *' nginx '*) new_nginx=yes ;; esac
+
 echo "setup: installing$missing"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+end() {
+	rm -f "$log"
+	[ -z "$new_nginx" ] || { no_server unmask --runtime; no_server disable; }
+}
+trap end EXIT
+[ -z "$new_nginx" ] || no_server mask --runtime
 # shellcheck disable=SC2086 # a list of words
 if ! { apt-get update -q && apt-get install -q -y --no-install-recommends $missing; } >"$log" 2>&1; then
 	tail -n 20 "$log" >&2

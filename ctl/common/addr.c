@@ -86,6 +86,19 @@ int jpx_endpoint_parse(const char *text, uint16_t default_port, struct sockaddr_
 	return 0;
 }
 
+int jpx_addr_parse(const char *text, struct in6_addr *addr, char *err, size_t err_len)
+{
+	struct in_addr quad;
+
+	if (inet_pton(AF_INET, text, &quad) == 1)
+		*addr = jpx_addr_map(quad);
+	else if (inet_pton(AF_INET6, text, addr) != 1)
+		return fail(err, err_len, text,
+			    "is no IP address; write it as 2001:db8::1 or 192.0.2.1, without a "
+			    "port or an interface");
+	return 0;
+}
+
 const char *jpx_endpoint_join(const char *addr, unsigned int port, char *buf, size_t len)
 {
 	snprintf(buf, len, strchr(addr, ':') ? "[%s]:%u" : "%s:%u", addr, port);

@@ -28,6 +28,10 @@ const char *jpx_endpoint_format(const struct sockaddr_in6 *sa, char *buf, size_t
 /* The same from the text of an address.  PORT in host order.  Returns BUF. */
 const char *jpx_endpoint_join(const char *addr, unsigned int port, char *buf, size_t len);
 
+/* Parses "ADDR" alone, of either family, without port, brackets or zone.  Returns 0, or -EINVAL
+ * with a sentence in ERR as above. */
+int jpx_addr_parse(const char *text, struct in6_addr *addr, char *err, size_t err_len);
+
 /* ADDR by RFC 5952, a v4-mapped one as "192.0.2.1".  LEN of INET6_ADDRSTRLEN holds any.
  * Returns BUF. */
 const char *jpx_addr_format(const struct in6_addr *addr, char *buf, size_t len);

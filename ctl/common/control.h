@@ -7,14 +7,18 @@
  *
  *   verb             keys (all strings unless said otherwise; * required)
  *   attach           ifname*, registrar "[ADDR]:PORT" or for IPv4 "ADDR:PORT", mode, jpy,
- *                    join_port (int), uplink, xdp, content ("dtls" or "any")
+ *                    join_port (int), uplink, xdp, content ("dtls" or "any"), intercept
+ *                    (bool), uplink_addresses (list of strings), max_flows (int)
  *   detach           ifname*
  *   registrar-list
  *   registrar-add    name*, registrar* (as above), mode, jpy, join_port (int), uplink,
- *                    xdp, content
+ *                    xdp, content, intercept, uplink_addresses
  *   registrar-del    name*
  *   status           the object of jpx_report_status()
  *   stats            the object of jpx_report_stats()
+ *   flows            ifname, service, pledge, limit (int, at most JPX_FLOWS_ANSWERED): the object
+ *                    of flowlist_print()
+ *   flows-flush      ifname, service, pledge: {"ended": how many}
  *
  * Answer: {"ok": true, "result": OBJECT} where OBJECT may hold "notes", a list of
  * sentences that the operator should read; or {"ok": false, "error": SENTENCE,
@@ -30,5 +34,8 @@
 #define JPX_SOCKET_NAME	  "jpd.sock"
 #define JPX_REQUEST_MAX	  4096
 #define JPX_ANSWER_MAX	  (3 << 19)
+
+/* Flows in one answer: of half a kilobyte each they fit. */
+#define JPX_FLOWS_ANSWERED 3072
 
 #endif

@@ -253,12 +253,15 @@ static bool skip(struct cursor *c, uint64_t count)
  *     absent in an array of two), ident (integer, byte or text string): else
  *     JPY_MALFORMED; of fewer than two elements: JPY_COUNT.
  *  7. JPY_HEADER: the address is not of 16 bytes; the family is not the form's.
+ *     draft-06 has a second pair: 4 bytes with family 1, none crosswise.
  *     draft-21: the header is not of JPX_H21_LEN bytes, or of another version, or its MAC
- *     is a group address.
- *     draft-01: the first element is not 60; a text address that is none; an
- *     ident that is no integer; more than three elements in the header array.
- *  8. PLEDGE_NOT_LINK_LOCAL: jpx_is_link_local() says no.  draft-21 carries the
- *     interface identifier only, so this is left for an identifier of zero.
+ *     is a group address; JPX_H21_VERSION4 with an interface id of more than 32 bits.
+ *     draft-01: the first element is not 60; a text address that is none, of IPv6
+ *     or IPv4; an ident that is no integer; more than three elements in the header array.
+ *  8. PLEDGE_NOT_LINK_LOCAL: jpx_is_link_local() says no; for an IPv4 address,
+ *     jpx_is_link_local4().  A v4-mapped address is an IPv4 one in draft-02 and
+ *     draft-01, in draft-06 only an IPv6 one that is not link-local.  draft-21
+ *     carries the interface identifier only, so of IPv6 this is left for zero.
  *  9. PLEDGE_PORT_INVALID: the UDP port is negative, 0 or more than 65535.
  * 10. UNKNOWN_PLEDGE_PORT: the port id is negative, 0 or more than 255.
  *
@@ -360,6 +363,20 @@ static enum jpx_drop walk(enum jpx_form form, struct cursor *c, uint64_t count, 
 	return why;
 }
 
+/* What an IPv4 address begins with where it stands in 16 bytes (RFC 4291 2.5.5.2). */
+static const uint8_t v4_mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+static bool is_v4(const uint8_t addr[16])
+{
+	return !memcmp(addr, v4_mapped, sizeof(v4_mapped));
+}
+
+static void map_v4(uint8_t addr[16], const uint8_t v4[4])
+{
+	memcpy(addr, v4_mapped, sizeof(v4_mapped));
+	memcpy(addr + sizeof(v4_mapped), v4, 4);
+}
+
 static uint64_t load_be64(const uint8_t *p)
 {
 	uint64_t v;
@@ -368,11 +385,19 @@ static uint64_t load_be64(const uint8_t *p)
 	return be64toh(v);
 }
 
+static bool is_link_local(const uint8_t addr[16])
+{
+	uint64_t lo = load_be64(addr + 8);
+
+	return is_v4(addr) ? jpx_is_link_local4((uint32_t)lo)
+			   : jpx_is_link_local(load_be64(addr), lo);
+}
+
 /* Steps 8 to 10: the same for every form once the header is taken apart. */
 static enum jpx_drop judge(const uint8_t addr[16], const struct item *port,
 			   const struct item *index, struct jpx_pledge *pledge)
 {
-	if (!jpx_is_link_local(load_be64(addr), load_be64(addr + 8)))
+	if (!is_link_local(addr))
 		return JPX_DROP_PLEDGE_NOT_LINK_LOCAL;
 	if (port->negative || port->value < 1 || port->value > 65535)
 		return JPX_DROP_PLEDGE_PORT_INVALID;
@@ -385,11 +410,24 @@ static enum jpx_drop judge(const uint8_t addr[16], const struct item *port,
 	return JPX_RELAY;
 }
 
-static enum jpx_drop judge_five(const struct message *m, uint64_t family, struct jpx_pledge *pledge)
+static enum jpx_drop judge_five(enum jpx_form form, const struct message *m,
+				struct jpx_pledge *pledge)
 {
-	if (m->addr.len != 16 || m->family.negative || m->family.value != family)
+	uint8_t addr[16];
+
+	if (m->family.negative)
 		return JPX_DROP_JPY_HEADER;
-	return judge(m->addr.data, &m->port, &m->index, pledge);
+	if (m->addr.len == 16 && m->family.value == forms[form].family) {
+		memcpy(addr, m->addr.data, 16);
+		if (form == JPX_FORM_DRAFT06 && is_v4(addr))
+			return JPX_DROP_PLEDGE_NOT_LINK_LOCAL;
+	} else if (m->addr.len == 4 && form == JPX_FORM_DRAFT06 &&
+		   m->family.value == JPX_DRAFT06_FAMILY4) {
+		map_v4(addr, m->addr.data);
+	} else {
+		return JPX_DROP_JPY_HEADER;
+	}
+	return judge(addr, &m->port, &m->index, pledge);
 }
 
 static enum jpx_drop judge_two(const struct message *m, struct jpx_pledge *pledge)
@@ -399,9 +437,17 @@ static enum jpx_drop judge_two(const struct message *m, struct jpx_pledge *pledg
 	uint8_t addr[16] = { 0xfe, 0x80 };
 	enum jpx_drop why;
 
-	if (m->header.len != JPX_H21_LEN || h[0] != JPX_H21_VERSION || h[JPX_H21_MAC] & 1)
+	if (m->header.len != JPX_H21_LEN || h[JPX_H21_MAC] & 1)
 		return JPX_DROP_JPY_HEADER;
-	memcpy(addr + 8, h + JPX_H21_IID, 8);
+	if (h[0] == JPX_H21_VERSION4) {
+		if (load_be64(h + JPX_H21_IID) >> 32)
+			return JPX_DROP_JPY_HEADER;
+		map_v4(addr, h + JPX_H21_IID + 4);
+	} else if (h[0] == JPX_H21_VERSION) {
+		memcpy(addr + 8, h + JPX_H21_IID, 8);
+	} else {
+		return JPX_DROP_JPY_HEADER;
+	}
 	port.value = (uint64_t)h[JPX_H21_UDP_PORT] << 8 | h[JPX_H21_UDP_PORT + 1];
 	index.value = h[JPX_H21_PORT_ID];
 	why = judge(addr, &port, &index, pledge);
@@ -410,10 +456,12 @@ static enum jpx_drop judge_two(const struct message *m, struct jpx_pledge *pledg
 	return why;
 }
 
-/* The 16 bytes of a draft-01 address, which -01 prints as text and describes as binary. */
+/* The 16 bytes of a draft-01 address, which -01 prints as text and describes as binary.
+ * IPv4 as text is read as people write it, too. */
 static bool read_address(const struct item *it, uint8_t addr[16])
 {
 	char text[INET6_ADDRSTRLEN];
+	uint8_t v4[4];
 
 	if (it->kind == BYTES) {
 		if (it->len != 16)
@@ -425,7 +473,12 @@ static bool read_address(const struct item *it, uint8_t addr[16])
 		return false;
 	memcpy(text, it->data, it->len);
 	text[it->len] = 0;
-	return inet_pton(AF_INET6, text, addr) == 1;
+	if (inet_pton(AF_INET6, text, addr) == 1)
+		return true;
+	if (inet_pton(AF_INET, text, v4) != 1)
+		return false;
+	map_v4(addr, v4);
+	return true;
 }
 
 static enum jpx_drop judge_multipart(const struct message *m, struct jpx_pledge *pledge)
@@ -479,7 +532,7 @@ enum jpx_drop jpx_jpy_unwrap(enum jpx_form form, const void *buf, size_t len,
 		why = judge_multipart(&m, pledge);
 		break;
 	default:
-		why = judge_five(&m, forms[form].family, pledge);
+		why = judge_five(form, &m, pledge);
 		break;
 	}
 	if (why == JPX_RELAY)
@@ -604,12 +657,18 @@ static void put_bytes(struct writer *w, const void *data, size_t len)
 
 static void put_header21(struct writer *w, const struct jpx_pledge *pledge)
 {
-	uint8_t h[JPX_H21_LEN] = { JPX_H21_VERSION };
+	uint8_t h[JPX_H21_LEN] = { 0 };
 
+	if (is_v4(pledge->addr)) {
+		h[0] = JPX_H21_VERSION4;
+		memcpy(h + JPX_H21_IID + 4, pledge->addr + 12, 4);
+	} else {
+		h[0] = JPX_H21_VERSION;
+		memcpy(h + JPX_H21_IID, pledge->addr + 8, 8);
+	}
 	h[JPX_H21_PORT_ID] = pledge->port_id;
 	h[JPX_H21_UDP_PORT] = (uint8_t)(pledge->udp_port >> 8);
 	h[JPX_H21_UDP_PORT + 1] = (uint8_t)pledge->udp_port;
-	memcpy(h + JPX_H21_IID, pledge->addr + 8, 8);
 	memcpy(h + JPX_H21_MAC, pledge->mac, sizeof(pledge->mac));
 	put_bytes(w, h, sizeof(h));
 }
@@ -618,15 +677,19 @@ ssize_t jpx_jpy_wrap(enum jpx_form form, const struct jpx_pledge *pledge, const 
 		     size_t len, void *buf, size_t cap)
 {
 	bool with_port = pledge->udp_port != JPX_COAPS_PORT;
+	bool short_v4 = form == JPX_FORM_DRAFT06 && is_v4(pledge->addr);
 	struct writer w = writer(buf, cap);
 
 	switch (form) {
 	case JPX_FORM_DRAFT02:
 	case JPX_FORM_DRAFT06:
 		put_array(&w, 5);
-		put_bytes(&w, pledge->addr, sizeof(pledge->addr));
+		if (short_v4)
+			put_bytes(&w, pledge->addr + 12, 4);
+		else
+			put_bytes(&w, pledge->addr, sizeof(pledge->addr));
 		put_uint(&w, pledge->udp_port);
-		put_uint(&w, forms[form].family);
+		put_uint(&w, short_v4 ? JPX_DRAFT06_FAMILY4 : forms[form].family);
 		put_uint(&w, pledge->port_id);
 		break;
 	case JPX_FORM_DRAFT21:

@@ -33,6 +33,26 @@ static bool is_socket_only(const struct jpx_service *service)
 	return service->flags & JPX_SERVICE_IPV4 && service->tx_ifindex && !service->l2_len;
 }
 
+/* Stateful, and none of the addresses that its flows leave from is on this host. */
+static bool is_homeless(const struct jpx_state *state, const struct jpx_service *service)
+{
+	for (unsigned int i = 0; i < service->uplink_count && i < JPX_SERVICE_UPLINKS; i++)
+		if (state->uplinks[service->uplinks[i] % JPX_MAX_UPLINKS].flags & JPX_UPLINK_READY)
+			return false;
+	return service->mode == JPX_MODE_STATEFUL;
+}
+
+/* Those that flows leave from. */
+static json_t *uplink_addresses(const struct jpx_state *state, const struct jpx_service *service)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < service->uplink_count && i < JPX_SERVICE_UPLINKS; i++)
+		json_array_append_new(
+			list, address(state->uplinks[service->uplinks[i] % JPX_MAX_UPLINKS].addr));
+	return list;
+}
+
 static const char *slot_engine(const struct jpx_state *state, unsigned int slot)
 {
 	return jpx_engine_word(slot && slot < JPX_MAX_SLOTS ? state->slots[slot].engine
@@ -45,6 +65,8 @@ const char *jpx_service_state(const struct jpx_state *state, unsigned int servic
 
 	if (!service->ifindex)
 		return "no-route";
+	if (is_homeless(state, service))
+		return "no-uplink-address";
 	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
 		if (state->ports[id].flags & JPX_PORT_READY &&
 		    state->ports[id].services >> service_id & 1)
@@ -79,16 +101,20 @@ json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
 			continue;
 		json_array_append_new(
 			ports,
-			json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:s, s:s, s:b, s:o}", "ifname",
-				  port->ifname, "id", id, "link", jpx_link_word(port->link),
-				  "engine", slot_engine(state, port->slot), "address",
-				  address(port->addr), "address4", address4(port->addr4), "state",
+			json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:s, s:s, s:b, s:o, s:I, s:I}",
+				  "ifname", port->ifname, "id", id, "link",
+				  jpx_link_word(port->link), "engine",
+				  slot_engine(state, port->slot), "address", address(port->addr),
+				  "address4", address4(port->addr4), "state",
 				  port->flags & JPX_PORT_READY ? "ready"
 				  : port->ifindex	       ? "no-address"
 							       : "absent",
 				  "xdp", jpx_xdp_word(port->xdp), "shared",
 				  port->slot ? !state->slots[port->slot].alone : 0, "join_ports",
-				  join_ports(state, port)));
+				  join_ports(state, port), "flows",
+				  (json_int_t)state->flow_counts[id], "max_flows",
+				  (json_int_t)(port->max_flows ? port->max_flows
+							       : state->flow_config.per_port)));
 	}
 	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
 		const struct jpx_slot *slot = &state->slots[id];
@@ -126,16 +152,19 @@ json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
 			continue;
 		json_array_append_new(
 			services,
-			json_pack("{s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:o, s:i, s:s}", "name",
-				  service->name, "address", address(service->registrar), "port",
-				  ntohs(service->registrar_port), "mode",
-				  jpx_mode_word(service->mode), "jpy", jpx_form_name(service->form),
-				  "source", jpx_source_word(service->source), "state",
-				  jpx_service_state(state, id), "join_port",
-				  ntohs(service->join_port), "uplink_address",
-				  address(service->uplink), "uplink_port",
-				  ntohs(service->uplink_port), "content",
-				  service->flags & JPX_SERVICE_ANY_CONTENT ? "any" : "dtls"));
+			json_pack(
+				"{s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:o, s:i, s:s, s:b, s:o}",
+				"name", service->name, "address", address(service->registrar),
+				"port", ntohs(service->registrar_port), "mode",
+				jpx_mode_word(service->mode), "jpy", jpx_form_name(service->form),
+				"source", jpx_source_word(service->source), "state",
+				jpx_service_state(state, id), "join_port",
+				ntohs(service->join_port), "uplink_address",
+				address(service->uplink), "uplink_port",
+				ntohs(service->uplink_port), "content",
+				service->flags & JPX_SERVICE_ANY_CONTENT ? "any" : "dtls",
+				"intercept", !!(service->flags & JPX_SERVICE_INTERCEPT),
+				"uplink_addresses", uplink_addresses(state, service)));
 	}
 	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "version", 1, "ports", ports, "uplinks",
 			 uplinks, "services", services, "daemon",
@@ -158,7 +187,8 @@ static json_t *way(const struct jpx_way *w)
 json_t *jpx_report_stats(const struct jpx_state *state, const struct jpx_counters *counters)
 {
 	struct jpx_way to_registrar = { 0 }, to_pledge = { 0 };
-	json_t *drops = json_object(), *handoffs = json_object(), *ports = json_array();
+	json_t *drops = json_object(), *handoffs = json_object(), *told = json_object();
+	json_t *ports = json_array();
 	__u64 fast = 0, sock = 0;
 
 	for (unsigned int id = 0; id < JPX_MAX_PORTS; id++) {
@@ -191,8 +221,16 @@ json_t *jpx_report_stats(const struct jpx_state *state, const struct jpx_counter
 			n += counters->fast[id].handoffs[r];
 		json_object_set_new(handoffs, jpx_handoff_word(r), json_integer((json_int_t)n));
 	}
-	return json_pack("{s:i, s:o, s:o, s:{s:I}, s:{s:I}, s:o, s:o, s:o}", "version", 1,
+	for (unsigned int r = 0; r < JPX_TOLD_COUNT; r++) {
+		__u64 n = 0;
+
+		for (unsigned int id = 0; id < JPX_MAX_PORTS; id++)
+			n += counters->socket[id].told[r];
+		json_object_set_new(told, jpx_told_word(r), json_integer((json_int_t)n));
+	}
+	return json_pack("{s:i, s:o, s:o, s:{s:I}, s:{s:I}, s:o, s:o, s:o, s:o}", "version", 1,
 			 "to_registrar", way(&to_registrar), "to_pledge", way(&to_pledge),
 			 "fast_path", "packets", (json_int_t)fast, "socket", "packets",
-			 (json_int_t)sock, "drops", drops, "handoffs", handoffs, "ports", ports);
+			 (json_int_t)sock, "drops", drops, "handoffs", handoffs, "told", told,
+			 "ports", ports);
 }

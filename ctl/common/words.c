@@ -24,6 +24,11 @@ static const struct reason handoffs[] = {
 	JPX_HANDOFFS(HANDOFF)
 #undef HANDOFF
 };
+static const struct reason tolds[] = {
+#define TOLD(sym, name, text) { name, text },
+	JPX_TOLDS(TOLD)
+#undef TOLD
+};
 
 #define COUNT(table)   (sizeof(table) / sizeof(*(table)))
 #define WORD(table, i) ((i) < COUNT(table) ? (table)[i] : "?")
@@ -79,6 +84,16 @@ const char *jpx_handoff_word(unsigned int reason)
 const char *jpx_handoff_text(unsigned int reason)
 {
 	return reason < COUNT(handoffs) ? handoffs[reason].text : "?";
+}
+
+const char *jpx_told_word(unsigned int told)
+{
+	return told < COUNT(tolds) ? tolds[told].word : "?";
+}
+
+const char *jpx_told_text(unsigned int told)
+{
+	return told < COUNT(tolds) ? tolds[told].text : "?";
 }
 
 int jpx_mode_by_word(const char *word)

@@ -18,6 +18,8 @@ const char *jpx_drop_word(unsigned int reason);
 const char *jpx_drop_text(unsigned int reason);
 const char *jpx_handoff_word(unsigned int reason);
 const char *jpx_handoff_text(unsigned int reason);
+const char *jpx_told_word(unsigned int told);
+const char *jpx_told_text(unsigned int told);
 
 /* The value, or -1. */
 int jpx_mode_by_word(const char *word);

@@ -141,6 +141,8 @@ static void check_address(const struct subject *s)
 		 s->ifname, s->ifname);
 	if (s->link->has_link_local)
 		found(s, CHECK_OK, "address", "", "has a usable link-local address");
+	else if (s->link->has_link_local4)
+		found(s, CHECK_OK, "address", "", "has a usable link-local address, of IPv4 only");
 	else
 		found(s, CHECK_FAIL, "address", remedy,
 		      "has no usable link-local address, which is what pledges send to");

@@ -12,8 +12,11 @@
 static const struct {
 	const char *key, *option;
 } of_registrar[] = {
-	{ "mode", "--mode" },	  { "jpy", "--jpy" },	      { "join_port", "--join-port" },
-	{ "uplink", "--uplink" }, { "content", "--content" },
+	{ "mode", "--mode" },
+	{ "jpy", "--jpy" },
+	{ "join_port", "--join-port" },
+	{ "uplink", "--uplink" },
+	{ "content", "--content" },
 	{ "intercept", "--intercept" },
 	{ "uplink_addresses", "--uplink-address" },
 };
@@ -22,7 +25,8 @@ enum { OPT_MAX_FLOWS = 340 };
 
 static const struct argp_option options[] = {
 	{ "max-flows", OPT_MAX_FLOWS, "N", 0,
-	  "Flows at once on this port, stateful mode (0: per-port of jpd.conf, 10 if it is not said)",
+	  "Flows at once on this port, stateful mode (0: per-port of jpd.conf, 10 if it is not "
+	  "said)",
 	  0 },
 	{ 0 },
 };

@@ -133,7 +133,8 @@ static int add(struct jpctl *ctl, int argc, char **argv)
 		.parser = parse_add,
 		.args_doc = "NAME [[ADDR]:PORT]",
 		.doc = "Adds a Registrar service. It is served on each pledge port that does not "
-		       "name its services.",
+		       "name its services.\vAn IPv4 address is written without brackets: "
+		       "192.0.2.52:7634.",
 		.children = children,
 	};
 	json_t *request = json_pack("{s:s}", "verb", "registrar-add"), *result = NULL;

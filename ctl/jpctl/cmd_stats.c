@@ -108,6 +108,14 @@ static const char *handoff_text(const char *word)
 	return "(a reason that this jpctl does not know)";
 }
 
+static const char *told_text(const char *word)
+{
+	for (unsigned int r = 0; r < JPX_TOLD_COUNT; r++)
+		if (strcmp(word, jpx_told_word(r)) == 0)
+			return jpx_told_text(r);
+	return "(a reason that this jpctl does not know)";
+}
+
 /* The keys of the object decide, so that a newer jpd's reasons are shown as well. */
 static void reasons(json_t *object, const char *const headings[], bool all,
 		    const char *(*text)(const char *word))
@@ -132,11 +140,13 @@ static void print(const json_t *stats, bool all, const char *note)
 {
 	static const char *const dropped[] = { "DROPPED", ">COUNT", "MEANING" };
 	static const char *const handed[] = { "HANDED TO THE SOCKET ENGINE", ">COUNT", "MEANING" };
+	static const char *const told[] = { "A PLEDGE WAS TOLD BY ICMP", ">COUNT", "OF WHAT" };
 
 	relayed(stats, all);
 	shares(stats);
 	reasons(json_object_get(stats, "drops"), dropped, all, drop_text);
 	reasons(json_object_get(stats, "handoffs"), handed, all, handoff_text);
+	reasons(json_object_get(stats, "told"), told, all, told_text);
 	if (*note) {
 		putchar('\n');
 		table_line(true, "%s", note);

@@ -24,23 +24,61 @@ static void engine(struct table *t, const json_t *object)
 	table_cell(t, "%s%s", word, alone ? ", alone" : "");
 }
 
-/* Returns how many of them are not ready. */
-static size_t show_ports(const json_t *ports)
+/* Link-local ones of both families, or "-". */
+static void addresses(struct table *t, const json_t *port)
 {
-	static const char *const headings[] = { "PORT",	   "LINK",  "ENGINE",
-						"ADDRESS", "STATE", "JOIN PORTS" };
-	struct table *t = table_new(6, headings);
+	const char *address = show_text(port, "address"), *address4 = show_text(port, "address4");
+	bool has = strcmp(address, "::"), has4 = strcmp(address4, "0.0.0.0") && *address4 != '?';
+
+	if (has && has4)
+		table_cell(t, "%s, %s", address, address4);
+	else
+		table_cell(t, "%s", has ? address : has4 ? address4 : "-");
+}
+
+static bool any_stateful(const json_t *services)
+{
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(services, i, s)
+		if (strcmp(show_text(s, "mode"), "stateful") == 0)
+			return true;
+	return false;
+}
+
+/* How many there are, and of how many that may be; red where no other one fits. */
+static void flows(struct table *t, const json_t *port)
+{
+	json_int_t count = json_integer_value(json_object_get(port, "flows"));
+	json_int_t max = json_integer_value(json_object_get(port, "max_flows"));
+	char n[TABLE_NUMBER_LEN], m[TABLE_NUMBER_LEN];
+
+	table_digits((uint64_t)count, n);
+	table_digits((uint64_t)max, m);
+	if (count < max)
+		table_cell(t, "%s of %s", n, m);
+	else
+		table_problem(t, "%s of %s", n, m);
+}
+
+/* Returns how many of them are not ready. */
+static size_t show_ports(const json_t *ports, bool stateful)
+{
+	static const char *const headings[] = { "PORT",	 "LINK",       "ENGINE", "ADDRESS",
+						"STATE", "JOIN PORTS", ">FLOWS" };
+	struct table *t = table_new(stateful ? 7 : 6, headings);
 	size_t i, not_ready = 0;
 	const json_t *p;
 
 	json_array_foreach(ports, i, p) {
-		const char *state = show_text(p, "state"), *address = show_text(p, "address");
+		const char *state = show_text(p, "state");
 		char *join_ports = show_join_ports(json_object_get(p, "join_ports"));
 
 		table_cell(t, "%s", show_text(p, "ifname"));
 		table_cell(t, "%s", show_text(p, "link"));
 		engine(t, p);
-		table_cell(t, "%s", strcmp(address, "::") ? address : "-");
+		addresses(t, p);
 		if (strcmp(state, "ready") == 0) {
 			table_cell(t, "ready");
 		} else {
@@ -55,6 +93,8 @@ static size_t show_ports(const json_t *ports)
 		else
 			table_problem(t, "none: no Registrar");
 		free(join_ports);
+		if (stateful)
+			flows(t, p);
 	}
 	table_print(t);
 	return not_ready;
@@ -90,7 +130,7 @@ static void print(const json_t *status, const char *note)
 	size_t not_ready = 0;
 
 	if (json_array_size(ports)) {
-		not_ready = show_ports(ports);
+		not_ready = show_ports(ports, any_stateful(services));
 		putchar('\n');
 	}
 	if (json_array_size(uplinks)) {

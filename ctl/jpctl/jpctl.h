@@ -22,6 +22,7 @@ int cmd_detach(struct jpctl *ctl, int argc, char **argv);
 int cmd_registrar(struct jpctl *ctl, int argc, char **argv);
 int cmd_status(struct jpctl *ctl, int argc, char **argv);
 int cmd_stats(struct jpctl *ctl, int argc, char **argv);
+int cmd_flows(struct jpctl *ctl, int argc, char **argv);
 int cmd_check(struct jpctl *ctl, int argc, char **argv);
 
 /* The options that every verb takes; its input is a struct jpctl. */

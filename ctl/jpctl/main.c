@@ -22,6 +22,7 @@ static const struct verb {
 	{ "registrar", cmd_registrar, "list, add or delete Registrar services" },
 	{ "status", cmd_status, "interfaces, Registrars and how they stand (the default)" },
 	{ "stats", cmd_stats, "what was relayed, dropped and handed off" },
+	{ "flows", cmd_flows, "list or end the flows of stateful mode" },
 	{ "check", cmd_check, "look for what keeps this host from relaying well" },
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))

@@ -12,10 +12,21 @@
 #include "../common/words.h"
 #include "table.h"
 
-enum { OPT_REGISTRAR = 320, OPT_MODE, OPT_JPY, OPT_JOIN_PORT, OPT_UPLINK, OPT_XDP, OPT_CONTENT, OPT_INTERCEPT, OPT_ADDRESS };
+enum {
+	OPT_REGISTRAR = 320,
+	OPT_MODE,
+	OPT_JPY,
+	OPT_JOIN_PORT,
+	OPT_UPLINK,
+	OPT_XDP,
+	OPT_CONTENT,
+	OPT_INTERCEPT,
+	OPT_ADDRESS
+};
 
 static const struct argp_option options[] = {
-	{ "registrar", OPT_REGISTRAR, "[ADDR]:PORT", 0, "Where the Registrar is", 0 },
+	{ "registrar", OPT_REGISTRAR, "[ADDR]:PORT", 0,
+	  "Where the Registrar is; an IPv4 address is written without brackets, ADDR:PORT", 0 },
 	{ "mode", OPT_MODE, "MODE", 0, "stateless (default) or stateful", 0 },
 	{ "intercept", OPT_INTERCEPT, NULL, 0,
 	  "Stateful: serve pledges that send to the Registrar's own address, too", 0 },
@@ -77,10 +88,10 @@ void service_set_registrar(struct argp_state *state, json_t *request, const char
 static void add_address(struct argp_state *state, const char *arg)
 {
 	json_t *list = json_object_get(state->input, "uplink_addresses");
-	struct sockaddr_in6 sa;
+	struct in6_addr addr;
 	char err[200];
 
-	if (jpx_endpoint_parse(arg, 1, &sa, err, sizeof(err)))
+	if (jpx_addr_parse(arg, &addr, err, sizeof(err)))
 		argp_error(state, "--uplink-address: %s", err);
 	if (!list) {
 		list = json_array();

@@ -12,7 +12,8 @@
 /* Its input is the request, a JSON object, to which each option adds its key. */
 extern const struct argp service_argp;
 
-/* Adds "registrar" to REQUEST.  Ends the program when ARG is no [ADDR]:PORT. */
+/* Adds "registrar" to REQUEST.  Ends the program when ARG is no [ADDR]:PORT
+ * or ADDR:PORT. */
 void service_set_registrar(struct argp_state *state, json_t *request, const char *arg);
 
 /* Sends REQUEST and frees it.  On success RESULT is a new reference; else an error is

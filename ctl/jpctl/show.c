@@ -59,6 +59,7 @@ static const struct {
 	{ "socket", "serving through the socket engine: IPv4, and the uplink is no Ethernet",
 	  false },
 	{ "no-port", "no pledge port is ready for it", true },
+	{ "no-uplink-address", "none of its uplink addresses is on this host", true },
 };
 
 static void service_state(struct table *t, const char *state)
@@ -72,6 +73,19 @@ static void service_state(struct table *t, const char *state)
 			return;
 		}
 	table_cell(t, "%s", state);
+}
+
+/* The mode, with what is unusual about a stateful one. */
+static void mode_cell(struct table *t, const json_t *service)
+{
+	size_t addresses = json_array_size(json_object_get(service, "uplink_addresses"));
+	char many[48] = "";
+
+	if (addresses > 1)
+		snprintf(many, sizeof(many), ", %zu addresses", addresses);
+	table_cell(t, "%s%s%s", show_text(service, "mode"),
+		   json_is_true(json_object_get(service, "intercept")) ? ", intercepting" : "",
+		   many);
 }
 
 void show_services(const json_t *services)
@@ -91,7 +105,7 @@ void show_services(const json_t *services)
 			   jpx_endpoint_join(show_text(s, "address"),
 					     (unsigned int)number(s, "port"), registrar,
 					     sizeof(registrar)));
-		table_cell(t, "%s", mode);
+		mode_cell(t, s);
 		table_cell(t, "%s", strcmp(mode, "stateful") == 0 ? "-" : show_text(s, "jpy"));
 		table_cell(t, "%d", number(s, "join_port"));
 		table_cell(t, "%s", show_text(s, "source"));

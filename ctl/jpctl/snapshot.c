@@ -46,6 +46,20 @@ static int from_pinned(const char *pin_dir, const char *verb, json_t **object, c
 	return ret;
 }
 
+int snapshot_fail(const struct jpctl *ctl, int asked, int ret, const char *why,
+		  struct client_error *error)
+{
+	if (asked == -ECONNREFUSED && ret == -ENOENT)
+		snprintf(error->text, sizeof(error->text),
+			 "jpd is not running in %s and nothing is pinned under %s; start it "
+			 "(systemctl start jpd), then: jpctl attach IF",
+			 ctl->run_dir, ctl->pin_dir);
+	else if (asked == -ECONNREFUSED)
+		snprintf(error->text, sizeof(error->text), "jpd is not running in %s, and %s",
+			 ctl->run_dir, why);
+	return asked == -ECONNREFUSED && ret != -ENOENT ? ret : asked;
+}
+
 int snapshot_take(const struct jpctl *ctl, const char *verb, json_t **object, char *note,
 		  size_t note_len, struct client_error *error)
 {
@@ -71,13 +85,5 @@ int snapshot_take(const struct jpctl *ctl, const char *verb, json_t **object, ch
 				 ctl->pin_dir);
 		return 0;
 	}
-	if (asked == -ECONNREFUSED && ret == -ENOENT)
-		snprintf(error->text, sizeof(error->text),
-			 "jpd is not running in %s and nothing is pinned under %s; start it "
-			 "(systemctl start jpd), then: jpctl attach IF",
-			 ctl->run_dir, ctl->pin_dir);
-	else if (asked == -ECONNREFUSED)
-		snprintf(error->text, sizeof(error->text), "jpd is not running in %s, and %s",
-			 ctl->run_dir, err);
-	return asked == -ECONNREFUSED && ret != -ENOENT ? ret : asked;
+	return snapshot_fail(ctl, asked, ret, err, error);
 }

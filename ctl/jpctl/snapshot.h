@@ -15,4 +15,9 @@
 int snapshot_take(const struct jpctl *ctl, const char *verb, json_t **object, char *note,
 		  size_t note_len, struct client_error *error);
 
+/* What to say when neither could tell: ERROR is client_ask()'s, which returned ASKED; the pinned
+ * maps gave RET, with WHY.  Returns the one of both that counts. */
+int snapshot_fail(const struct jpctl *ctl, int asked, int ret, const char *why,
+		  struct client_error *error);
+
 #endif

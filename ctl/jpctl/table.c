@@ -23,6 +23,8 @@ struct table {
 	const char *const *headings;
 	struct cell *cells;
 	size_t count, room;
+	int *widths;
+	bool begun; /* the headings are printed */
 };
 
 static bool on_terminal(void)
@@ -67,6 +69,9 @@ struct table *table_new(unsigned int columns, const char *const headings[])
 		no_memory();
 	t->columns = columns;
 	t->headings = headings;
+	t->widths = calloc(columns, sizeof(*t->widths));
+	if (!t->widths)
+		no_memory();
 	return t;
 }
 
@@ -159,24 +164,29 @@ static void print_cell(const struct table *t, unsigned int column, int w, const 
 		putchar('\n');
 }
 
-void table_print(struct table *t)
+void table_flush(struct table *t)
 {
-	int *widths = calloc(t->columns, sizeof(*widths));
 	bool colour = in_colour();
 
-	if (!widths)
-		no_memory();
 	for (unsigned int c = 0; c < t->columns; c++)
-		widths[c] = width(t, c);
-	for (unsigned int c = 0; t->count && c < t->columns; c++)
-		print_cell(t, c, widths[c], heading(t, c), false);
+		if (width(t, c) > t->widths[c])
+			t->widths[c] = width(t, c);
+	for (unsigned int c = 0; t->count && !t->begun && c < t->columns; c++)
+		print_cell(t, c, t->widths[c], heading(t, c), false);
+	t->begun |= t->count > 0;
 	for (size_t i = 0; i < t->count; i++) {
 		unsigned int c = (unsigned int)(i % t->columns);
 
-		print_cell(t, c, widths[c], t->cells[i].text, t->cells[i].problem && colour);
+		print_cell(t, c, t->widths[c], t->cells[i].text, t->cells[i].problem && colour);
 		free(t->cells[i].text);
 	}
-	free(widths);
+	t->count = 0;
+}
+
+void table_print(struct table *t)
+{
+	table_flush(t);
+	free(t->widths);
 	free(t->cells);
 	free(t);
 }

@@ -22,6 +22,10 @@ void table_number(struct table *t, uint64_t n);
 
 bool table_is_empty(const struct table *t);
 
+/* Prints the rows so far, for a table that is too long to be held: columns may be wider in
+ * what follows.  Only where a row is complete. */
+void table_flush(struct table *t);
+
 /* Prints to stdout and frees.  A table without rows prints nothing. */
 void table_print(struct table *t);
 

@@ -20,8 +20,10 @@
 
 #define CONFIG_MAX (1 << 20) /* bytes of a file */
 
-/* The first error of a read: libconfuse's callback has no place for a context. */
+/* The first error of a read, and of which file: libconfuse's callback has no place for a context,
+ * and a section without a title does not know its file. */
 static char first_error[512];
+static const char *reading;
 
 static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
@@ -29,8 +31,8 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 
 	if (*first_error)
 		return;
-	n = (size_t)snprintf(first_error, sizeof(first_error), "%s:%d: ",
-			     cfg && cfg->filename ? cfg->filename : "configuration",
+	n = (size_t)snprintf(first_error, sizeof(first_error),
+			     "%s:%d: ", cfg && cfg->filename ? cfg->filename : reading,
 			     cfg ? cfg->line : 0);
 	if (n < sizeof(first_error))
 		vsnprintf(first_error + n, sizeof(first_error) - n, fmt, ap);
@@ -40,6 +42,7 @@ static int check_word(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *word = cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1);
 	struct sockaddr_in6 sa;
+	struct in6_addr addr;
 	char why[256];
 
 	if (!strcmp(opt->name, "mode") && jpx_mode_by_word(word) < 0)
@@ -57,6 +60,11 @@ static int check_word(cfg_t *cfg, cfg_opt_t *opt)
 		 jpx_endpoint_parse(word, 0, &sa, why, sizeof(why)) && !strchr(word, '%'))
 		/* A zone may name an interface that is not there yet. */
 		cfg_error(cfg, "address %s", why);
+	else if (!strcmp(opt->name, "uplink-addresses") &&
+		 jpx_addr_parse(word, &addr, why, sizeof(why)))
+		cfg_error(cfg, "uplink-addresses: %s", why);
+	else if (!strcmp(opt->name, "uplink-addresses") && cfg_opt_size(opt) > JPX_SERVICE_UPLINKS)
+		cfg_error(cfg, "uplink-addresses: more than %d of them", JPX_SERVICE_UPLINKS);
 	else
 		return 0;
 	return -1;
@@ -239,6 +247,7 @@ static int parse(cfg_t *cfg, const char *path, char *err, size_t err_len)
 	open_line = blank_comments(text);
 	strcat(text, "\n"); /* read_text() left room; fmemopen() may refuse a length of 0 */
 	*first_error = 0;
+	reading = path;
 	cfg->filename = strdup(path); /* freed with CFG */
 	file = fmemopen(text, strlen(text), "r");
 	if (!cfg->filename || !file) {
@@ -257,8 +266,7 @@ static int parse(cfg_t *cfg, const char *path, char *err, size_t err_len)
 	return ret;
 }
 
-int config_read(const char *path, bool must_exist, struct config *config, char *err,
-		size_t err_len)
+int config_read(const char *path, bool must_exist, struct config *config, char *err, size_t err_len)
 {
 	cfg_opt_t registrar[] = {
 		CFG_STR("address", NULL, CFGF_NODEFAULT),
@@ -296,8 +304,15 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 		CFG_END(),
 	};
 	static const char *const words[] = {
-		"log-level",	     "xdp",		"port|xdp",	     "registrar|mode",
-		"registrar|jpy",     "registrar|xdp",	"registrar|content", "registrar|address",
+		"log-level",
+		"xdp",
+		"port|xdp",
+		"registrar|mode",
+		"registrar|jpy",
+		"registrar|xdp",
+		"registrar|content",
+		"registrar|address",
+		"registrar|uplink-addresses",
 	};
 	cfg_t *cfg;
 	int ret;
@@ -369,9 +384,8 @@ static int apply_registrar(cfg_t *section, struct proxy *proxy)
 		wish.any_content = !strcmp(content, "any");
 	if (cfg_size(section, "intercept") && cfg_getbool(section, "intercept"))
 		wish.intercept = 1;
-	for (unsigned int i = 0; i < cfg_size(section, "uplink-addresses") &&
-				 i <= JPX_SERVICE_UPLINKS;
-	     i++)
+	for (unsigned int i = 0;
+	     i < cfg_size(section, "uplink-addresses") && i <= JPX_SERVICE_UPLINKS; i++)
 		wish.uplink_addresses[wish.uplink_address_count++] =
 			cfg_getnstr(section, "uplink-addresses", i);
 	if (cfg_size(section, "join-port"))

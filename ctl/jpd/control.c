@@ -22,6 +22,7 @@
 #include <jpx/jpy.h>
 
 #include "../common/control.h"
+#include "flowlist.h"
 #include "log.h"
 #include "proxy.h"
 #include "report.h"
@@ -160,6 +161,83 @@ static int do_stats(struct proxy *proxy, json_t *request, struct outcome *o)
 	return 0;
 }
 
+/* The keys that say which flows.  A name that JSON holds but C cannot is none of ours. */
+static int read_flow_wish(struct proxy *proxy, json_t *request, struct jpx_flow_request *match,
+			  struct outcome *o)
+{
+	struct flowlist_wish wish = {
+		.ifname = json_string_value(json_object_get(request, "ifname")),
+		.service = json_string_value(json_object_get(request, "service")),
+		.pledge = json_string_value(json_object_get(request, "pledge")),
+	};
+	int ret = flowlist_match(proxy_state(proxy), &wish, match, o->answer.error,
+				 sizeof(o->answer.error));
+
+	o->answer.usage = ret == -EINVAL;
+	return ret;
+}
+
+/* What flowlist_print() prints, as an object. */
+static json_t *flows_json(const struct flowlist *list, size_t limit)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	json_t *object = NULL;
+	int ret;
+
+	if (!out)
+		return NULL;
+	ret = flowlist_print(list, limit, out);
+	if (!fclose(out) && !ret)
+		object = json_loadb(text, len, 0, NULL);
+	free(text);
+	return object;
+}
+
+static int do_flows(struct proxy *proxy, json_t *request, struct outcome *o)
+{
+	json_t *limit = json_object_get(request, "limit");
+	struct jpx_flow_request match;
+	struct flowlist *list;
+	int ret;
+
+	if (json_integer_value(limit) < 0 || json_integer_value(limit) > JPX_FLOWS_ANSWERED)
+		return bad(o, "number of flows that fits into an answer", "limit");
+	ret = read_flow_wish(proxy, request, &match, o);
+	if (ret)
+		return ret;
+	list = proxy_flows(proxy);
+	ret = list ? flowlist_find(list, &match) : -ENOMEM;
+	if (!ret) {
+		o->result = flows_json(list, limit ? (size_t)json_integer_value(limit)
+						   : JPX_FLOWS_ANSWERED);
+		ret = o->result ? 0 : -ENOMEM;
+	}
+	flowlist_close(list);
+	return ret;
+}
+
+static int do_flows_flush(struct proxy *proxy, json_t *request, struct outcome *o)
+{
+	struct jpx_flow_request match;
+	int ret = read_flow_wish(proxy, request, &match, o);
+	long ended;
+
+	if (ret)
+		return ret;
+	ended = proxy_end_flows(proxy, &match);
+	if (ended < 0) {
+		snprintf(o->answer.error, sizeof(o->answer.error),
+			 "the fast path could not be asked to end flows; the log of jpd says why");
+		return -EIO;
+	}
+	o->result = json_pack("{s:I}", "ended", (json_int_t)ended);
+	return 0;
+}
+
+#define FLOW_KEYS "ifname", "service", "pledge"
+
 #define WISH_KEYS                                                                                  \
 	"registrar", "mode", "jpy", "join_port", "uplink", "xdp", "content", "intercept",          \
 		"uplink_addresses"
@@ -167,7 +245,7 @@ static int do_stats(struct proxy *proxy, json_t *request, struct outcome *o)
 /* The type of a key's value: a string, where it is not said otherwise. */
 static json_type type_of(const char *key, const json_t *value)
 {
-	if (!strcmp(key, "join_port") || !strcmp(key, "max_flows"))
+	if (!strcmp(key, "join_port") || !strcmp(key, "max_flows") || !strcmp(key, "limit"))
 		return JSON_INTEGER;
 	if (!strcmp(key, "uplink_addresses"))
 		return JSON_ARRAY;
@@ -188,6 +266,8 @@ static const struct verb {
 	{ "registrar-del", do_registrar_del, { "name" } },
 	{ "status", do_status, { NULL } },
 	{ "stats", do_stats, { NULL } },
+	{ "flows", do_flows, { "limit", FLOW_KEYS } },
+	{ "flows-flush", do_flows_flush, { FLOW_KEYS } },
 };
 
 static bool key_known(const struct verb *verb, const char *key)

@@ -20,15 +20,17 @@
 #include <jpx/wire.h>
 
 #include "addr.h"
+#include "flowlist.h"
 #include "flows.skel.h"
 #include "local_ports.h"
 #include "log.h"
+#include "sum.h"
 #include "udp_socket.h"
 #include "xdp.h"
 
 #define MEMORY_FLOWS_MAX 4096 /* without BPF each flow has a socket */
 #define TICK_NS		 (1ULL << JPX_TICK_SHIFT)
-#define TICKS(s)	 ((__u32)((s) * 1000000000ULL / TICK_NS))
+#define TICKS(s)	 ((__u32)((s)*1000000000ULL / TICK_NS))
 
 struct flows {
 	struct event_base *base;
@@ -45,10 +47,10 @@ struct flows {
 	int socket;
 	/* Without. */
 	void *pledges; /* a tree of struct jpx_pledge_flows */
-	int *sockets; /* by slot, -1: none */
+	int *sockets;  /* by slot, -1: none */
 	struct event *sweep;
 	/* Both. */
-	struct jpx_refusals told[JPX_MAX_PORTS];
+	struct jpx_refusals told[JPX_MAX_PORTS], passed_on[JPX_MAX_PORTS];
 	void (*opened)(void *arg, __u32 slot, int fd);
 	void (*closed)(void *arg, __u32 slot);
 	void *arg;
@@ -233,18 +235,6 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static bool matches(const struct jpx_flow *flow, __u32 slot, const struct jpx_flow_request *m)
-{
-	return (!(m->match & JPX_MATCH_SLOT) || slot == m->slot) &&
-	       (!(m->match & JPX_MATCH_SERVICE) || flow->key.service_id == m->key.service_id) &&
-	       (!(m->match & JPX_MATCH_PORT) || flow->key.port_id == m->key.port_id) &&
-	       (!(m->match & JPX_MATCH_PLEDGE) ||
-		(flow->key.pledge == m->key.pledge &&
-		 (flow->key.kind & JPX_FLOW_IPV4) == (m->key.kind & JPX_FLOW_IPV4))) &&
-	       (!(m->match & JPX_MATCH_UPLINK) || flow->uplink == m->uplink) &&
-	       (!(m->match & JPX_MATCH_UDP_PORT) || flow->key.udp_port == m->key.udp_port);
-}
-
 static long end_in_memory(struct flows *flows, const struct jpx_flow_request *m)
 {
 	long ended = 0;
@@ -252,7 +242,8 @@ static long end_in_memory(struct flows *flows, const struct jpx_flow_request *m)
 	for (__u32 i = 0; i < flows->state->flow_config.slots; i++) {
 		struct jpx_flow *flow = &flows->flows[i];
 
-		if (flow->state != JPX_FLOW_LIVE || !matches(flow, i, m))
+		if (flow->state != JPX_FLOW_LIVE || !jpx_flow_matches(flow, m) ||
+		    (m->match & JPX_MATCH_SLOT && i != m->slot))
 			continue;
 		ended += jpx_flow_end(i, *jpx_flow_word_of(flow), now_ticks());
 		close_socket(flows, i);
@@ -461,19 +452,6 @@ static void lay_places(struct flows *flows)
 	datapath_put_flow_config(flows->dp, cfg);
 }
 
-static __u32 sum_of_addr(const __u8 addr[16])
-{
-	bool mapped = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr);
-	__u32 sum = 0;
-	__u16 word;
-
-	for (int i = mapped ? 12 : 0; i < 16; i += 2) {
-		memcpy(&word, addr + i, 2);
-		sum += word;
-	}
-	return sum;
-}
-
 /* The place of ADDR, made if there is none; -1: all are in use. */
 static int place_of(struct flows *flows, const struct in6_addr *addr, bool make)
 {
@@ -496,7 +474,7 @@ static int place_of(struct flows *flows, const struct in6_addr *addr, bool make)
 
 		memset(uplink, 0, sizeof(*uplink));
 		memcpy(uplink->addr, addr, 16);
-		uplink->addr_sum = sum_of_addr(uplink->addr);
+		uplink->addr_sum = (__u32)sum_of(uplink->addr, 16);
 		uplink->flags = JPX_UPLINK_IN_USE;
 		datapath_put_uplink(flows->dp, (unsigned int)free_place, uplink);
 		lay_places(flows);
@@ -619,6 +597,11 @@ bool flows_may_refuse(struct flows *flows, unsigned int port_id)
 	return jpx_may_refuse(port_id, now_ticks());
 }
 
+bool flows_may_pass_on(struct flows *flows, unsigned int port_id)
+{
+	return jpx_refusals_take(&flows->passed_on[port_id], now_ticks());
+}
+
 struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port,
 				 __u32 *slot)
 {
@@ -635,7 +618,15 @@ struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *add
 	if (slot)
 		*slot = at;
 	return flow && (flow->state == JPX_FLOW_LIVE || flow->state == JPX_FLOW_RESTING) ? flow
-										    : NULL;
+											 : NULL;
+}
+
+bool flows_is_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port)
+{
+	int place = place_of(flows, addr, false);
+
+	return place >= 0 && !memcmp(flows->state->uplinks[place].addr, addr, 16) &&
+	       flows_is_port(flows, ntohs(port));
 }
 
 long flows_end(struct flows *flows, const struct jpx_flow_request *match)
@@ -644,6 +635,11 @@ long flows_end(struct flows *flows, const struct jpx_flow_request *match)
 
 	request.verb = JPX_ASK_END;
 	return flows->bpf ? ask(flows, &request) : end_in_memory(flows, match);
+}
+
+struct flowlist *flows_list(const struct flows *flows)
+{
+	return flowlist_over(flows->state, flows->flows, now_ticks());
 }
 
 void flows_count(const struct flows *flows, __u32 counts[JPX_MAX_PORTS])

@@ -19,6 +19,7 @@
 #include "pinned.h"
 
 struct event_base;
+struct flowlist;
 struct flows;
 
 /* Over the maps of DP, or without BPF over memory.  STATE is the proxy's: of it only the uplinks
@@ -50,11 +51,18 @@ long flows_enter(struct flows *flows, const struct jpx_flow_key *key);
 /* May a pledge of this port be told of a refusal now? */
 bool flows_may_refuse(struct flows *flows, unsigned int port_id);
 
+/* May a pledge of this port be told of one more ICMP error now?  As many as there may be
+ * refusals, and not at their cost. */
+bool flows_may_pass_on(struct flows *flows, unsigned int port_id);
+
 /* The flow of uplink address and port (port in network order), live or resting; NULL if there is
  * none.  SLOT may be NULL.  flows_is_live(): not over by its time either. */
 struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port,
 				 __u32 *slot);
 bool flows_is_live(const struct flows *flows, const struct jpx_flow *flow);
+
+/* Can a flow leave from there, whether one does or not? */
+bool flows_is_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port);
 
 /* Valid while FLOWS is. */
 struct jpx_flow *flows_at(struct flows *flows, __u32 slot);
@@ -62,6 +70,9 @@ void flows_touch(struct flows *flows, struct jpx_flow *flow);
 
 /* Ends the flows that MATCH says (struct jpx_flow_request); returns how many there were. */
 long flows_end(struct flows *flows, const struct jpx_flow_request *match);
+
+/* All of them, to be looked through now (flowlist.h).  NULL: out of memory. */
+struct flowlist *flows_list(const struct flows *flows);
 
 /* Flows at once, by port id; by 0 those of all. */
 void flows_count(const struct flows *flows, __u32 counts[JPX_MAX_PORTS]);

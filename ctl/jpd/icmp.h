@@ -28,7 +28,8 @@ void icmp_free(struct icmp *icmp);
  * was refused: ICMPv6 type 1 code 1 (RFC 4443 3.1), for an IPv4 pledge type 3 code 13 (RFC
  * 1812 5.2.7.1).  KIND: JPX_FLOW_* of the flow that it did not get.  How often is the caller's to
  * limit. */
-void icmp_refuse(struct icmp *icmp, unsigned int port_id, unsigned int service_id, unsigned int kind,
-		 const struct sockaddr_in6 *pledge, const void *content, size_t len);
+void icmp_refuse(struct icmp *icmp, unsigned int port_id, unsigned int service_id,
+		 unsigned int kind, const struct sockaddr_in6 *pledge, const void *content,
+		 size_t len);
 
 #endif

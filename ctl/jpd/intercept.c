@@ -127,13 +127,22 @@ static void put(struct objects *objects, enum kind kind, int family, const struc
 		memcpy(o->ifname, ifname, strnlen(ifname, sizeof(o->ifname) - 1));
 }
 
+/* An address that a router would have to do with. */
+static bool is_global(const struct in6_addr *a)
+{
+	uint32_t v4 = ntohl(a->s6_addr32[3]);
+
+	if (IN6_IS_ADDR_V4MAPPED(a))
+		return v4 >> 24 != 0 && v4 >> 24 != IN_LOOPBACKNET && v4 >> 16 != 0xa9fe &&
+		       v4 >> 28 < 0xe;
+	return !IN6_IS_ADDR_UNSPECIFIED(a) && !IN6_IS_ADDR_LOOPBACK(a) &&
+	       !IN6_IS_ADDR_LINKLOCAL(a) && !IN6_IS_ADDR_MULTICAST(a);
+}
+
 static bool sensible(const struct intercept_want *want)
 {
-	const struct in6_addr *a = &want->registrar;
-
 	return want->ifname[0] && memchr(want->ifname, 0, sizeof(want->ifname)) && want->port &&
-	       !IN6_IS_ADDR_UNSPECIFIED(a) && !IN6_IS_ADDR_LINKLOCAL(a) &&
-	       !IN6_IS_ADDR_MULTICAST(a);
+	       is_global(&want->registrar);
 }
 
 static void sort(struct objects *objects)
@@ -540,7 +549,7 @@ static const char *advice(const struct object *o, int err)
 		break;
 	case -EAFNOSUPPORT:
 	case -EOPNOTSUPP:
-		return "this kernel has no routing rules for this family, or not the family";
+		return "this kernel lacks the address family, or routing rules for it";
 	}
 	return strerror(-err);
 }
@@ -563,7 +572,7 @@ static void add(struct look *look, const struct object *o)
 		       inet_ntop(o->family, addr, text, sizeof(text)), advice(o, err));
 }
 
-static void delete (struct look *look, const struct found *found)
+static void take_away(struct look *look, const struct found *found)
 {
 	struct nlmsghdr *nlh = found->message;
 	int err;
@@ -587,7 +596,7 @@ static int delete_inexact(struct look *look)
 
 	for (size_t i = look->found_count; i--;)
 		if (!look->found[i].exact) {
-			delete (look, &look->found[i]);
+			take_away(look, &look->found[i]);
 			any = true;
 		}
 	return any ? dump_all(look) : 0;
@@ -629,12 +638,12 @@ static unsigned int make_it_so(struct look *look)
 	for (size_t i = look->found_count; i--;) {
 		f = &look->found[i];
 		if (!is_wanted(in, &f->object) || find(look, &f->object) != f)
-			delete (look, f);
+			take_away(look, f);
 	}
 	return missing;
 }
 
-/* FAILURE and TEXT are of a look at the kernel. */
+/* FAILURE and TEXT are of a look at the kernel.  Logs what is new. */
 static void conclude(struct intercept *in, int failure, const char *text)
 {
 	in->failure = failure;
@@ -717,7 +726,7 @@ int intercept_sync(struct intercept *in, const struct intercept_want *wants, siz
 
 	if (!all_wanted(&wanted, wants, count))
 		return -ENOMEM;
-	same = wanted.count == in->wanted.count &&
+	same = in->looked && wanted.count == in->wanted.count &&
 	       (!wanted.count ||
 		!memcmp(wanted.list, in->wanted.list, wanted.count * sizeof(*wanted.list)));
 	free(in->wanted.list);

@@ -34,7 +34,7 @@ struct intercept;
 
 struct intercept_want {
 	char ifname[IFNAMSIZ];	   /* the pledge port; need not exist yet */
-	struct in6_addr registrar; /* IPv4-mapped for IPv4; neither link-local nor multicast */
+	struct in6_addr registrar; /* IPv4-mapped for IPv4; not link-local, loopback or multicast */
 	uint16_t port;		   /* host order, not 0 */
 };
 

@@ -199,8 +199,8 @@ static void refresh_uplinks(struct proxy *proxy, unsigned int id, struct jpx_ser
 
 	if (service->flags & JPX_SERVICE_ADDRESSES) {
 		for (; count < service->uplink_count; count++) {
-			memcpy(&addrs[count],
-			       proxy->state.uplinks[service->uplinks[count]].addr, 16);
+			memcpy(&addrs[count], proxy->state.uplinks[service->uplinks[count]].addr,
+			       16);
 			ready[count] = netwatch_is_local(proxy->nw, &addrs[count]);
 		}
 	} else if (service->ifindex) {
@@ -373,13 +373,13 @@ static int wished_service(struct proxy *proxy, const struct proxy_wish *wish,
 			      "Registrar \"%s\" is link-local and does not say on which interface; "
 			      "add it (%%eth0) or use --uplink",
 			      wish->registrar);
-	if (wish->mode != JPX_MODE_STATEFUL &&
-	    (wish->intercept == 1 || wish->uplink_address_count))
+	if (wish->mode != JPX_MODE_STATEFUL && (wish->intercept == 1 || wish->uplink_address_count))
 		return refuse(answer, -EINVAL, true, "%s is for --mode stateful",
 			      wish->intercept == 1 ? "--intercept" : "--uplink-address");
 	if (wish->mode == JPX_MODE_STATEFUL && wish->form != PROXY_UNSET)
-		return refuse(answer, -EINVAL, true, "--jpy is for --mode stateless: there is no "
-						     "JPY message in stateful mode");
+		return refuse(answer, -EINVAL, true,
+			      "--jpy is for --mode stateless: there is no "
+			      "JPY message in stateful mode");
 	if (wish->intercept == 1 && jpx_addr_is_link_local(&sa.sin6_addr))
 		return refuse(answer, -EINVAL, true,
 			      "--intercept: pledges cannot send to the link-local \"%s\" through a "
@@ -431,27 +431,31 @@ static int begin_stateful(struct proxy *proxy, unsigned int id, const struct pro
 		return refuse(answer, -E2BIG, true, "%u uplink addresses are too many: %d at most",
 			      count, JPX_SERVICE_UPLINKS);
 	for (unsigned int i = 0; i < count; i++) {
-		struct sockaddr_in6 sa;
 		char why[256];
 
-		if (jpx_endpoint_parse(wish->uplink_addresses[i], 1, &sa, why, sizeof(why)))
+		if (jpx_addr_parse(wish->uplink_addresses[i], &addrs[i], why, sizeof(why)))
 			return refuse(answer, -EINVAL, true, "--uplink-address: %s", why);
-		if (IN6_IS_ADDR_V4MAPPED(&sa.sin6_addr) != ipv4)
+		if (!jpx_addr_is_host(&addrs[i]))
+			return refuse(answer, -EINVAL, true,
+				      "--uplink-address \"%s\" is not the address of one host",
+				      wish->uplink_addresses[i]);
+		if (IN6_IS_ADDR_V4MAPPED(&addrs[i]) != ipv4)
 			return refuse(answer, -EINVAL, true,
 				      "--uplink-address \"%s\" is not of the Registrar's family",
 				      wish->uplink_addresses[i]);
-		addrs[i] = sa.sin6_addr;
 		ready[i] = netwatch_is_local(proxy->nw, &addrs[i]);
 		if (!ready[i])
-			note(proxy, "uplink address %s is not on this host; flows leave from it as "
-				    "soon as it is",
+			note(proxy,
+			     "uplink address %s is not on this host; flows leave from it as "
+			     "soon as it is",
 			     wish->uplink_addresses[i]);
 	}
 	if (flows_set_uplinks(proxy->flows, id, service, addrs, ready, count)) {
 		flows_set_uplinks(proxy->flows, id, service, addrs, ready, 0);
-		return refuse(answer, -ENOSPC, false,
-			      "the table of flows has no room for so many uplink addresses; give it "
-			      "more: in jpd.conf(5), flows: max, ports");
+		return refuse(
+			answer, -ENOSPC, false,
+			"the table of flows has no room for so many uplink addresses; give it "
+			"more: in jpd.conf(5), flows: max, ports");
 	}
 	return 0;
 }
@@ -470,12 +474,13 @@ static int choose_join_port(struct proxy *proxy, const struct proxy_wish *wish, 
 				      "--join-port",
 				      wish->join_port, proxy->state.services[other].name);
 		if (flows_is_port(proxy->flows, (unsigned int)wish->join_port))
-			return refuse(answer, -EADDRINUSE, false,
-				      "UDP port %d is one of those that flows leave from (%u to %u); "
-				      "choose another --join-port",
-				      wish->join_port, proxy->state.flow_config.first_port,
-				      proxy->state.flow_config.first_port +
-					      proxy->state.flow_config.port_count - 1);
+			return refuse(
+				answer, -EADDRINUSE, false,
+				"UDP port %d is one of those that flows leave from (%u to %u); "
+				"choose another --join-port",
+				wish->join_port, proxy->state.flow_config.first_port,
+				proxy->state.flow_config.first_port +
+					proxy->state.flow_config.port_count - 1);
 		return 0;
 	}
 	for (unsigned int port = FIRST_JOIN_PORT; port < 65536; port++) {
@@ -516,8 +521,8 @@ static void open_uplinks(struct proxy *proxy)
 		__be16 before = service->uplink_port;
 		int ret;
 
-		if (!(service->flags & JPX_SERVICE_IN_USE) ||
-		    service->mode == JPX_MODE_STATEFUL || relay_has_uplink(proxy->relay, id))
+		if (!(service->flags & JPX_SERVICE_IN_USE) || service->mode == JPX_MODE_STATEFUL ||
+		    relay_has_uplink(proxy->relay, id))
 			continue;
 		ret = open_uplink(proxy, id);
 		if (ret) {
@@ -1028,7 +1033,8 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir,
 	proxy->keepalive =
 		keepalive_new(base, &proxy->state, proxy->next_hops, proxy->dp, proxy->nw);
 	proxy->audit = event_new(base, -1, EV_PERSIST, on_audit, proxy);
-	if (!proxy->intercept || !proxy->slots || !proxy->relay || !proxy->keepalive || !proxy->audit || !proxy->pause ||
+	if (!proxy->intercept || !proxy->slots || !proxy->relay || !proxy->keepalive ||
+	    !proxy->audit || !proxy->pause ||
 	    event_add(proxy->audit, &(struct timeval){ .tv_sec = AUDIT_S })) {
 		snprintf(err, err_len, "out of memory");
 		goto fail;
@@ -1081,6 +1087,11 @@ void proxy_set_flow_limits(struct proxy *proxy, const struct flows_limits *limit
 long proxy_end_flows(struct proxy *proxy, const struct jpx_flow_request *match)
 {
 	return flows_end(proxy->flows, match);
+}
+
+struct flowlist *proxy_flows(struct proxy *proxy)
+{
+	return flows_list(proxy->flows);
 }
 
 const struct jpx_state *proxy_state(struct proxy *proxy)

@@ -13,6 +13,7 @@
 #include "pinned.h"
 
 struct event_base;
+struct flowlist;
 struct flows_limits;
 struct jpx_flow_request;
 struct proxy;
@@ -21,7 +22,7 @@ struct proxy;
 #define PROXY_UNSET (-1)
 
 struct proxy_wish {
-	const char *registrar; /* "[ADDR]:PORT", or NULL */
+	const char *registrar; /* "[ADDR]:PORT" or "ADDR:PORT", or NULL */
 	const char *uplink;    /* or NULL */
 	int mode, form, xdp, any_content, intercept;
 	int join_port; /* 1 to 65535, or UNSET */
@@ -72,8 +73,12 @@ int proxy_del_registrar(struct proxy *proxy, const char *name, struct proxy_answ
 int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
 		 struct proxy_answer *answer);
 
-/* Ends the flows that MATCH says; returns how many there were. */
+/* Ends the flows that MATCH says; returns how many there were, or a negative number if it could
+ * not be done (the log says why). */
 long proxy_end_flows(struct proxy *proxy, const struct jpx_flow_request *match);
+
+/* All flows, to be looked through now; for flowlist_close().  NULL: out of memory. */
+struct flowlist *proxy_flows(struct proxy *proxy);
 
 /* Valid until the next call. */
 const struct jpx_state *proxy_state(struct proxy *proxy);

@@ -16,6 +16,7 @@
 #include <jpx/wire.h>
 
 #include "datapath.h"
+#include "ends.h"
 #include "flows.h"
 #include "icmp.h"
 #include "intercept.h"
@@ -24,11 +25,16 @@
 #include "raw_udp.h"
 #include "udp_socket.h"
 
-#define BATCH	      32    /* datagrams a wakeup takes, so that no socket starves the others */
-#define BUFFER	      65536 /* the largest datagram there is */
+#define BATCH  32    /* datagrams a wakeup takes, so that no socket starves the others */
+#define BUFFER 65536 /* the largest datagram there is */
 
 /* How a pledge came to a port's service, and so which of its sockets answers. */
 enum way_in { IN_IPV6, IN_IPV4, IN_INTERCEPTED, WAYS_IN };
+
+static const unsigned int kinds[WAYS_IN] = {
+	[IN_IPV4] = JPX_FLOW_IPV4,
+	[IN_INTERCEPTED] = JPX_FLOW_INTERCEPTED,
+};
 
 /* One socket: a join socket of (port, service), or a stateless service's uplink socket (port 0). */
 struct endpoint {
@@ -56,7 +62,7 @@ struct relay {
 	struct icmp *icmp;
 	struct raw_udp *raw;
 	struct jpx_stats *stats;
-	struct event *steered;	   /* with BPF: all flows' datagrams */
+	struct event *steered;	    /* with BPF: all flows' datagrams */
 	struct flow_watch *watches; /* without: by slot */
 	struct endpoint *uplinks[JPX_MAX_SERVICES];
 	struct endpoint *joins[JPX_MAX_PORTS][JPX_MAX_SERVICES][WAYS_IN];
@@ -380,19 +386,6 @@ static void join_readable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- Registrar to pledge ------------------------------------------------ */
 
-/* May a datagram to this uplink come in over IFINDEX?  Never over what is only a pledge port. */
-static bool is_uplink(const struct relay *relay, const struct jpx_service *service,
-		      unsigned int ifindex)
-{
-	if (ifindex == service->ifindex)
-		return true;
-	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
-		if (relay->state->ports[id].flags & JPX_PORT_IN_USE &&
-		    relay->state->ports[id].ifindex == ifindex)
-			return false;
-	return true;
-}
-
 static void from_registrar(struct endpoint *ep, struct batch *b, int i)
 {
 	struct relay *relay = ep->relay;
@@ -410,7 +403,7 @@ static void from_registrar(struct endpoint *ep, struct batch *b, int i)
 	if (memcmp(&from->sin6_addr, service->registrar, 16) ||
 	    from->sin6_port != service->registrar_port || !arrived_at(&b->msg[i].msg_hdr, &info) ||
 	    memcmp(&info.ipi6_addr, service->uplink, 16) ||
-	    !is_uplink(relay, service, info.ipi6_ifindex)) {
+	    !ends_is_uplink(relay->state, service, info.ipi6_ifindex)) {
 		stats->drops[JPX_DROP_NOT_REGISTRAR]++;
 		return;
 	}
@@ -457,9 +450,9 @@ static void from_registrar_by_flow(struct relay *relay, struct jpx_flow *flow,
 				   const unsigned char *content, size_t len)
 {
 	const struct jpx_service *service;
-	struct sockaddr_in6 to = { .sin6_family = AF_INET6 };
 	struct jpx_stats *stats = &relay->stats[0];
 	const struct jpx_port *port;
+	struct sockaddr_in6 to;
 	struct endpoint *join;
 	enum way_in in;
 
@@ -472,7 +465,7 @@ static void from_registrar_by_flow(struct relay *relay, struct jpx_flow *flow,
 	stats = &relay->stats[flow->key.port_id];
 	if (memcmp(&from->sin6_addr, service->registrar, 16) ||
 	    from->sin6_port != service->registrar_port ||
-	    !is_uplink(relay, service, ifindex)) {
+	    !ends_is_uplink(relay->state, service, ifindex)) {
 		stats->drops[JPX_DROP_NOT_REGISTRAR]++;
 		return;
 	}
@@ -484,17 +477,7 @@ static void from_registrar_by_flow(struct relay *relay, struct jpx_flow *flow,
 		stats->drops[JPX_DROP_UNKNOWN_PLEDGE_PORT]++;
 		return;
 	}
-	if (flow->key.kind & JPX_FLOW_IPV4) {
-		to.sin6_addr.s6_addr32[2] = htonl(0xffff);
-		to.sin6_addr.s6_addr32[3] =
-			htonl((__u32)__builtin_bswap64(flow->key.pledge));
-	} else {
-		to.sin6_addr.s6_addr[0] = 0xfe;
-		to.sin6_addr.s6_addr[1] = 0x80;
-		memcpy(&to.sin6_addr.s6_addr[8], &flow->key.pledge, 8);
-		to.sin6_scope_id = port->ifindex;
-	}
-	to.sin6_port = flow->key.udp_port;
+	ends_pledge(port, &flow->key, &to);
 	in = flow->key.kind & JPX_FLOW_INTERCEPTED ? IN_INTERCEPTED
 	     : flow->key.kind & JPX_FLOW_IPV4	   ? IN_IPV4
 						   : IN_IPV6;
@@ -593,8 +576,7 @@ static int watch_flows(struct relay *relay)
 	int fd = flows_socket(relay->flows);
 
 	if (fd < 0) {
-		relay->watches =
-			calloc(relay->state->flow_config.slots, sizeof(*relay->watches));
+		relay->watches = calloc(relay->state->flow_config.slots, sizeof(*relay->watches));
 		if (!relay->watches)
 			return -1;
 		flows_watch_sockets(relay->flows, flow_opened, flow_closed, relay);
@@ -684,28 +666,6 @@ bool relay_has_uplink(const struct relay *relay, unsigned int service_id)
 	return relay->uplinks[service_id] != NULL;
 }
 
-/* Where pledges of PORT reach SERVICE in this way; false where they cannot. */
-static bool way_in(const struct jpx_port *port, const struct jpx_service *service, enum way_in in,
-		   struct sockaddr_in6 *local)
-{
-	*local = (struct sockaddr_in6){ .sin6_family = AF_INET6,
-					.sin6_port = service->join_port };
-	switch (in) {
-	case IN_IPV6:
-		memcpy(&local->sin6_addr, port->addr, 16);
-		local->sin6_scope_id = port->ifindex;
-		return !IN6_IS_ADDR_UNSPECIFIED(&local->sin6_addr);
-	case IN_IPV4:
-		local->sin6_addr.s6_addr32[2] = htonl(0xffff);
-		local->sin6_addr.s6_addr32[3] = port->addr4;
-		return port->addr4 != 0;
-	default:
-		memcpy(&local->sin6_addr, service->registrar, 16);
-		local->sin6_port = service->registrar_port;
-		return service->flags & JPX_SERVICE_INTERCEPT;
-	}
-}
-
 /* Opens, closes or keeps one join socket.  0, or the errno for which there is none. */
 static int sync_one(struct relay *relay, unsigned int port_id, unsigned int service_id,
 		    enum way_in in)
@@ -714,7 +674,7 @@ static int sync_one(struct relay *relay, unsigned int port_id, unsigned int serv
 	const struct jpx_service *service = &relay->state->services[service_id];
 	struct endpoint **ep = &relay->joins[port_id][service_id][in];
 	struct sockaddr_in6 local;
-	bool wanted = way_in(port, service, in, &local) && port->flags & JPX_PORT_READY &&
+	bool wanted = ends_join(port, service, kinds[in], &local) && port->flags & JPX_PORT_READY &&
 		      port->services >> service_id & 1;
 	int fd;
 

@@ -9,27 +9,11 @@
 
 #include "addr.h"
 #include "features.h"
+#include "sum.h"
 
 #ifndef ARPHRD_6LOWPAN
 #define ARPHRD_6LOWPAN 825
 #endif
-
-/*
- * The same kind of sum as bpf/csum.h: 16-bit words as they lie in memory, kept wide.
- * Of a v4-mapped address it is what the 4 bytes on the wire sum to: ::ffff counts 0.
- */
-static __u32 sum_of(const void *data, size_t len)
-{
-	const unsigned char *p = data;
-	__u32 sum = 0;
-	__u16 word;
-
-	for (size_t i = 0; i + 1 < len; i += 2) {
-		memcpy(&word, p + i, 2);
-		sum += word;
-	}
-	return sum;
-}
 
 static __u16 mtu_of(__u32 mtu)
 {
@@ -71,7 +55,7 @@ void resolve_port(const struct netwatch *nw, struct jpx_port *port)
 	port->link = (__u8)kind;
 	if (link->has_link_local)
 		memcpy(port->addr, &link->link_local, 16);
-	port->addr_sum = sum_of(port->addr, 16);
+	port->addr_sum = (__u32)sum_of(port->addr, 16);
 	/* RFC 4944 carries nothing but IPv6. */
 	if (link->has_link_local4 && link->arphrd != ARPHRD_6LOWPAN)
 		port->addr4 = link->link_local4.s_addr;

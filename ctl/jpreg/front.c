@@ -20,6 +20,9 @@ union control {
 
 int jpx_front_open(const struct sockaddr_in6 *listen)
 {
+	/* :: takes IPv4, too; a mapped address nothing else. */
+	int v6only = !IN6_IS_ADDR_UNSPECIFIED(&listen->sin6_addr) &&
+		     !IN6_IS_ADDR_V4MAPPED(&listen->sin6_addr);
 	int on = 1, size = RECEIVE_BUFFER, fd, err;
 
 	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -27,7 +30,7 @@ int jpx_front_open(const struct sockaddr_in6 *listen)
 		return -errno;
 	/* the kernel grants what it likes of this; less is no error */
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) ||
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) ||
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) ||
 	    bind(fd, (const struct sockaddr *)listen, sizeof(*listen))) {
 		err = -errno;

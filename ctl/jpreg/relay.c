@@ -264,8 +264,7 @@ static void count_no_jpy(struct jpx_relay *relay, enum jpx_drop why)
  * need another source address than the proxy knows. */
 static bool answerable(const struct jpx_relay *relay, const struct jpx_front_path *path)
 {
-	if (path->proxy.sin6_port == 0 || IN6_IS_ADDR_MULTICAST(&path->local) ||
-	    IN6_IS_ADDR_UNSPECIFIED(&path->local))
+	if (path->proxy.sin6_port == 0 || !jpx_addr_is_host(&path->local))
 		return false;
 	return path->proxy.sin6_port != relay->config.listen.sin6_port ||
 	       !IN6_ARE_ADDR_EQUAL(&path->proxy.sin6_addr, &path->local);

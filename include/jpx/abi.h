@@ -279,7 +279,10 @@ struct jpx_stats {
 	struct jpx_way to_registrar;
 	struct jpx_way to_pledge;
 	__u64 drops[40];    /* by enum jpx_drop */
-	__u64 handoffs[24]; /* by enum jpx_handoff; 0 in jpx_socket_stats */
+	union {
+		__u64 handoffs[24]; /* in jpx_stats: by enum jpx_handoff */
+		__u64 told[24];	    /* in jpx_socket_stats: by enum jpx_told */
+	};
 };
 
 #define JPX_ASSERT(name, cond) typedef char jpx_assert_##name[(cond) ? 1 : -1]
@@ -296,5 +299,6 @@ JPX_ASSERT(flow_config, sizeof(struct jpx_flow_config) == 64);
 JPX_ASSERT(stats, sizeof(struct jpx_stats) == 544);
 JPX_ASSERT(drops, JPX_DROP_COUNT <= 40);
 JPX_ASSERT(handoffs, JPX_HANDOFF_COUNT <= 24);
+JPX_ASSERT(told, JPX_TOLD_COUNT <= 24);
 
 #endif

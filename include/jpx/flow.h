@@ -85,11 +85,11 @@ static inline int jpx_flow_has_key(const struct jpx_flow *flow, const struct jpx
 	return a[0] == b[0] && a[1] == b[1];
 }
 
-/* Is FLOW, being live, over by its time?  Unsigned on purpose: ticks wrap after nine years; a
- * tick from another CPU may be ahead of NOW by one. */
-static inline int jpx_flow_is_over(const struct jpx_flow_config *cfg, __u32 last, __u32 now)
+/* Has a port that rests since tick LAST rested long enough?  LAST may be ahead, as above: then
+ * whoever ended the flow is perhaps not done with it. */
+static inline int jpx_flow_has_rested(const struct jpx_flow_config *cfg, __u32 last, __u32 now)
 {
-	return now - last > cfg->idle && now - last < 0x80000000U;
+	return now - last >= cfg->rest && now - last < 0x80000000U;
 }
 
 /* A datagram goes through FLOW now. */
@@ -314,7 +314,8 @@ static long jpx_flow_probe(__u32 i, struct jpx_flow_search *s)
 	word = *(volatile __u64 *)jpx_flow_word_of(flow);
 	state = (__u32)word;
 	last = (__u32)(word >> 32);
-	if (state != JPX_FLOW_FREE && (state != JPX_FLOW_RESTING || s->now - last < cfg->rest))
+	if (state != JPX_FLOW_FREE &&
+	    (state != JPX_FLOW_RESTING || !jpx_flow_has_rested(cfg, last, s->now)))
 		return 0;
 	if (!jpx_flow_swap(flow, word, jpx_flow_word(JPX_FLOW_CLAIMED, s->now)))
 		return 0;
@@ -429,6 +430,8 @@ JPX_OUTLINE long jpx_flow_begin(jpx_flow_ctx *ctx, const struct jpx_flow_key *ke
 	struct jpx_pledge_key pk;
 	struct jpx_flow *flow;
 	__u32 slot;
+	long listed;
+	__u64 word;
 	int reason;
 
 	if (!key || !cfg)
@@ -452,12 +455,23 @@ JPX_OUTLINE long jpx_flow_begin(jpx_flow_ctx *ctx, const struct jpx_flow_key *ke
 	flow->mac = mac;
 	flow->created = now;
 	flow->to_registrar = flow->to_pledge = 0;
-	/* Alive before it is listed: who finds it there may use it. */
+	/* Alive before it is listed: who finds it there may use it.  And may end it, from here on. */
 	*(volatile __u64 *)jpx_flow_word_of(flow) = jpx_flow_word(JPX_FLOW_LIVE, now);
-	if (jpx_pledge_visit(key, cfg->per_pledge, slot) == JPX_VISIT_NONE)
-		return slot;
-	*(volatile __u64 *)jpx_flow_word_of(flow) = jpx_flow_word(JPX_FLOW_FREE, 0);
-	jpx_flow_uncount(key->port_id);
+	listed = jpx_pledge_visit(key, cfg->per_pledge, slot);
+	word = *(volatile __u64 *)jpx_flow_word_of(flow);
+	if (listed == JPX_VISIT_NONE) {
+		if ((__u32)word == JPX_FLOW_LIVE)
+			return slot;
+		/* Who ended it has uncounted it, but perhaps did not find it listed yet. */
+		jpx_pledge_leave(key, slot);
+		return JPX_FLOW_OPEN_BUSY;
+	}
+	/* Nobody knows it, and the port is free again; unless a hint from an earlier life of this
+	 * very flow led to it. */
+	if (jpx_flow_swap(flow, jpx_flow_word(JPX_FLOW_LIVE, now), jpx_flow_word(JPX_FLOW_FREE, 0)))
+		jpx_flow_uncount(key->port_id);
+	else if ((__u32)word == JPX_FLOW_LIVE)
+		jpx_flow_end(slot, word, now);
 	return JPX_FLOW_OPEN_BUSY;
 }
 
@@ -491,19 +505,22 @@ JPX_OUTLINE long jpx_flow_open(jpx_flow_ctx *ctx, const struct jpx_flow_key *key
 	return slot;
 }
 
-/* May this pledge port's newcomer be told that it was refused, or have enough been in this tick?
- * Not exact between CPUs, and need not be. */
-static inline int jpx_may_refuse(__u32 port_id, __u32 now)
+/* One more in this tick, or have there been enough?  Not exact between CPUs, and need not be. */
+static inline int jpx_refusals_take(struct jpx_refusals *r, __u32 now)
 {
-	struct jpx_refusals *r = jpx_refusals_at(port_id);
-
-	if (!r)
-		return 0;
 	if (r->tick != now) {
 		r->tick = now;
 		r->count = 0;
 	}
 	return r->count++ < JPX_REFUSALS_A_TICK;
+}
+
+/* May this pledge port's newcomer be told that it was refused? */
+static inline int jpx_may_refuse(__u32 port_id, __u32 now)
+{
+	struct jpx_refusals *r = jpx_refusals_at(port_id);
+
+	return r && jpx_refusals_take(r, now);
 }
 
 #endif

@@ -17,7 +17,7 @@
 
 /* Whom a JPY header names. */
 struct jpx_pledge {
-	uint8_t addr[16];  /* link-local address */
+	uint8_t addr[16];  /* link-local address; of IPv4, v4-mapped (::ffff:169.254.1.2) */
 	uint16_t udp_port; /* host order */
 	uint8_t port_id;   /* the pledge port of this proxy, 1 to 255 */
 	uint8_t mac[6];	   /* written and read by draft-21 only; zero where unknown */
@@ -36,6 +36,7 @@ int jpx_form_by_name(const char *name);
 
 /* What the Join Proxy sends: CONTENT wrapped for PLEDGE in FORM.
  * draft-02/-06: SEED 5.3 and Fig 4, shortest-form integers.  draft-21: 4.5.2.
+ * How each writes an IPv4 address: forms.h, wire.h.
  * draft-01: flat array [60, [bstr address, port, ident], 281, content], port
  * left out when it is 5684 (draft-vanderstok-...-01, 5.3).
  * Returns the length of the message in BUF, or -EMSGSIZE when CAP (or JPX_UDP_MAX)
@@ -50,8 +51,9 @@ ssize_t jpx_jpy_wrap(enum jpx_form form, const struct jpx_pledge *pledge, const 
  * bare or in a byte string, text or binary address, port absent, integer or
  * text ident -- a text ident is never ours, so JPX_DROP_JPY_HEADER).
  * Checks everything that can be checked without knowing the ports: that the
- * address is link-local unicast, the UDP port 1 to 65535, the family the one
- * FORM writes, the port id 1 to 255 (else JPX_DROP_UNKNOWN_PLEDGE_PORT).
+ * address is link-local unicast (IPv6 or IPv4, in the spelling that FORM writes;
+ * draft-01 reads IPv4 in dotted text, too), the UDP port 1 to 65535, the family the
+ * one FORM writes, the port id 1 to 255 (else JPX_DROP_UNKNOWN_PLEDGE_PORT).
  * Returns JPX_RELAY and fills PLEDGE and CONTENT (offsets into BUF), or the
  * reason why the message must be dropped.
  * Order of checks, the same in the BPF half: the CBOR is walked first, whole

@@ -66,7 +66,11 @@
 	/* ICMP errors from the uplink */                                                        \
 	JPX_DROP(ICMP_SHORT, "icmp_short",                                                       \
 		 "an ICMP error that quotes too little of a datagram to name a flow")            \
-	JPX_DROP(ICMP_NO_FLOW, "icmp_no_flow", "an ICMP error about a datagram of no flow")
+	JPX_DROP(ICMP_NO_FLOW, "icmp_no_flow", "an ICMP error about a datagram of no flow")        \
+	JPX_DROP(ICMP_NO_WORD, "icmp_no_word",                                                   \
+		 "an ICMP error that the pledge's version of IP has no word for (RFC 7915)")     \
+	JPX_DROP(ICMP_RATE, "icmp_rate",                                                         \
+		 "an ICMP error to pledges that were told of a hundred in that second")
 
 enum jpx_drop {
 	JPX_RELAY = 0, /* not dropped; never counted under this index */
@@ -99,11 +103,23 @@ enum jpx_drop {
 		    "no new flow for this pledge: jpd tells it so (ICMP, rate-limited)")         \
 	JPX_HANDOFF(FLOW_BUSY, "flow_busy", "another CPU is about to end this pledge's last flow")
 
+/* What pledges were told by ICMP, by the socket engine alone: JPX_TOLD(symbol, "name", "what"). */
+#define JPX_TOLDS(JPX_TOLD)                                                                      \
+	JPX_TOLD(REFUSED, "refused", "that no flow could be opened for its datagram")            \
+	JPX_TOLD(ERROR, "error", "of an ICMP error about its datagram")
+
 enum jpx_handoff {
 #define JPX_HANDOFF_ENUM(sym, name, text) JPX_HANDOFF_##sym,
 	JPX_HANDOFFS(JPX_HANDOFF_ENUM)
 #undef JPX_HANDOFF_ENUM
 	JPX_HANDOFF_COUNT
+};
+
+enum jpx_told {
+#define JPX_TOLD_ENUM(sym, name, text) JPX_TOLD_##sym,
+	JPX_TOLDS(JPX_TOLD_ENUM)
+#undef JPX_TOLD_ENUM
+	JPX_TOLD_COUNT
 };
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What jpd asks the program jpx_flow_ask for, and its answer.  Not pinned: both
- * sides are of one build.
+ * What jpd asks the program jpx_flow_ask for, and its answer; and which flows are
+ * meant, for whoever looks for some.  Not pinned: both sides are of one build.
  */
 #ifndef JPX_REQUEST_H
 #define JPX_REQUEST_H
@@ -31,6 +31,18 @@ struct jpx_flow_request {
 	__u32 uplink;
 	__s64 answer;
 };
+
+/* Does M mean FLOW?  JPX_MATCH_SLOT is the caller's: a flow does not know its slot. */
+static inline int jpx_flow_matches(const struct jpx_flow *flow, const struct jpx_flow_request *m)
+{
+	return (!(m->match & JPX_MATCH_SERVICE) || flow->key.service_id == m->key.service_id) &&
+	       (!(m->match & JPX_MATCH_PORT) || flow->key.port_id == m->key.port_id) &&
+	       (!(m->match & JPX_MATCH_PLEDGE) ||
+		(flow->key.pledge == m->key.pledge &&
+		 (flow->key.kind & JPX_FLOW_IPV4) == (m->key.kind & JPX_FLOW_IPV4))) &&
+	       (!(m->match & JPX_MATCH_UPLINK) || flow->uplink == m->uplink) &&
+	       (!(m->match & JPX_MATCH_UDP_PORT) || flow->key.udp_port == m->key.udp_port);
+}
 
 JPX_ASSERT(flow_request, sizeof(struct jpx_flow_request) == 48);
 

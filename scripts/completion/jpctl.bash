@@ -38,7 +38,8 @@ _jpctl()
 {
 	local cur prev cword words i verb='' action=''
 	local common='--run-dir --pin-dir --json --help --usage --version'
-	local service='--registrar --mode --jpy --join-port --uplink --xdp --content'
+	local service='--registrar --mode --jpy --join-port --uplink --xdp --content --intercept'
+	service+=' --uplink-address'
 
 	COMPREPLY=()
 	cword=$COMP_CWORD
@@ -49,7 +50,8 @@ _jpctl()
 	for ((i = 1; i < cword; i++)); do
 		case ${words[i]} in
 		--run-dir | --pin-dir | --registrar | --mode | --jpy | --join-port | --uplink | \
-			--xdp | --content) i=$((i + 1)) ;;
+			--xdp | --content | --uplink-address | --max-flows | --port | --service | \
+			--pledge | --limit) i=$((i + 1)) ;;
 		-*) ;;
 		*)
 			if [[ -z $verb ]]; then
@@ -72,24 +74,31 @@ _jpctl()
 	--xdp) _jpctl_offer < <(printf '%s\n' auto native generic off) && return ;;
 	--content) _jpctl_offer < <(printf '%s\n' dtls any) && return ;;
 	--uplink) _jpctl_offer < <(_jpctl_interfaces) && return ;;
-	--registrar | --join-port) return ;;
+	--port) _jpctl_offer < <(_jpctl_names ifname status) && return ;;
+	--service) _jpctl_offer < <(_jpctl_names name registrar list) && return ;;
+	--registrar | --join-port | --uplink-address | --max-flows | --pledge | --limit) return ;;
 	esac
 
 	if [[ $cur == -* ]]; then
 		case $verb in
-		attach) common="$service $common" ;;
+		attach) common="$service --max-flows $common" ;;
 		registrar) [[ $action == add ]] && common="$service $common" ;;
 		stats) common="--all $common" ;;
+		flows)
+			common="--port --service --pledge $common"
+			[[ $action == flush ]] || common="--limit --count $common"
+			;;
 		esac
 		_jpctl_offer < <(tr ' ' '\n' <<<"$common")
 		return
 	fi
 
 	case $verb in
-	'') _jpctl_offer < <(printf '%s\n' attach detach registrar status stats check) ;;
+	'') _jpctl_offer < <(printf '%s\n' attach detach registrar status stats flows check) ;;
 	attach) [[ -z $action ]] && _jpctl_offer < <(_jpctl_interfaces) ;;
 	detach) [[ -z $action ]] && _jpctl_offer < <(_jpctl_names ifname status) ;;
 	check) _jpctl_offer < <(_jpctl_interfaces) ;;
+	flows) [[ -z $action ]] && _jpctl_offer < <(printf '%s\n' list flush) ;;
 	registrar)
 		case $action in
 		'') _jpctl_offer < <(printf '%s\n' list add del) ;;

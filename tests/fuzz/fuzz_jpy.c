@@ -42,7 +42,8 @@ static enum jpx_drop try_unwrap(enum jpx_form form, const uint8_t *data, size_t 
 	if (why != JPX_RELAY)
 		return why;
 	inside(&content, len);
-	MUST(pledge.addr[0] == 0xfe && pledge.addr[1] == 0x80);
+	MUST(!memcmp(pledge.addr, "\xfe\x80\0\0\0\0\0", 8) ||
+	     !memcmp(pledge.addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\xa9\xfe", 14));
 	MUST(pledge.udp_port && pledge.port_id);
 	n = jpx_jpy_wrap(form, &pledge, data + content.off, content.len, out, sizeof(out));
 	if (n == -EMSGSIZE) {

@@ -94,8 +94,8 @@ jp() { # jpctl's words
 	in_ns proxy "$build/jpctl" --run-dir "$run_dir" --pin-dir "$pin_dir" "$@"
 }
 
-jpd_start() {
-	: >"$work/jpd.conf"
+jpd_start() { # [CONFIGURATION]
+	printf '%s\n' "${1-}" >"$work/jpd.conf"
 	mkdir -p "$run_dir"
 	spawn proxy jpd "$build/jpd" --run-dir "$run_dir" --pin-dir "$pin_dir" \
 		--config "$work/jpd.conf"
@@ -160,10 +160,71 @@ coap_get() {
 	local n=$1 port=$2 log
 	shift 2
 	log=$(mktemp "$work/coap.XXXXXX.log")
-	in_ns pledge timeout 15 coap-client-openssl -B 10 -u me -k secretPSK "$@" \
+	in_ns pledge timeout "${coap_seconds:-15}" coap-client-openssl -B 10 -u me -k secretPSK "$@" \
 		"coaps://[$(pj_address "pj$n")%pl$n]:$port/time" >"$log" 2>&1
 	# The whole line: warnings carry the time of day, too.
 	has '^[A-Z][a-z][a-z] [ 0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]$' "$log"
+}
+
+no_drops() {
+	local dropped
+	dropped=$(stats '.drops | to_entries[] | select(.value > 0) | "\(.key)=\(.value)"')
+	[ -z "$dropped" ] || { echo "# dropped: $dropped"; return 1; }
+}
+
+# One line each way through a session of OpenSSL's with a certificate.
+make_certificate() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+		-subj "/CN=registrar" -keyout "$work/key.pem" -out "$work/cert.pem" 2>"$work/req.log"
+}
+
+# SERVER: where s_server listens.  TARGET: where s_client connects to.
+certificate() { # SERVER TARGET
+	local client server done=1
+	rm -f "$work"/s_*.in "$work"/s_*.log
+	mkfifo "$work/s_server.in" "$work/s_client.in"
+	nsenter --net="/run/netns/$lab-registrar" openssl s_server -dtls1_2 -listen \
+		-accept "$1" -cert "$work/cert.pem" -key "$work/key.pem" \
+		<"$work/s_server.in" >"$work/s_server.log" 2>&1 &
+	server=$!
+	pids+=("$server")
+	exec 8>"$work/s_server.in"
+	wait_for udp_bound registrar "${1##*:}"
+	nsenter --net="/run/netns/$lab-pledge" openssl s_client -dtls1_2 -CAfile "$work/cert.pem" \
+		-verify_return_error -connect "$2" \
+		<"$work/s_client.in" >"$work/s_client.log" 2>&1 &
+	client=$!
+	pids+=("$client")
+	exec 9>"$work/s_client.in"
+	if wait_for has 'Verify return code: 0' "$work/s_client.log" &&
+		echo ping-to-registrar >&9 && wait_for has ping-to-registrar "$work/s_server.log" &&
+		echo pong-to-pledge >&8 && wait_for has pong-to-pledge "$work/s_client.log"; then
+		done=0
+	fi
+	exec 8>&- 9>&-
+	stop "$client"
+	stop "$server"
+	return "$done"
+}
+
+crowd_addresses() { # N: for "ip -batch"
+	local i
+	# Never chosen by the kernel for a pledge that names no address of its own.
+	for ((i = 1; i <= $1; i++)); do
+		echo "addr add fe80::c:0:$(printf %x "$i")/64 dev pl0 nodad preferred_lft 0"
+	done
+}
+
+# N pledges at once, each of an address of its own that tells nothing of its MAC.
+crowd() { # N JOIN-PORT [OPTION...]
+	local i n=$1 port=$2 missed=0 crowd_pids=()
+	shift 2
+	for ((i = 1; i <= n; i++)); do
+		coap_get 0 "$port" "$@" -a "fe80::c:0:$(printf %x "$i")%pl0" &
+		crowd_pids+=($!)
+	done
+	for i in "${crowd_pids[@]}"; do wait "$i" || missed=$((missed + 1)); done
+	[ "$missed" = 0 ] || { echo "# $missed of $n got no answer"; return 1; }
 }
 
 # ---- the end --------------------------------------------------------------------

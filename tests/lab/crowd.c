@@ -63,6 +63,7 @@ struct crowd {
 	struct settings set;
 	uint32_t run;
 	unsigned int sockets, rounds; /* rounds: with the one after the hold */
+	unsigned int sends;
 	int epoll, *fds;
 	uint8_t *seen; /* SEEN_*, by socket and round */
 	uint64_t sent, answered, duplicate, wrong, icmp_errors;
@@ -352,7 +353,7 @@ static void send_round(struct crowd *c, unsigned int round)
 
 	for (unsigned int i = 0; i < c->sockets && !ending; i++, due += gap) {
 		look_until(c, due);
-		if (i % LOOK_EVERY == 0)
+		if (c->sends++ % LOOK_EVERY == 0)
 			look(c, 0);
 		send_probe(c, i, round);
 	}

@@ -90,6 +90,12 @@ port_unreachable() {
 		it '.sent == 100'
 }
 
+# So quick that refusals are found by the next send().
+port_unreachable_burst() {
+	refuses_all ECONNREFUSED 2000 --pledges 20 --rounds 100 --rate 10000000 --timeout 1 \
+		"[$server]:5699" && it '.sent == 2000'
+}
+
 # Never sent: the kernel knows the MTU.
 too_big_here() {
 	echo_start "[::]:5684" &&
@@ -187,6 +193,7 @@ check all-answered-many answers_all 4000 2 --pledges 250 --per-pledge 16 --rate 
 check all-answered-fragments answers_all 20 1 --pledges 20 --size 4000 "[$server]:5684"
 check port-unreachable-v6 port_unreachable "[$server]:5699"
 check port-unreachable-v4 port_unreachable 169.254.0.1:5699
+check port-unreachable-burst port_unreachable_burst
 check host-unreachable-v6 refuses_all EHOSTUNREACH 10 --pledges 10 --timeout 10 \
 	"[fe80::dead%pl0]:5684"
 check host-unreachable-v4 refuses_all EHOSTUNREACH 10 --pledges 10 --timeout 10 \

@@ -83,6 +83,8 @@ static bool vector_pledge(const json_t *vector, struct wire_pledge *p)
 	if (!named)
 		return false;
 	frame_addr(json_string_value(json_object_get(named, "addr")), p->addr);
+	if (p->addr[0] != 0xfe)
+		return false; /* IPv4: the ports here have no such address */
 	p->port_id = (uint8_t)json_integer_value(json_object_get(named, "port_id"));
 	p->udp_port = (uint16_t)json_integer_value(json_object_get(named, "udp_port"));
 	p->mac = mac_number(p->addr + 8) ^ 0x020000000000;

@@ -290,11 +290,14 @@ refuses() { # TEXT [OPTION...]
 }
 
 other_version() {
+	local meta
 	jpd_start && ctl attach pj0 --registrar "$registrar" && jpd_stop || return 1
+	meta=$(bpftool -j map lookup pinned "$pin_dir/jpx_meta" key 0 0 0 0 | jq -r '.value | map(ltrimstr("0x")) | join(" ")')
 	bpftool map update pinned "$pin_dir/jpx_meta" key 0 0 0 0 value hex 31 58 50 4a 63 00 00 00 || return 1
 	local before=$(pinned; leftovers)
 	refuses 'layout 99, this program speaks' && is "$before" eval 'pinned; leftovers' || return 1
-	bpftool map update pinned "$pin_dir/jpx_meta" key 0 0 0 0 value hex 31 58 50 4a 01 00 00 00 &&
+	# shellcheck disable=SC2086 # eight words
+	bpftool map update pinned "$pin_dir/jpx_meta" key 0 0 0 0 value hex $meta &&
 		jpd_start && ctl detach pj0 && jpd_stop && is "" leftovers
 }
 

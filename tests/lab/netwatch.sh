@@ -40,5 +40,7 @@ $in_here ip link set up0 up
 $in_peer ip link set pe0 up
 $in_here ip addr add 2001:db8:1::1/64 dev up0 nodad
 $in_peer ip addr add 2001:db8:1::2/64 dev pe0 nodad
+$in_here ip addr add 192.0.2.1/24 dev up0
+$in_peer ip addr add 192.0.2.2/24 dev pe0
 
 $in_here "$test_bin" "$peer"

@@ -173,6 +173,22 @@ static bool lowest_is(const char *link, const char *addr)
 	return l && l->has_link_local && is(&l->link_local, addr);
 }
 
+static bool lowest4_is(const char *link, const char *addr)
+{
+	const struct netwatch_link *l = link_of(link);
+	char text[INET_ADDRSTRLEN];
+
+	return l && l->has_link_local4 &&
+	       !strcmp(inet_ntop(AF_INET, &l->link_local4, text, sizeof(text)), addr);
+}
+
+static bool is_local(const char *addr)
+{
+	struct in6_addr a = ip6(addr);
+
+	return netwatch_is_local(nw, &a);
+}
+
 static bool neighbour_is(const char *link, const char *addr, const char *mac)
 {
 	struct in6_addr a = ip6(addr);
@@ -209,6 +225,14 @@ static void test_first_picture(void)
 	ok(l && l->parent == 0, "link-parent-in-other-namespace");
 	ok(until(5000, lowest_is("up0", "fe80::ff:fe00:a01")), "link-local-after-dad");
 	ok(until(100, changes), "link-local-is-a-change");
+	l = link_of("up0");
+	ok(l && !l->has_link_local4 && !l->link_local4.s_addr, "link-local4-none");
+	ok(is_local("::ffff:192.0.2.1") && is_local("2001:db8:1::1") && is_local("::1") &&
+		   is_local("::ffff:127.0.0.1") && is_local("fe80::ff:fe00:a01"),
+	   "local-addresses");
+	ok(!is_local("::ffff:192.0.2.2") && !is_local("2001:db8:1::2") && !is_local("::") &&
+		   !is_local("::ffff:0.0.0.0") && !is_local("::192.0.2.1"),
+	   "addresses-of-others-are-not-local");
 	l = link_of("lo");
 	ok(l && l->arphrd == ARPHRD_LOOPBACK && !l->kind[0], "loopback");
 	ok(!link_of("nosuch") && !link_of("") && !netwatch_link_by_index(nw, 4711) &&
@@ -274,6 +298,68 @@ static void test_link_events(void)
 		puts("ok link-vlan # SKIP this kernel makes no VLAN interface");
 }
 
+static void test_addresses(void)
+{
+	settle();
+	run("ip addr add 169.254.0.5/16 dev t1new");
+	ok(until(1000, is_local("::ffff:169.254.0.5")) && !link_of("t1new")->has_link_local4,
+	   "link-local4-reserved-is-local-and-not-for-pledges");
+	ok(until(100, changes), "address4-is-a-change");
+	settle();
+	run("ip addr add 169.254.7.7/16 dev t1new");
+	ok(until(1000, lowest4_is("t1new", "169.254.7.7")) && until(100, changes), "link-local4");
+	run("ip addr add 169.254.3.200/16 dev t1new");
+	ok(until(1000, lowest4_is("t1new", "169.254.3.200")), "link-local4-lower");
+	run("ip addr add 169.254.12.1/16 dev t1new && ip addr add 169.254.255.1/16 dev t1new");
+	ok(until(1000, is_local("::ffff:169.254.255.1")) && lowest4_is("t1new", "169.254.3.200"),
+	   "link-local4-higher-changes-nothing");
+	run("ip link set t1new mtu 1290");
+	ok(until(1000, link_of("t1new")->mtu == 1290) && lowest4_is("t1new", "169.254.3.200") &&
+		   lowest_is("t1new", "fe80::ff:fe00:c07"),
+	   "link-event-keeps-link-locals");
+	run("ip link set t1new mtu 1281");
+	settle();
+	run("ip addr del 169.254.3.200/16 dev t1new");
+	ok(until(1000, lowest4_is("t1new", "169.254.7.7")) && until(100, changes) &&
+		   !is_local("::ffff:169.254.3.200"),
+	   "link-local4-lowest-deleted");
+	ok(lowest_is("t1new", "fe80::ff:fe00:c07") && !link_of("up0")->has_link_local4,
+	   "link-locals-are-of-their-link-and-family");
+	run("ip -4 addr flush dev t1new");
+	ok(until(1000, !link_of("t1new")->has_link_local4) &&
+		   !link_of("t1new")->link_local4.s_addr && !is_local("::ffff:169.254.7.7") &&
+		   lowest_is("t1new", "fe80::ff:fe00:c07"),
+	   "link-local4-all-deleted");
+
+	run("ip addr add 198.51.100.1 peer 198.51.100.2/32 dev t1new");
+	ok(until(1000, is_local("::ffff:198.51.100.1")) && !is_local("::ffff:198.51.100.2"),
+	   "address-of-a-peer-is-not-local");
+	run("ip addr del 198.51.100.1 peer 198.51.100.2/32 dev t1new");
+	ok(until(1000, !is_local("::ffff:198.51.100.1")), "address-with-a-peer-deleted");
+
+	/* The same address on two links is there until the last of them lets go. */
+	run("ip addr add 2001:db8:8::1/128 dev up0 nodad");
+	run("ip addr add 2001:db8:8::1/128 dev t1new nodad");
+	run("ip addr del 2001:db8:8::1/128 dev up0");
+	run("ip addr add 2001:db8:8::2/128 dev up0 nodad");
+	ok(until(1000, is_local("2001:db8:8::2")) && is_local("2001:db8:8::1"),
+	   "address-of-two-links");
+	run("ip addr del 2001:db8:8::1/128 dev t1new; ip addr del 2001:db8:8::2/128 dev up0");
+	ok(until(1000, !is_local("2001:db8:8::1") && !is_local("2001:db8:8::2")),
+	   "address-of-two-links-deleted");
+
+	peer("ip addr add 2001:db8:1::dad/64 dev pe0 nodad");
+	run("ip addr add 2001:db8:1::dad/64 dev up0; ip addr add 2001:db8:1::f00d/64 dev up0");
+	loop_ms(50);
+	ok(!is_local("2001:db8:1::f00d"), "tentative-address-is-not-local");
+	ok(until(5000, is_local("2001:db8:1::f00d")), "address-is-local-after-dad");
+	ok(run("ip -6 addr show dev up0 | grep -q 'dad/64.*dadfailed'") &&
+		   !is_local("2001:db8:1::dad"),
+	   "failed-address-is-not-local");
+	run("ip addr del 2001:db8:1::dad/64 dev up0; ip addr del 2001:db8:1::f00d/64 dev up0");
+	peer("ip addr del 2001:db8:1::dad/64 dev pe0");
+}
+
 static int route(const char *dst, const char *oif, struct netwatch_route *r)
 {
 	struct in6_addr a = ip6(dst);
@@ -337,6 +423,75 @@ static void test_routes(void)
 	settle();
 	run("ip -6 rule add from 2001:db8:1::1 lookup 100");
 	ok(until(1000, changes), "rule-change-is-told");
+}
+
+static void test_routes4(void)
+{
+	static const char *const refused[][2] = { { "unreachable", "203.0.113.1" },
+						  { "blackhole", "203.0.113.2" },
+						  { "prohibit", "203.0.113.3" },
+						  { "throw", "203.0.113.4" } };
+	const struct in6_addr *nh = NULL;
+	struct netwatch_route r, t;
+	int up0 = index_of("up0"), t1 = index_of("t1new");
+	char dst[64];
+	unsigned int i;
+
+	nh = &r.next_hop;
+	settle();
+	run("ip route add 198.18.1.0/24 via 192.0.2.2");
+	ok(until(1000, changes), "route4-change-is-told");
+	run("ip route add 198.18.2.0/24 via 192.0.2.3 dev up0 mtu 1300 src 192.0.2.1");
+
+	ok(!route("::ffff:192.0.2.2", NULL, &r) && r.ifindex == up0 && !r.local &&
+		   is(nh, "::ffff:192.0.2.2") && is(&r.source, "::ffff:192.0.2.1") && r.mtu == 1400,
+	   "route4-on-link");
+	ok(!route("::ffff:198.18.1.7", NULL, &r) && r.ifindex == up0 && !r.local &&
+		   is(nh, "::ffff:192.0.2.2") && is(&r.source, "::ffff:192.0.2.1") && r.mtu == 1400,
+	   "route4-gateway");
+	ok(!route("::ffff:198.18.2.7", NULL, &r) && is(nh, "::ffff:192.0.2.3") && r.mtu == 1300,
+	   "route4-mtu");
+	ok(route("::ffff:198.18.99.1", NULL, &r) == -ENETUNREACH && !r.ifindex, "route4-none");
+	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		run("ip route add %s %s/32", refused[i][0], refused[i][1]);
+		snprintf(dst, sizeof(dst), "::ffff:%s", refused[i][1]);
+		ok(route(dst, NULL, &r) == -ENETUNREACH, "route4-%s", refused[i][0]);
+	}
+	ok(!route("::ffff:192.0.2.1", NULL, &r) && r.local && is(nh, "::ffff:192.0.2.1"),
+	   "route4-local");
+	ok(!route("::ffff:127.0.0.1", NULL, &r) && r.local, "route4-loopback");
+	ok(route("::ffff:192.0.2.255", NULL, &r) == -ENETUNREACH &&
+		   route("::ffff:255.255.255.255", "up0", &r) == -ENETUNREACH,
+	   "route4-broadcast");
+
+	ok(route("::ffff:192.0.2.2", "t1new", &r) == -ENETUNREACH && !r.ifindex,
+	   "route4-oif-without-a-route");
+	run("ip addr add 169.254.7.7/32 dev t1new; ip addr add 169.254.8.8/32 dev up0");
+	ok(!route("::ffff:169.254.9.9", "up0", &r) && !route("::ffff:169.254.9.9", "t1new", &t) &&
+		   r.ifindex == up0 && t.ifindex == t1 && is(nh, "::ffff:169.254.9.9") &&
+		   is(&t.source, "::ffff:169.254.7.7") && t.mtu == 1281,
+	   "route4-oif-link-local");
+	run("ip addr del 169.254.7.7/32 dev t1new; ip addr del 169.254.8.8/32 dev up0");
+
+	run("ip addr add 192.0.2.9/24 dev t1new");
+	ok(!route("::ffff:192.0.2.77", "up0", &r) && !route("::ffff:192.0.2.77", "t1new", &t) &&
+		   r.ifindex == up0 && t.ifindex == t1 && is(&r.source, "::ffff:192.0.2.1") &&
+		   is(&t.source, "::ffff:192.0.2.9"),
+	   "route4-oif-same-prefix");
+	run("ip route add 198.18.3.0/24 nexthop via 192.0.2.2 dev up0 "
+	    "nexthop via 192.0.2.3 dev t1new");
+	ok(!route("::ffff:198.18.3.1", NULL, &r) &&
+		   ((r.ifindex == up0 && is(nh, "::ffff:192.0.2.2")) ||
+		    (r.ifindex == t1 && is(nh, "::ffff:192.0.2.3"))),
+	   "route4-multipath");
+	run("ip addr del 192.0.2.9/24 dev t1new");
+	run("ip route add 198.18.4.0/24 via inet6 fe80::2 dev up0");
+	ok(!route("::ffff:198.18.4.1", NULL, &r) && r.ifindex == up0 && is(nh, "fe80::2") &&
+		   is(&r.source, "::ffff:192.0.2.1"),
+	   "route4-ipv6-gateway");
+	settle();
+	run("ip rule add from 192.0.2.1 lookup 100");
+	ok(until(1000, changes), "rule4-change-is-told");
 }
 
 /* What the wire saw of a solicitation, from outgoing copies on a packet socket. */
@@ -439,20 +594,118 @@ static void test_neighbours(void)
 	ok(!changes && neighbour_unknown("up0", "ff02::77"), "groups-are-no-neighbours");
 }
 
+/* The same of an ARP request: 28 bytes behind the Ethernet header (RFC 826). */
+static bool saw_arp(int fd)
+{
+	static const uint8_t request[42] = {
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,	 0, 0, 0,
+		0x0a, 1,    8,	  6,			    /* to all, from us */
+		0,    1,    8,	  0,	6,    4,    0,	 1, /* Ethernet, IPv4, their sizes, request
+							     */
+		2,    0,    0,	  0,	0x0a, 1,    192, 0, 2, 1, /* who asks */
+		0,    0,    0,	  0,	0,    0,    192, 0, 2, 2, /* after whom */
+	};
+	uint8_t p[256];
+	ssize_t n;
+
+	while ((n = recv(fd, p, sizeof(p), MSG_DONTWAIT)) > 0)
+		if (n == sizeof(request) && !memcmp(p, request, sizeof(request)))
+			return true;
+	return false;
+}
+
+static bool solicited(const char *source, const char *addr, const char *mac)
+{
+	struct in6_addr src = ip6(source), dst = ip6(addr);
+	int err = netwatch_solicit(nw, index_of("up0"), &src, &dst);
+
+	if (err)
+		printf("# solicit: %s\n", strerror(-err));
+	loop_ms(200);
+	return !err && neighbour_is("up0", addr, mac);
+}
+
+static void test_neighbours4(void)
+{
+	static const char first[] = "02:00:00:00:0b:02", second[] = "02:00:00:00:0b:03";
+	static const char a[] = "::ffff:192.0.2.2", own[] = "::ffff:192.0.2.1";
+	struct in6_addr addr = ip6(a), src = ip6(own), stranger = ip6("::ffff:192.0.2.3");
+	struct in6_addr none = ip6("::ffff:0.0.0.0"), group = ip6("::ffff:224.0.0.1");
+	struct in6_addr src6 = ip6("2001:db8:1::1"), addr6 = ip6("2001:db8:1::2");
+	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+	int up0 = index_of("up0"), fd = socket(AF_PACKET, SOCK_RAW, 0);
+	uint8_t mac[6];
+
+	ok(neighbour_unknown("up0", a) && netwatch_ask_neighbour(nw, up0, &addr, mac) == -ENOENT,
+	   "neighbour4-unknown");
+	settle();
+	resolve("up0", a);
+	ok(until(1000, neighbour_is("up0", a, first)) && until(100, changes),
+	   "neighbour4-resolved");
+	ok(!netwatch_ask_neighbour(nw, up0, &addr, mac) && mac_is(mac, first), "neighbour4-asked");
+	ok(neighbour_unknown("up0", "::192.0.2.2"), "neighbour4-is-not-its-bytes-in-ipv6");
+
+	/* The kernel takes no other MAC within the first second (locktime). */
+	peer("ip link set pe0 address %s", second);
+	loop_ms(1200);
+	ok(neighbour_is("up0", a, first), "neighbour4-silent-mac-change-is-silent");
+	ll.sll_ifindex = up0;
+	ok(fd >= 0 && !bind(fd, (struct sockaddr *)&ll, sizeof(ll)), "packet-socket4");
+	settle();
+	ok(until(2000, solicited(own, a, second)) && until(100, changes), "solicit4-new-mac");
+	ok(saw_arp(fd), "solicit4-on-the-wire");
+	close(fd);
+	ok(netwatch_solicit(nw, 4711, &src, &addr) == -ENODEV &&
+		   netwatch_solicit(nw, up0, &none, &addr) == -EINVAL &&
+		   netwatch_solicit(nw, up0, &src, &none) == -EINVAL &&
+		   netwatch_solicit(nw, up0, &src, &group) == -EINVAL &&
+		   netwatch_solicit(nw, up0, &src6, &addr) == -EINVAL &&
+		   netwatch_solicit(nw, up0, &src, &addr6) == -EINVAL,
+	   "solicit4-refuses-nonsense");
+	ok(netwatch_solicit(nw, up0, &stranger, &addr) == -EADDRNOTAVAIL,
+	   "solicit4-not-in-the-name-of-others");
+	ok(netwatch_solicit(nw, index_of("lo"), &src, &addr) == -EOPNOTSUPP,
+	   "solicit4-needs-ethernet");
+
+	peer("ip addr del 192.0.2.2/24 dev pe0");
+	run("ip neigh del 192.0.2.2 dev up0");
+	ok(until(1000, neighbour_unknown("up0", a)), "neighbour4-deleted-by-hand");
+	resolve("up0", a);
+	loop_ms(100);
+	ok(neighbour_unknown("up0", a), "neighbour4-incomplete");
+	peer("ip addr add 192.0.2.2/24 dev pe0");
+	ok(until(3000, neighbour_is("up0", a, second)), "neighbour4-after-all");
+	settle();
+	peer("ip addr del 192.0.2.2/24 dev pe0");
+	run("ip neigh change 192.0.2.2 dev up0 lladdr %s nud probe", second);
+	ok(until(8000, neighbour_unknown("up0", a)) && until(100, changes),
+	   "neighbour4-failed-is-forgotten");
+	peer("ip addr add 192.0.2.2/24 dev pe0");
+	settle();
+	run("ip neigh add 224.0.0.77 dev up0 lladdr %s nud permanent", first);
+	loop_ms(100);
+	ok(!changes && neighbour_unknown("up0", "::ffff:224.0.0.77"), "groups4-are-no-neighbours");
+}
+
 static void test_down_and_up(void)
 {
-	static const char a[] = "2001:db8:1::2", mac[] = "02:00:00:00:0b:02";
+	static const char a[] = "2001:db8:1::2", mac[] = "02:00:00:00:0b:03";
+	static const char a4[] = "::ffff:192.0.2.2";
 	static const char p[] = "2001:db8:1::9", pmac[] = "02:00:00:00:0b:09";
 
+	run("ip -6 neigh flush dev up0");
 	resolve("up0", a);
+	resolve("up0", a4);
 	run("ip neigh add %s dev up0 lladdr %s nud permanent", p, pmac);
-	ok(until(1000, neighbour_is("up0", a, mac) && neighbour_is("up0", p, pmac)),
+	ok(until(3000, neighbour_is("up0", a, mac) && neighbour_is("up0", a4, mac) &&
+			       neighbour_is("up0", p, pmac)),
 	   "down-prepared");
 	settle();
 	peer("ip link set pe0 down");
 	ok(until(2000, link_of("up0") && !link_of("up0")->up) && until(100, changes),
 	   "carrier-lost");
-	ok(until(1000, neighbour_unknown("up0", a)), "carrier-lost-forgets-neighbours");
+	ok(until(1000, neighbour_unknown("up0", a) && neighbour_unknown("up0", a4)),
+	   "carrier-lost-forgets-neighbours");
 	ok(neighbour_is("up0", p, pmac), "carrier-lost-keeps-permanent-neighbour");
 	settle();
 	peer("ip link set pe0 up");
@@ -469,6 +722,8 @@ static void test_down_and_up(void)
 	   "link-down");
 	ok(until(1000, neighbour_unknown("up0", a) && neighbour_unknown("up0", p)),
 	   "link-down-forgets-neighbours");
+	ok(!is_local("2001:db8:1::1") && is_local("::ffff:192.0.2.1"),
+	   "link-down-keeps-what-the-kernel-keeps");
 	settle();
 	run("ip link set up0 up");
 	ok(until(1000, link_of("up0")->up) && until(100, changes), "link-up");
@@ -494,7 +749,7 @@ static void test_bursts(const char *dir)
 		abort();
 	for (i = 0; i < 1000; i++)
 		fprintf(f, "addr add 2001:db8:5::%x/128 dev t1new nodad\n", i + 1);
-	for (i = 40; i > 0; i--) /* more than are kept, the lowest last */
+	for (i = 40; i > 0; i--) /* the lowest last */
 		fprintf(f, "addr add fe80::%x/64 dev t1new nodad\n", i);
 	fclose(f);
 	settle();
@@ -503,6 +758,8 @@ static void test_bursts(const char *dir)
 	loop_ms(100);
 	ok(changes <= 3, "burst-waiting-is-few-calls (%u)", changes);
 	ok(lowest_is("t1new", "fe80::1"), "burst-lowest-link-local");
+	ok(is_local("2001:db8:5::1") && is_local("2001:db8:5::3e8") && is_local("fe80::28"),
+	   "burst-addresses-are-local");
 
 	f = fopen(file, "w");
 	if (!f)
@@ -520,7 +777,9 @@ static void test_bursts(const char *dir)
 	elapsed = now_ms() - start;
 	ok(changes > 0 && changes <= (unsigned long)elapsed / 20 + 2,
 	   "burst-live-is-few-calls (%u in %ld ms)", changes, elapsed);
-	ok(until(1000, lowest_is("t1new", "fe80::26")), "burst-link-locals-beyond-those-kept");
+	ok(until(1000, lowest_is("t1new", "fe80::26")), "burst-lowest-that-is-left");
+	ok(!is_local("2001:db8:5::1") && !is_local("2001:db8:5::3e8") && is_local("fe80::28"),
+	   "burst-addresses-are-gone");
 	settle();
 	loop_ms(300);
 	ok(!changes, "burst-ends");
@@ -563,8 +822,8 @@ static unsigned long drops_of(int fd)
 
 static void test_lost_events(const char *dir)
 {
-	static const char n[] = "2001:db8:1::a", m1[] = "02:00:00:00:0d:01",
-			  m2[] = "02:00:00:00:0d:02";
+	static const char n[] = "2001:db8:1::a", n4[] = "::ffff:192.0.2.10",
+			  m1[] = "02:00:00:00:0d:01", m2[] = "02:00:00:00:0d:02";
 	int fd = event_socket(), tiny = 1, large = 4 << 20;
 	char file[128];
 	unsigned int i;
@@ -572,8 +831,12 @@ static void test_lost_events(const char *dir)
 
 	ok(fd >= 0, "lost-event-socket-found");
 	run("ip neigh add %s dev up0 lladdr %s nud permanent", n, m1);
+	run("ip neigh add 192.0.2.10 dev up0 lladdr %s nud permanent", m1);
+	run("ip addr add 169.254.9.9/32 dev up0; ip addr add 198.51.100.7/32 dev up0");
 	run("ip link add gone1 type veth peer name gone2");
-	ok(until(1000, neighbour_is("up0", n, m1) && link_of("gone1") && link_of("gone2")),
+	ok(until(1000, neighbour_is("up0", n, m1) && neighbour_is("up0", n4, m1) &&
+			       link_of("gone1") && link_of("gone2") &&
+			       lowest4_is("up0", "169.254.9.9") && is_local("::ffff:198.51.100.7")),
 	   "lost-prepared");
 	settle();
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &tiny, sizeof(tiny));
@@ -591,6 +854,9 @@ static void test_lost_events(const char *dir)
 	fprintf(f, "addr add fe80::3/64 dev up0 nodad\n");
 	fprintf(f, "link set m7a name renamed\n");
 	fprintf(f, "neigh replace %s dev up0 lladdr %s nud permanent\n", n, m2);
+	fprintf(f, "neigh replace 192.0.2.10 dev up0 lladdr %s nud permanent\n", m2);
+	fprintf(f, "addr add 169.254.8.8/32 dev up0\naddr add 198.51.100.8/32 dev up0\n");
+	fprintf(f, "addr del 169.254.9.9/32 dev up0\naddr del 198.51.100.7/32 dev up0\n");
 	fclose(f);
 	batch(file, false);
 	ok(drops_of(fd) > 0, "lost-events (%lu)", drops_of(fd));
@@ -601,6 +867,11 @@ static void test_lost_events(const char *dir)
 	ok(link_of("up0") && link_of("up0")->mtu == 1399, "lost-mtu");
 	ok(lowest_is("up0", "fe80::3"), "lost-link-local");
 	ok(neighbour_is("up0", n, m2), "lost-neighbour-mac");
+	ok(neighbour_is("up0", n4, m2), "lost-neighbour4-mac");
+	ok(lowest4_is("up0", "169.254.8.8"), "lost-link-local4");
+	ok(is_local("::ffff:198.51.100.8") && is_local("2001:db8:6::12c") &&
+		   !is_local("::ffff:198.51.100.7") && !is_local("::ffff:169.254.9.9"),
+	   "lost-addresses");
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &large, sizeof(large));
 	f = fopen(file, "w");
@@ -641,8 +912,11 @@ int main(int argc, char **argv)
 	}
 	test_first_picture();
 	test_link_events();
+	test_addresses();
 	test_routes();
+	test_routes4();
 	test_neighbours();
+	test_neighbours4();
 	test_down_and_up();
 	test_bursts(dir);
 	test_lost_events(dir);
@@ -653,6 +927,8 @@ int main(int argc, char **argv)
 	run("ip link del up0");
 	ok(until(1000, !link_of("up0")) && neighbour_unknown("up0", "2001:db8:1::a"),
 	   "link-deleted-with-neighbours");
+	ok(!is_local("::ffff:198.51.100.8") && !is_local("2001:db8:1::1"),
+	   "link-deleted-with-addresses");
 
 	netwatch_free(nw);
 	nw = netwatch_new(base, free_in_callback, NULL);

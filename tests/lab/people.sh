@@ -234,6 +234,14 @@ wrong_json() {
 		          b"{\"verb\": \"detach\", \"ifname\": [\"pj0\"]}",
 		          b"{\"verb\": \"registrar-add\", \"name\": \"a/b\", \"registrar\": \"[::1]:1\"}",
 		          b"{\"verb\": \"registrar-add\", \"name\": \"a\"}",
+		          b"{\"verb\": \"attach\", \"ifname\": \"pj1\", \"max_flows\": 1048577}",
+		          b"{\"verb\": \"attach\", \"ifname\": \"pj1\", \"intercept\": 1}",
+		          b"{\"verb\": \"attach\", \"ifname\": \"pj1\", \"uplink_addresses\": [1]}",
+		          b"{\"verb\": \"flows\", \"limit\": -1}", b"{\"verb\": \"flows\", \"limit\": 3073}",
+		          b"{\"verb\": \"flows\", \"limit\": \"1\"}", b"{\"verb\": \"flows\", \"pledge\": 1}",
+		          b"{\"verb\": \"flows\", \"pledge\": \"\"}", b"{\"verb\": \"flows\", \"ifname\": \"\"}",
+		          b"{\"verb\": \"flows-flush\", \"service\": \"nobody\"}",
+		          b"{\"verb\": \"flows-flush\", \"limit\": 1}",
 		          b"{\"verb\": \"status\", \"verb\": \"stats\"}"):
 		    refused(b)'
 }
@@ -312,6 +320,54 @@ uninstall_all() {
 	make -s BUILD="$build" uninstall DESTDIR="$dir/image" >/dev/null 2>&1 && is "" listing
 }
 
+# ---- IPv4, as it is typed and shown ---------------------------------------------
+
+four() { # KEY: of the two Registrars that have an IPv4 address
+	json status "' '.join(str(s['$1']) for s in o['services'] if ':' not in s['address'])"
+}
+
+ipv4_typed() {
+	ctl attach pj0 --registrar 192.0.2.52:7634 --join-port 5800 || return 1
+	ctl attach pj0 --registrar '[::ffff:192.0.2.52]:7634' || return 1 # the same one
+	ctl attach pj0 --registrar 169.254.1.2%up0:7634 --join-port 5801 || return 1
+	is '192.0.2.52 169.254.1.2' four address && is '7634 7634' four port
+}
+
+ipv4_shown() {
+	ctl status && has ' 192\.0\.2\.52:7634  ' "$dir/ctl.out" || why "$(cat "$dir/ctl.out")"
+}
+
+ipv4_followed() { # to an address to send from, a next hop, and the end of both
+	is 'no-route no-route' four state || return 1
+	ns_ip gateway addr add 192.0.2.52/24 dev gw0
+	ns_ip gateway addr add 169.254.1.2/16 dev gw0
+	ns_ip proxy addr add 192.0.2.1/24 dev up0
+	ns_ip proxy addr add 169.254.1.1/16 dev up0
+	wait_for 5 is 'serving serving' four state && is '192.0.2.1 169.254.1.1' four uplink_address || return 1
+	ns_ip proxy addr del 192.0.2.1/24 dev up0
+	wait_for 5 is 'no-route serving' four state
+}
+
+ipv4_port() { # of an interface that has both addresses, and then only that one
+	lab_link pledge pl9 proxy pj9
+	ns_ip proxy addr add 169.254.20.1/16 dev pj9
+	ctl attach pj9 && wait_for 5 is 169.254.20.1 json status "o['ports'][1]['address4']" &&
+		wait_for 5 is ready json status "o['ports'][1]['state']" &&
+		ctl status && has '^pj9 .* fe80:[0-9a-f:]*, 169\.254\.20\.1  ready' "$dir/ctl.out" ||
+		why "$(cat "$dir/ctl.out")" || return 1
+	ns_ip proxy -6 addr flush dev pj9
+	wait_for 5 is ':: 169.254.20.1 ready' json status "'%(address)s %(address4)s %(state)s' % o['ports'][1]" &&
+		ctl status && has '^pj9 .*[a-z]  169\.254\.20\.1  *ready' "$dir/ctl.out" || why "$(cat "$dir/ctl.out")" || return 1
+	ctl check pj9 # other things there are not well, and not looked at here
+	has 'pj9 address: has a usable link-local address, of IPv4 only' "$dir/ctl.out" || why "$(cat "$dir/ctl.out")"
+}
+
+ipv4_gone() {
+	local name
+	for name in $(four name); do ctl registrar del "$name" || return 1; done
+	ctl detach pj9 && ns_ip proxy link del pj9 && is '' four name
+}
+
 # ------------------------------------------------------------------------------
 
 lab_bpffs
@@ -331,9 +387,15 @@ check unknown-verb wrong 2 'did you mean attach' attac pj1
 check unknown-option wrong 2 'unrecognized option' attach pj1 --colour red
 check address-no-bracket wrong 2 'no closing bracket' attach pj1 --registrar '[2001:db8::1:7634'
 check address-no-port wrong 2 'has no port; write it as' attach pj1 --registrar 2001:db8::1
-check address-name wrong 2 'is no IPv6 address' attach pj1 --registrar registrar.example:7634
-check address-ipv4 wrong 2 'is no IPv6 address' attach pj1 --registrar 192.0.2.1:7634
-check address-empty wrong 2 'is no IPv6 address' attach pj1 --registrar ''
+check address-name wrong 2 'is no IP address' attach pj1 --registrar registrar.example:7634
+check address-ipv4-brackets wrong 2 'brackets around an IPv4 address' attach pj1 --registrar '[192.0.2.1]:7634'
+check address-ipv4-no-port wrong 2 'has no port; write it as 192.0.2.1:5684' attach pj1 --registrar 192.0.2.1
+check address-ipv4-multicast wrong 2 'not the address of one host' attach pj1 --registrar 224.0.0.1:7634
+check address-ipv4-mapped-multicast wrong 2 'not the address of one host' attach pj1 --registrar '[::ffff:224.0.0.1]:7634'
+check address-ipv4-unspecified wrong 2 'not the address of one host' attach pj1 --registrar 0.0.0.0:7634
+check address-ipv4-broadcast wrong 2 'not the address of one host' attach pj1 --registrar 255.255.255.255:7634
+check address-ipv4-link-local wrong 2 'link-local and does not say on which interface' attach pj1 --registrar 169.254.1.1:7634
+check address-empty wrong 2 'is no IP address' attach pj1 --registrar ''
 check address-behind wrong 2 'behind the bracket' attach pj1 --registrar '[2001:db8::1]x:7634'
 check address-port-0 wrong 2 'no port from 1 to 65535' attach pj1 --registrar '[2001:db8::1]:0'
 check address-port-65536 wrong 2 'no port from 1 to 65535' attach pj1 --registrar '[2001:db8::1]:65536'
@@ -346,7 +408,33 @@ check join-port-65536 wrong 2 'no UDP port from 1 to 65535' attach pj1 --registr
 check join-port-word wrong 2 'no UDP port from 1 to 65535' attach pj1 --registrar "$registrar" --join-port 5684x
 check form wrong 2 'none of .*did you mean draft-21' attach pj1 --registrar "$registrar" --jpy draft21
 check mode wrong 2 'none of stateless, stateful' attach pj1 --registrar "$registrar" --mode wise
-check mode-stateful wrong 2 'not part of this version' attach pj1 --registrar "$registrar" --mode stateful
+check stateful-jpy wrong 2 'there is no JPY message in stateful mode' attach pj1 --registrar "$registrar" --mode stateful --jpy draft-06
+check stateful-join-port wrong 1 'one of those that flows leave from (16384 to 32767)' attach pj1 --registrar "$registrar" --mode stateful --join-port 20000
+check intercept-stateless wrong 2 'intercept is for --mode stateful' attach pj1 --registrar "$registrar" --intercept
+check intercept-link-local wrong 2 'cannot send to the link-local' attach pj1 --registrar '[fe80::52%up0]:7634' --mode stateful --intercept
+check intercept-alone wrong 2 'intercept belongs to a Registrar' attach pj1 --intercept
+check uplink-address-stateless wrong 2 'uplink-address is for --mode stateful' registrar add third '[2001:db8:2::98]:99' --uplink-address 2001:db8:1::2
+check uplink-address-alone wrong 2 'uplink-address belongs to a Registrar' attach pj1 --uplink-address 2001:db8:1::2
+check uplink-address-port wrong 2 'is no IP address; write it as 2001:db8::1 or 192.0.2.1, without a port' attach pj1 --registrar "$registrar" --mode stateful --uplink-address '[2001:db8:1::2]:99'
+check uplink-address-family wrong 2 "not of the Registrar's family" attach pj1 --registrar "$registrar" --mode stateful --uplink-address 192.0.2.1
+check uplink-address-group wrong 2 'not the address of one host' attach pj1 --registrar "$registrar" --mode stateful --uplink-address ff02::1
+# shellcheck disable=SC2046 # words
+check uplink-addresses-33 wrong 2 '33 uplink addresses are too many: 32 at most' registrar add third "$registrar" --mode stateful $(printf -- '--uplink-address 2001:db8:3::%d ' $(seq 33))
+check max-flows-word wrong 2 'is no number from 0 to 1048576' attach pj1 --max-flows many
+check max-flows-1048577 wrong 2 'is no number from 0 to 1048576' attach pj1 --max-flows 1048577
+check flows-action wrong 2 'none of list, flush; did you mean flush' flows flsh
+check flows-one-word-too-many wrong 2 'one argument too many' flows flush pj0
+check flows-port wrong 1 '"pj1" is not attached; jpctl status' flows --port pj1
+check flows-port-name wrong 2 'no name of an interface' flows --port a/b
+check flows-service wrong 1 'there is no registrar "nobody"' flows --service nobody
+check flows-pledge wrong 2 '"2001:db8::1" is no address of a pledge' flows --pledge 2001:db8::1
+check flows-pledge-zone wrong 2 'without an interface: that is --port' flows --pledge fe80::1%pj0
+check flows-limit wrong 2 'limit: "-1" is no number of flows' flows --limit -1
+check flows-flush-port wrong 1 '"pj1" is not attached; jpctl status' flows flush --port pj1
+check flows-flush-service wrong 1 'there is no registrar "nobody"' flows flush --service nobody
+check flows-flush-pledge wrong 2 '"192.0.2.1" is no address of a pledge' flows flush --pledge 192.0.2.1
+check flows-flush-limit wrong 2 'limit is for the list' flows flush --limit 5
+check flows-flush-count wrong 2 'count is for the list' flows flush --count
 check xdp-word wrong 2 'none of auto, native, generic, off' attach pj1 --xdp fast
 check content-word wrong 2 'none of dtls, any' attach pj1 --content all
 check join-port-of-another wrong 1 'already registrar other.s' attach pj1 --registrar '[2001:db8:2::77]:77' --join-port 5790
@@ -358,8 +446,16 @@ check registrar-del-unknown wrong 1 'there is no registrar "nobody"' registrar d
 check detach-unknown wrong 1 'is not attached; jpctl status' detach pj1
 check join-port-taken join_port_taken
 
+check ipv4-typed ipv4_typed
+check ipv4-shown ipv4_shown
+check ipv4-followed ipv4_followed
+check ipv4-port ipv4_port
+check ipv4-gone ipv4_gone
+
 check jpctl-without-jpd eval 'in_ns proxy "$jpctl" --run-dir "$dir/none" --pin-dir "$pin_dir" attach pj1 2>"$dir/err"; is 1 echo $? && one_sentence "$dir/err" "jpd is not running"'
 check jpctl-status-nothing eval 'in_ns proxy "$jpctl" --run-dir "$dir/none" --pin-dir "$pin_dir-b" status 2>"$dir/err"; is 1 echo $? && one_sentence "$dir/err" "nothing is pinned"'
+check jpctl-flows-nothing eval 'in_ns proxy "$jpctl" --run-dir "$dir/none" --pin-dir "$pin_dir-b" flows 2>"$dir/err"; is 1 echo $? && one_sentence "$dir/err" "nothing is pinned"'
+check jpctl-flush-without-jpd eval 'in_ns proxy "$jpctl" --run-dir "$dir/none" --pin-dir "$pin_dir" flows flush 2>"$dir/err"; is 1 echo $? && one_sentence "$dir/err" "jpd is not running"'
 check jpctl-as-nobody jpctl_as_nobody
 
 check jpd-as-nobody jpd_as_nobody
@@ -388,6 +484,10 @@ check conf-bad-address conf 2 'no closing bracket' 'registrar main {\n\taddress 
 check conf-port-70000 conf 3 'not from 1 to 65535' "${R}\tjoin-port = 70000\n}\n"
 check conf-port-0 conf 3 'not from 1 to 65535' "${R}\tjoin-port = 0\n}\n"
 check conf-port-word conf 3 'join-port' "${R}\tjoin-port = many\n}\n"
+check conf-flows conf 2 'idle 86401 is not from 1 to 86400' 'flows {\n\tidle = 86401\n}\n'
+check conf-flows-ports conf 2 'is no range such as 16384-32767' 'flows {\n\tports = 80-90\n}\n'
+check conf-max-flows conf 2 'max-flows 0 is not from 1 to 1048576' 'port pj1 {\n\tmax-flows = 0\n}\n'
+check conf-uplink-address conf 4 'is no IP address' "${R}\tmode = stateful\n\tuplink-addresses = {x}\n}\n"
 check conf-no-brace conf 1 'never closed' "${R}\n"
 check conf-syntax conf 1 '.' '= = =\n'
 check conf-twice conf '[45]' 'main' "${R}}\n${R}}\n"
@@ -405,7 +505,7 @@ for program in jpd jpctl jpreg; do
 	check "$program-version" eval '"${!program}" --version | grep -q "^$program [0-9]"'
 	check "$program-usage" eval '"${!program}" --usage >"$dir/out" && has Usage "$dir/out"'
 done
-for verb in attach detach registrar 'registrar add' 'registrar del' 'registrar list' status stats check; do
+for verb in attach detach registrar 'registrar add' 'registrar del' 'registrar list' status stats flows check; do
 	# shellcheck disable=SC2086 # two words
 	check "help-${verb// /-}" eval '"$jpctl" $verb --help >"$dir/out" && has Usage "$dir/out"'
 done

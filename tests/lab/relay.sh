@@ -27,12 +27,6 @@ by_engine() {
 	return 1
 }
 
-no_drops() {
-	local dropped
-	dropped=$(stats '.drops | to_entries[] | select(.value > 0) | "\(.key)=\(.value)"')
-	[ -z "$dropped" ] || { echo "# dropped: $dropped"; return 1; }
-}
-
 engines_shown() { # XDP: what status says of ports and uplinks
 	local want=xdp-native
 	[ "$1" = off ] && want=socket
@@ -46,46 +40,6 @@ form_at_registrar() { # FORM JPREG-PORT
 # The Registrar's end was told of that very pledge.
 pledge_at_registrar() { # INTERFACE-ID JPREG-PORT
 	has "^ *address  *fe80::$1 \|^ *interface id  *$1 " "$work/jpreg-$2.log"
-}
-
-# One line each way through a session of OpenSSL's with a certificate.
-certificate() {
-	local client server done=1
-	rm -f "$work"/s_*.in "$work"/s_*.log
-	mkfifo "$work/s_server.in" "$work/s_client.in"
-	nsenter --net="/run/netns/$lab-registrar" openssl s_server -dtls1_2 -listen \
-		-accept '[::1]:5690' -cert "$work/cert.pem" -key "$work/key.pem" \
-		<"$work/s_server.in" >"$work/s_server.log" 2>&1 &
-	server=$!
-	pids+=("$server")
-	exec 8>"$work/s_server.in"
-	wait_for udp_bound registrar 5690
-	nsenter --net="/run/netns/$lab-pledge" openssl s_client -dtls1_2 -CAfile "$work/cert.pem" \
-		-verify_return_error -connect "[$(pj_address pj0)%pl0]:$1" \
-		<"$work/s_client.in" >"$work/s_client.log" 2>&1 &
-	client=$!
-	pids+=("$client")
-	exec 9>"$work/s_client.in"
-	if wait_for has 'Verify return code: 0' "$work/s_client.log" &&
-		echo ping-to-registrar >&9 && wait_for has ping-to-registrar "$work/s_server.log" &&
-		echo pong-to-pledge >&8 && wait_for has pong-to-pledge "$work/s_client.log"; then
-		done=0
-	fi
-	exec 8>&- 9>&-
-	stop "$client"
-	stop "$server"
-	return "$done"
-}
-
-# N pledges at once, each of an address of its own that tells nothing of its MAC.
-crowd() { # N JOIN-PORT
-	local i missed=0 crowd_pids=()
-	for ((i = 1; i <= $1; i++)); do
-		coap_get 0 "$2" -a "fe80::c:0:$(printf %x "$i")%pl0" &
-		crowd_pids+=($!)
-	done
-	for i in "${crowd_pids[@]}"; do wait "$i" || missed=$((missed + 1)); done
-	[ "$missed" = 0 ] || { echo "# $missed of $1 got no answer"; return 1; }
 }
 
 # Two pledges of the same address and UDP port, at the same time, on two pledge ports.
@@ -111,15 +65,14 @@ quiet_port() { # JOIN-PORT
 }
 
 lab_up 2
-for i in {1..20}; do echo "addr add fe80::c:0:$(printf %x "$i")/64 dev pl0 nodad"; done >"$work/addrs"
+crowd_addresses 20 >"$work/addrs"
 cat >>"$work/addrs" <<END
 addr add fe80::1234:5678:9abc:def1/64 dev pl0 nodad
 addr add fe80::77/64 dev pl0 nodad
 addr add fe80::77/64 dev pl1 nodad
 END
 ns_ip pledge -6 -batch "$work/addrs"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
-	-subj "/CN=registrar" -keyout "$work/key.pem" -out "$work/cert.pem" 2>"$work/req.log"
+make_certificate
 
 check server-up coap_server
 jpreg_start 7634 5684
@@ -147,7 +100,7 @@ for xdp in auto off; do
 	jpd_start
 	jpreg_start 7640 5690
 	attach pj0 --registrar "[$registrar]:7640" --jpy draft-21 --xdp "$xdp"
-	check "certificate-$xdp" certificate "$(join_port pj0 0)"
+	check "certificate-$xdp" certificate "[::1]:5690" "[$(pj_address pj0)%pl0]:$(join_port pj0 0)"
 	attach pj0 --registrar "[$registrar]:7634" --jpy draft-02 --xdp "$xdp"
 	jpreg_start 7635 5684
 	attach pj0 --registrar "[$registrar]:7635" --jpy draft-06 --xdp "$xdp"

@@ -123,6 +123,14 @@ static void fill_ports(void)
 	add_port(FX_PORT_ASCII_SPACE, FX_SLOT_ETHERNET, "fe80::a:32", 0x020000000132, 18);
 	add_port(FX_PORT_BARE, FX_SLOT_BARE, "fe80::a:255", 0, 0);
 
+	add_port(FX_PORT_DUAL, FX_SLOT_DUAL, "fe80::a:40", 0x020000000140, 14);
+	add_port(FX_PORT_DUAL_TAGGED, FX_SLOT_DUAL, "fe80::a:41", 0x020000000141, 18);
+	add_port(FX_PORT_DUAL_TWICE_TAGGED, FX_SLOT_DUAL, "fe80::a:42", 0x020000000142, 22);
+	p = add_port(FX_PORT_DUAL_ARM, FX_SLOT_DUAL_ARM, "fe80::a:43", UPLINK_MAC, 14);
+	p->tx_ifindex = p->bounce_ifindex = FX_IFINDEX_IN;
+	for (uint8_t id = FX_PORT_DUAL; id <= FX_PORT_DUAL_ARM; id++)
+		fx_ports[id].addr4 = htonl(0xa9fe0100U + id);
+
 	for (uint32_t id = 1; id < JPX_MAX_PORTS; id++) {
 		struct jpx_vlan_key key = {
 			.slot = fx_ports[id].slot,
@@ -151,6 +159,9 @@ static void fill_slots(void)
 				      JPX_LINK_ETHERNET },
 		[FX_SLOT_VECTORS] = { JPX_SLOT_IN_USE | JPX_SLOT_UPLINK, FX_PORT_VECTORS,
 				      JPX_LINK_ETHERNET },
+		[FX_SLOT_DUAL] = { JPX_SLOT_IN_USE, FX_PORT_DUAL, JPX_LINK_ETHERNET },
+		[FX_SLOT_DUAL_ARM] = { JPX_SLOT_IN_USE | JPX_SLOT_UPLINK, FX_PORT_DUAL_ARM,
+				       JPX_LINK_ETHERNET },
 		[FX_SLOT_OFF] = { JPX_SLOT_UPLINK, FX_PORT_PLAIN, JPX_LINK_ETHERNET },
 	};
 	for (uint32_t i = 1; i < FX_SLOT_COUNT; i++) {
@@ -195,18 +206,51 @@ static struct jpx_service *add_service(uint8_t id, enum jpx_form form, uint8_t l
 	return s;
 }
 
+/* Towards an IPv4 Registrar. */
+static struct jpx_service *make_ipv4(uint8_t id)
+{
+	struct jpx_service *s = &fx_services[id];
+
+	frame_addr("203.0.113.52", s->registrar);
+	s->registrar[14] = id;
+	frame_addr("192.0.2.161", s->uplink);
+	s->flags |= JPX_SERVICE_IPV4;
+	s->l2[s->l2_len - 2] = 0x08;
+	s->l2[s->l2_len - 1] = 0x00;
+	return s;
+}
+
 void fx_service_store(uint32_t id)
 {
 	struct jpx_service *s = &fx_services[id];
 	uint16_t next_header = htons(17);
 	bool fold = id & 1;
 
-	s->path_sum = native_sum(0, s->registrar, 16, fold);
-	s->path_sum = native_sum(s->path_sum, s->uplink, 16, fold);
-	s->path_sum = native_sum(s->path_sum, &s->registrar_port, 2, fold);
+	s->registrar_sum = native_sum(0, s->registrar, 16, fold);
+	s->registrar_sum = native_sum(s->registrar_sum, &s->registrar_port, 2, fold);
+	s->registrar_sum = native_sum(s->registrar_sum, &next_header, 2, fold);
+	s->path_sum = native_sum(s->registrar_sum, s->uplink, 16, fold);
 	s->path_sum = native_sum(s->path_sum, &s->uplink_port, 2, fold);
-	s->path_sum = native_sum(s->path_sum, &next_header, 2, fold);
 	store(fd_services, id, s, "jpx_services");
+}
+
+void fx_port_store(uint32_t id)
+{
+	store(fd_ports, id, &fx_ports[id], "jpx_ports");
+}
+
+uint32_t fx_sum(const void *data, size_t len)
+{
+	return native_sum(0, data, len, false);
+}
+
+int fx_map(const char *name)
+{
+	int fd = bpf_object__find_map_fd_by_name(skels[1]->obj, name);
+
+	if (fd < 0)
+		die(name);
+	return fd;
 }
 
 void fx_dport_store(uint16_t port, uint8_t join, uint8_t back)
@@ -214,6 +258,27 @@ void fx_dport_store(uint16_t port, uint8_t join, uint8_t back)
 	struct jpx_dport d = { .join = join, .back = back };
 
 	store(fd_dports, port, &d, "jpx_dports");
+}
+
+static void fill_stateful(void)
+{
+	static const uint8_t l2_len[] = { 14, 18, 22, 0, 14, 14, 22, 14, 14, 14 };
+	struct jpx_service *s;
+
+	for (uint8_t id = FX_SVC_FLOW; id <= FX_SVC_FLOW_4_CAUGHT; id++) {
+		s = add_service(id, JPX_FORM_DRAFT02, l2_len[id - FX_SVC_FLOW]);
+		if (id == FX_SVC_FLOW_4 || id == FX_SVC_FLOW_4_TWICE_TAGGED ||
+		    id == FX_SVC_FLOW_4_ONE_ARM || id == FX_SVC_FLOW_4_CAUGHT)
+			make_ipv4(id);
+		if (id == FX_SVC_FLOW_ONE_ARM || id == FX_SVC_FLOW_4_ONE_ARM)
+			s->bounce_ifindex = FX_IFINDEX_IN;
+		s->mode = JPX_MODE_STATEFUL;
+		s->registrar_port = htons(FX_CAUGHT(id));
+		s->uplink_port = 0;
+		memset(s->uplink, 0, 16);
+	}
+	fx_services[FX_SVC_FLOW_CAUGHT].flags |= JPX_SERVICE_INTERCEPT;
+	fx_services[FX_SVC_FLOW_4_CAUGHT].flags |= JPX_SERVICE_INTERCEPT;
 }
 
 static void fill_services(void)
@@ -244,6 +309,15 @@ static void fill_services(void)
 		s->flags |= JPX_SERVICE_ANY_CONTENT;
 		s->mtu = FX_WIDE_MTU;
 	}
+	add_service(FX_SVC_4_02, JPX_FORM_DRAFT02, 14);
+	add_service(FX_SVC_4_06, JPX_FORM_DRAFT06, 14);
+	add_service(FX_SVC_4_21, JPX_FORM_DRAFT21, 14);
+	add_service(FX_SVC_4_02_TAGGED, JPX_FORM_DRAFT02, 18);
+	add_service(FX_SVC_4_06_TWICE_TAGGED, JPX_FORM_DRAFT06, 22);
+	add_service(FX_SVC_4_21_ONE_ARM, JPX_FORM_DRAFT21, 14)->bounce_ifindex = FX_IFINDEX_IN;
+	for (uint8_t id = FX_SVC_4_02; id <= FX_SVC_4_21_ONE_ARM; id++)
+		make_ipv4(id);
+	fill_stateful();
 	add_service(FX_SVC_PRIVATE, JPX_FORM_DRAFT02, 14);
 	add_service(FX_SVC_LAST, JPX_FORM_DRAFT02, 14);
 
@@ -252,7 +326,8 @@ static void fill_services(void)
 			continue;
 		fx_service_store(id);
 		fx_dport_store((uint16_t)FX_JOIN(id), id, 0);
-		fx_dport_store((uint16_t)FX_BACK(id), 0, id);
+		if (fx_services[id].mode == JPX_MODE_STATELESS)
+			fx_dport_store((uint16_t)FX_BACK(id), 0, id);
 	}
 
 	/* The one that the standards' packets were computed for. */
@@ -285,6 +360,9 @@ static int load_slot(uint32_t slot)
 	if (!skels[slot])
 		return -errno;
 	skels[slot]->rodata->jpx_slot_id = slot;
+	bpf_map__set_max_entries(skels[slot]->maps.jpx_flows, FX_FLOW_SLOTS);
+	bpf_map__set_max_entries(skels[slot]->maps.jpx_pledges, FX_FLOW_PLEDGES);
+	bpf_map__set_max_entries(skels[slot]->maps.jpx_flow_hints, FX_FLOW_HINTS);
 	if (slot > 1) {
 		bpf_object__for_each_map(map, skels[slot]->obj) {
 			const char *name = bpf_map__name(map);
@@ -411,6 +489,10 @@ static struct jpx_mac_key mac_key(const uint8_t addr[16], uint16_t udp_port, uin
 	struct jpx_mac_key key = { .udp_port = htons(udp_port), .port_id = port_id };
 
 	memcpy(&key.iid, addr + 8, 8);
+	if (!addr[0]) { /* jpx_pledge_id() of an IPv4 address */
+		memset(&key.iid, 0, 4);
+		key.ipv4 = 1;
+	}
 	return key;
 }
 
@@ -556,6 +638,7 @@ void fx_to_registrar(uint32_t service, struct frame_spec *spec)
 	service_link(s, spec);
 	spec->dst_mac = get_mac(s->l2);
 	spec->src_mac = get_mac(s->l2 + 6);
+	spec->ipv4 = s->flags & JPX_SERVICE_IPV4;
 	memcpy(spec->src, s->uplink, 16);
 	memcpy(spec->dst, s->registrar, 16);
 	spec->sport = ntohs(s->uplink_port);
@@ -570,6 +653,8 @@ void fx_from_registrar(uint32_t service, struct frame_spec *spec)
 	service_link(s, spec);
 	spec->dst_mac = get_mac(s->l2 + 6);
 	spec->src_mac = get_mac(s->l2);
+	spec->ipv4 = s->flags & JPX_SERVICE_IPV4;
+	spec->ident = 0x1234;
 	memcpy(spec->src, s->registrar, 16);
 	memcpy(spec->dst, s->uplink, 16);
 	spec->sport = ntohs(s->registrar_port);
@@ -590,4 +675,23 @@ void fx_to_pledge(uint8_t port_id, uint32_t service, uint64_t mac, struct frame_
 	frame_addr(FX_PLEDGE, spec->dst);
 	spec->sport = ntohs(fx_services[service].join_port);
 	spec->dport = FX_PLEDGE_UDP;
+}
+
+void fx_from_pledge4(uint8_t port_id, uint32_t service, struct frame_spec *spec)
+{
+	fx_from_pledge(port_id, service, spec);
+	spec->ipv4 = true;
+	spec->ident = 0x4321;
+	frame_addr(FX_PLEDGE4, spec->src);
+	frame_addr("0.0.0.0", spec->dst);
+	memcpy(spec->dst + 12, &fx_ports[port_id].addr4, 4);
+}
+
+void fx_to_pledge4(uint8_t port_id, uint32_t service, uint64_t mac, struct frame_spec *spec)
+{
+	fx_to_pledge(port_id, service, mac, spec);
+	spec->ipv4 = true;
+	frame_addr("0.0.0.0", spec->src);
+	memcpy(spec->src + 12, &fx_ports[port_id].addr4, 4);
+	frame_addr(FX_PLEDGE4, spec->dst);
 }

@@ -30,6 +30,8 @@ enum {
 	FX_SLOT_ONE_ARM, /* pledge port 2, and an uplink */
 	FX_SLOT_VECTORS, /* pledge port 3, and an uplink: the addresses of the standards' vectors */
 	FX_SLOT_OFF,	 /* not in use */
+	FX_SLOT_DUAL,	 /* pledge ports 40 to 42, which have IPv4 addresses, too */
+	FX_SLOT_DUAL_ARM, /* pledge port 43, and an uplink */
 	FX_SLOT_COUNT
 };
 
@@ -44,12 +46,23 @@ enum {
 	FX_PORT_TAGGED = 23,
 	FX_PORT_TWICE_TAGGED = 24,
 	FX_PORT_ASCII_SPACE = 32, /* an id that is a negative number where it is read as CBOR */
+	FX_PORT_DUAL = 40,
+	FX_PORT_DUAL_TAGGED,
+	FX_PORT_DUAL_TWICE_TAGGED,
+	FX_PORT_DUAL_ARM,
 	FX_PORT_BARE = 255,
 };
 
 /* Pledges use join port FX_JOIN(service), the Registrar sends to FX_BACK(service). */
 #define FX_JOIN(service) (5000 + (service))
 #define FX_BACK(service) (40000 + (service))
+/* Where the Registrars of stateful services listen. */
+#define FX_CAUGHT(service) (6000 + (service))
+
+/* How large the tables of flows are.  Tests use less of them by their configuration. */
+#define FX_FLOW_SLOTS	8192
+#define FX_FLOW_PLEDGES 4096
+#define FX_FLOW_HINTS	1024
 
 enum {
 	FX_SVC_02 = 1,
@@ -68,6 +81,24 @@ enum {
 	FX_SVC_06,
 	FX_SVC_TWICE_TAGGED_02,
 	FX_SVC_NO_TRANSMIT,
+	/* towards an IPv4 Registrar */
+	FX_SVC_4_02 = 20,
+	FX_SVC_4_06,
+	FX_SVC_4_21,
+	FX_SVC_4_02_TAGGED,
+	FX_SVC_4_06_TWICE_TAGGED,
+	FX_SVC_4_21_ONE_ARM,
+	/* stateful: their flows leave from what flow_fixture.h says */
+	FX_SVC_FLOW,
+	FX_SVC_FLOW_TAGGED,
+	FX_SVC_FLOW_TWICE_TAGGED,
+	FX_SVC_FLOW_BARE,
+	FX_SVC_FLOW_ONE_ARM,
+	FX_SVC_FLOW_4,
+	FX_SVC_FLOW_4_TWICE_TAGGED,
+	FX_SVC_FLOW_4_ONE_ARM,
+	FX_SVC_FLOW_CAUGHT, /* intercepted */
+	FX_SVC_FLOW_4_CAUGHT,
 	FX_SVC_WIDE_02 = 40, /* any content, large MTU */
 	FX_SVC_WIDE_06,
 	FX_SVC_WIDE_21,
@@ -89,7 +120,14 @@ void fx_close(void);
 
 /* Puts the shadow entry into the map again after a test has changed it. */
 void fx_service_store(uint32_t id);
+void fx_port_store(uint32_t id);
 void fx_dport_store(uint16_t port, uint8_t join, uint8_t back);
+
+/* One of the programs' maps; stops the program if there is none of that name. */
+int fx_map(const char *name);
+
+/* A sum as abi.h has them, of bytes as they lie in memory. */
+uint32_t fx_sum(const void *data, size_t len);
 
 /* Makes KEY the only way out of jpx_tx, so that a redirect elsewhere is seen. */
 void fx_tx_only(uint32_t key);
@@ -123,9 +161,14 @@ void fx_from_registrar(uint32_t service, struct frame_spec *spec);
 /* ... that the proxy sends to a pledge with link address MAC behind PORT_ID. */
 void fx_to_pledge(uint8_t port_id, uint32_t service, uint64_t mac, struct frame_spec *spec);
 
+/* The first and the last of them for an IPv4 pledge. */
+void fx_from_pledge4(uint8_t port_id, uint32_t service, struct frame_spec *spec);
+void fx_to_pledge4(uint8_t port_id, uint32_t service, uint64_t mac, struct frame_spec *spec);
+
 /* The pledge that fx_from_pledge() speaks for. */
 #define FX_PLEDGE     "fe80::ff:fe00:1"
 #define FX_PLEDGE_MAC 0x020000000001ULL
 #define FX_PLEDGE_UDP 48551
+#define FX_PLEDGE4    "169.254.7.9" /* and where IPv4 is spoken */
 
 #endif

@@ -25,205 +25,16 @@
 #include <jpx/jpy.h>
 #include <jpx/wire.h>
 
+#include "codec.h"
 #include "fixture.h"
 #include "frame.h"
+#include "groups.h"
 #include "vectors.h"
-
-#define ROWS(a) (sizeof(a) / sizeof(*(a)))
+#include "verdict.h"
 
 #define PLEDGE "fe80000000000000000000fffe000001"
 #define DTLS21 "16fefd000000000000000000080102030405060708" /* 21 bytes */
 #define AUTO   (-1)
-
-/* ---- chance ---------------------------------------------------------------- */
-
-static uint64_t chance;
-
-static uint64_t rnd(void)
-{
-	/* xorshift64* */
-	chance ^= chance >> 12;
-	chance ^= chance << 25;
-	chance ^= chance >> 27;
-	return chance * 0x2545f4914f6cdd1dULL;
-}
-
-static uint32_t below(uint32_t n)
-{
-	return (uint32_t)((rnd() >> 32) % n);
-}
-
-static void reseed(void)
-{
-	const char *env = getenv("JPX_PACKET_SEED");
-
-	chance = env ? strtoull(env, NULL, 0) : 0x6a70780000000001ULL;
-	if (!chance)
-		chance = 1;
-	print_message("JPX_PACKET_SEED=0x%llx\n", (unsigned long long)chance);
-}
-
-/* ---- one packet ------------------------------------------------------------ */
-
-enum kind {
-	FOREIGN, /* passed, nothing counted */
-	RELAYED,
-	DROPPED, /* for a reason */
-	HANDED,	 /* passed, for a reason */
-};
-
-struct outcome {
-	enum kind kind;
-	unsigned int why;
-	uint8_t counted_at; /* port id */
-	bool to_pledge;
-	bool noted; /* the pledge's MAC; ODD: as an EUI-64 address that lies */
-	bool odd;
-	uint32_t service; /* RELAYED: the way out */
-	bool same_interface;
-	size_t content_len;
-};
-
-static int failures;
-
-static void fail_row(const char *text, const char *what, long got, long wanted)
-{
-	if (failures++ < 40)
-		print_error("  %s: %s is %ld, should be %ld\n", text, what, got, wanted);
-}
-
-static void fail_bytes(const char *text, const uint8_t *got, size_t got_len, const uint8_t *wanted,
-		       size_t wanted_len)
-{
-	size_t at = 0;
-
-	while (at < got_len && at < wanted_len && got[at] == wanted[at])
-		at++;
-	if (failures++ < 40)
-		print_error("  %s: output differs at byte %zu (%zu bytes, should be %zu)\n", text,
-			    at, got_len, wanted_len);
-}
-
-static void done(void)
-{
-	int n = failures;
-
-	failures = 0;
-	if (n)
-		fail_msg("%d packets went wrong", n);
-}
-
-static int verdict_of(const struct outcome *o)
-{
-	switch (o->kind) {
-	case DROPPED:
-		return XDP_DROP;
-	case RELAYED:
-		return o->same_interface ? XDP_TX : XDP_REDIRECT;
-	default:
-		return XDP_PASS;
-	}
-}
-
-static void count(struct jpx_stats *s, const struct outcome *o)
-{
-	struct jpx_way *way = o->to_pledge ? &s->to_pledge : &s->to_registrar;
-
-	switch (o->kind) {
-	case FOREIGN:
-		break;
-	case RELAYED:
-		way->packets++;
-		way->bytes += o->content_len;
-		break;
-	case DROPPED:
-		s->drops[o->why]++;
-		break;
-	case HANDED:
-		s->handoffs[o->why]++;
-		break;
-	}
-}
-
-/* Runs the frame and checks verdict and bytes.  WANT: what must come out when relayed. */
-static void run(const char *text, int slot, const uint8_t *in, size_t len, size_t meta,
-		const struct outcome *o, const uint8_t *want, size_t want_len)
-{
-	uint8_t out[FRAME_MAX];
-	size_t out_len;
-	int verdict;
-
-	if (o->kind == RELAYED)
-		fx_tx_only(o->to_pledge ? JPX_TX_PORT(o->counted_at) : JPX_TX_SERVICE(o->service));
-	verdict = fx_run(slot, in, len, meta, out, &out_len);
-	if (verdict < 0 || verdict == XDP_ABORTED || verdict != verdict_of(o)) {
-		fail_row(text, "verdict", verdict, verdict_of(o));
-		return;
-	}
-	if (verdict == XDP_PASS && (out_len != len || memcmp(out, in, len)))
-		fail_bytes(text, out, out_len, in, len);
-	if (o->kind == RELAYED && (out_len != want_len || memcmp(out, want, want_len)))
-		fail_bytes(text, out, out_len, want, want_len);
-}
-
-/* The same, with every counter of every port and both maps of MACs looked at. */
-static void run_row(const char *text, int slot, const uint8_t *in, size_t len, size_t meta,
-		    const struct outcome *o, const uint8_t *want, size_t want_len)
-{
-	static struct jpx_stats before[JPX_MAX_PORTS], after[JPX_MAX_PORTS];
-	int macs = fx_macs_count(), odd = fx_odd_count();
-
-	fx_stats(before);
-	run(text, slot, in, len, meta, o, want, want_len);
-	fx_stats(after);
-	count(&before[o->counted_at], o);
-	for (int id = 0; id < JPX_MAX_PORTS; id++) {
-		const uint64_t *b = (const uint64_t *)&before[id];
-		const uint64_t *a = (const uint64_t *)&after[id];
-
-		for (size_t i = 0; i < sizeof(*before) / sizeof(uint64_t); i++) {
-			char what[64];
-
-			if (a[i] == b[i])
-				continue;
-			snprintf(what, sizeof(what), "counter %zu of port %d, less what it was", i,
-				 id);
-			fail_row(text, what, (long)(a[i] - b[i]), 0);
-		}
-	}
-	if (fx_macs_count() - macs != o->noted)
-		fail_row(text, "MACs noted", fx_macs_count() - macs, o->noted);
-	if (fx_odd_count() - odd != o->odd)
-		fail_row(text, "odd ports noted", fx_odd_count() - odd, o->odd);
-}
-
-/* The same for thousands: only the counters of the ports that could have moved. */
-static void run_fast(const char *text, int slot, const uint8_t *in, size_t len,
-		     const struct outcome *o, const uint8_t *want, size_t want_len)
-{
-	struct jpx_stats before, after, zero_before, zero_after;
-
-	fx_stats_of(0, &zero_before);
-	fx_stats_of(o->counted_at, &before);
-	run(text, slot, in, len, 0, o, want, want_len);
-	fx_stats_of(0, &zero_after);
-	fx_stats_of(o->counted_at, &after);
-	count(&before, o);
-	if (!o->counted_at)
-		count(&zero_before, o);
-	if (memcmp(&before, &after, sizeof(before)) ||
-	    memcmp(&zero_before, &zero_after, sizeof(zero_before)))
-		fail_row(text, "counters right", 0, 1);
-}
-
-/* Content of LEN bytes that passes for DTLS, different from byte to byte. */
-static void fill_content(uint8_t *content, size_t len)
-{
-	static const uint8_t head[] = { 22, 0xfe, 0xfd };
-
-	for (size_t i = 0; i < len; i++)
-		content[i] = i < sizeof(head) ? head[i] : (uint8_t)(i * 7 + len);
-}
 
 /* ---- pledge to Registrar --------------------------------------------------- */
 
@@ -513,34 +324,6 @@ static const struct pledge_case pledge_cases[] = {
 	{ "slot not in use", .slot = FX_SLOT_OFF, PASS },
 	{ "a port that serves nothing", .port = FX_PORT_UNSERVED, PASS },
 };
-
-/* The MAC that draft-21 carries: the sender's where it is one. */
-static uint64_t carried_mac(const struct frame_spec *spec)
-{
-	return spec->bare || spec->src_mac >> 40 & 1 ? 0 : spec->src_mac;
-}
-
-/* What must come out for SPEC: JPY by the user half, all the rest by the builder. */
-static size_t wrapped(uint8_t port, uint32_t service, const struct frame_spec *spec,
-		      uint8_t out[FRAME_MAX])
-{
-	struct jpx_pledge pledge = { .udp_port = spec->sport, .port_id = port };
-	uint8_t message[FRAME_MAX];
-	struct frame_spec want;
-	uint64_t mac = carried_mac(spec);
-	ssize_t len;
-
-	memcpy(pledge.addr, spec->src, 16);
-	for (int i = 0; i < 6; i++)
-		pledge.mac[i] = (uint8_t)(mac >> 8 * (5 - i));
-	len = jpx_jpy_wrap(fx_services[service].form, &pledge, spec->content, spec->content_len,
-			   message, sizeof(message));
-	assert_true(len > 0);
-	fx_to_registrar(service, &want);
-	want.content = message;
-	want.content_len = (size_t)len;
-	return frame_build(&want, out);
-}
 
 static void one_pledge_case(const struct pledge_case *c)
 {
@@ -1283,6 +1066,8 @@ static void test_vectors(void **state)
 					    .udp_port = FX_PLEDGE_UDP,
 					    .skip = v->prefix };
 
+		if (v->ipv4)
+			continue;
 		c.service = v->form == JPX_FORM_DRAFT02	  ? FX_SVC_02
 			    : v->form == JPX_FORM_DRAFT06 ? FX_SVC_06
 			    : v->form == JPX_FORM_DRAFT21 ? FX_SVC_21
@@ -1779,6 +1564,77 @@ static uint64_t eui64_mac(const uint8_t addr[16])
 	return mac << 24 | (uint64_t)addr[13] << 16 | (uint64_t)addr[14] << 8 | addr[15];
 }
 
+static const uint8_t v4_mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+static bool is_v4(const uint8_t addr[16])
+{
+	return !memcmp(addr, v4_mapped, sizeof(v4_mapped));
+}
+
+static uint32_t fold(uint64_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint32_t)sum;
+}
+
+/* The ones' complement sum of LEN bytes as they lie in memory, a zero behind an odd last one. */
+static uint32_t plain_sum(const uint8_t *p, size_t len)
+{
+	uint64_t sum = 0;
+	uint8_t pair[2];
+	uint16_t word;
+
+	for (size_t i = 0; i < len; i += 2) {
+		pair[0] = p[i];
+		pair[1] = i + 1 < len ? p[i + 1] : 0;
+		memcpy(&word, pair, 2);
+		sum += word;
+	}
+	return fold(sum);
+}
+
+static uint64_t number(const uint8_t *p, size_t len)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < len; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+/* Does gear R say of MESSAGE what the user half says? */
+static void same_reading(const char *text, const struct codec_read *r, const uint8_t *message,
+			 enum jpx_drop why, const struct jpx_pledge *pledge,
+			 const struct jpx_span *content)
+{
+	bool v4 = is_v4(pledge->addr);
+
+	if (r->verdict != (int)why) {
+		fail_row(text, "reading", r->verdict, why);
+		return;
+	}
+	if (why != JPX_RELAY)
+		return;
+	if (r->v4 != v4)
+		fail_row(text, "v4", r->v4, v4);
+	if (r->iid != (v4 ? number(pledge->addr + 12, 4) : number(pledge->addr + 8, 8)))
+		fail_row(text, "low half of the pledge's identifier", (uint32_t)r->iid,
+			 (uint32_t)number(pledge->addr + 12, 4));
+	if (r->mac != number(pledge->mac, 6))
+		fail_row(text, "MAC", (long)r->mac, (long)number(pledge->mac, 6));
+	if (r->udp_port != pledge->udp_port)
+		fail_row(text, "UDP port", r->udp_port, pledge->udp_port);
+	if (r->port_id != pledge->port_id)
+		fail_row(text, "port id", r->port_id, pledge->port_id);
+	if (r->prefix_len != content->off)
+		fail_row(text, "prefix length", r->prefix_len, (long)content->off);
+	if (r->content_len != content->len)
+		fail_row(text, "content length", r->content_len, (long)content->len);
+	if (fold(r->prefix_sum) != plain_sum(message, content->off))
+		fail_row(text, "prefix sum", fold(r->prefix_sum), plain_sum(message, content->off));
+}
+
 /* What the fast path must make of a message, going by what the user half makes of it. */
 static void foresee(uint32_t service, enum jpx_drop why, const struct jpx_pledge *pledge,
 		    size_t content_len, uint64_t *mac, struct outcome *o)
@@ -1813,6 +1669,7 @@ static void foresee(uint32_t service, enum jpx_drop why, const struct jpx_pledge
 
 static struct {
 	int relayed, dropped[JPX_DROP_COUNT], handed[JPX_HANDOFF_COUNT];
+	int read[2], read_v4[2]; /* messages for a pledge, by gear: all, and of them IPv4 */
 } seen;
 
 static void print_message_hex(const uint8_t *message, size_t len)
@@ -1822,6 +1679,29 @@ static void print_message_hex(const uint8_t *message, size_t len)
 	for (size_t i = 0; i < len && i < 96; i++)
 		sprintf(hex + 2 * i, "%02x", message[i]);
 	print_error("    %zu bytes: %s\n", len, hex);
+}
+
+/* Both gears against the user half; the second one may leave a message to it. */
+static void agree_codec(const char *text, enum jpx_form form, const uint8_t *message, size_t len,
+			enum jpx_drop why, const struct jpx_pledge *pledge,
+			const struct jpx_span *content)
+{
+	struct codec_read gears[2];
+
+	codec_read(form, message, len, &gears[0], &gears[1]);
+	for (int i = 0; i < 2; i++) {
+		if (gears[i].verdict == -1)
+			continue;
+		same_reading(text, &gears[i], message, why, pledge, content);
+		if (why == JPX_RELAY) {
+			seen.read[i]++;
+			seen.read_v4[i] += is_v4(pledge->addr);
+		}
+	}
+	/* within the second gear's window and without further elements: it must know */
+	if (why == JPX_RELAY && content->off + content->len == len && content->off <= 48 &&
+	    gears[1].verdict == -1)
+		fail_row(text, "handed off", 1, 0);
 }
 
 static void agree(const char *text, enum jpx_form form, const uint8_t *message, size_t len)
@@ -1843,13 +1723,18 @@ static void agree(const char *text, enum jpx_form form, const uint8_t *message, 
 	struct outcome o;
 	uint64_t mac = 0;
 
+	why = jpx_jpy_unwrap(form, message, len, &pledge, &content);
+	agree_codec(text, form, message, len, why, &pledge, &content);
+	if (failures != before && failures < 40)
+		print_message_hex(message, len);
+	if (why == JPX_RELAY && is_v4(pledge.addr))
+		return; /* no port of the fixture has an IPv4 address */
 	fx_from_registrar(service, &spec);
 	spec.content = message;
 	spec.content_len = len;
 	frame_len = frame_build(&spec, in);
 	if (frame_csum_looks_partial(in, fx_services[service].l2_len))
 		return;
-	why = jpx_jpy_unwrap(form, message, len, &pledge, &content);
 	foresee(service, why, &pledge, content.len, &mac, &o);
 	if (o.kind == RELAYED) {
 		fx_to_pledge(pledge.port_id, service, mac, &to);
@@ -1917,7 +1802,8 @@ static size_t random_message(enum jpx_form form, uint8_t *p)
 	bool two = form == JPX_FORM_DRAFT21;
 	uint8_t id = below(10) ? ids[below(ROWS(ids))] : (uint8_t)rnd();
 	uint16_t udp = (uint16_t)(below(2) ? rnd() : below(300));
-	uint64_t family = form == JPX_FORM_DRAFT02 ? 10 : 2;
+	bool v4 = !below(3), in_4 = v4 && form == JPX_FORM_DRAFT06 && below(16);
+	uint64_t family = form == JPX_FORM_DRAFT02 ? 10 : in_4 ? 1 : 2;
 	size_t at = 0, content = below(6) ? below(120) : below(400), header;
 	uint8_t addr[20] = { 0xfe, 0x80 };
 
@@ -1927,10 +1813,19 @@ static size_t random_message(enum jpx_form form, uint8_t *p)
 		addr[11] = 0xff;
 		addr[12] = 0xfe;
 	}
+	if (v4) {
+		memcpy(addr, v4_mapped, 12);
+		addr[12] = 169;
+		addr[13] = 254;
+		if (two)
+			addr[10] = addr[11] = 0;
+	}
 	if (!below(16))
-		addr[below(8)] = (uint8_t)rnd();
+		addr[below(v4 ? 15 : 8)] = (uint8_t)rnd();
 	if (!below(40))
 		memset(addr + 8, 0, 8);
+	if (in_4)
+		memmove(addr, addr + 12, 4);
 	at += put_head(p + at, below(40) ? 4 : (uint8_t)below(8),
 		       below(20) ? (two ? 2 : 5) : random_int(below(8)));
 	if (two) {
@@ -1939,7 +1834,7 @@ static size_t random_message(enum jpx_form form, uint8_t *p)
 		for (size_t i = 0; i < header; i++)
 			p[at + i] = (uint8_t)rnd();
 		if (header >= 18) {
-			p[at] = below(16) ? 1 : (uint8_t)rnd();
+			p[at] = below(16) ? 1 + v4 : (uint8_t)below(4);
 			p[at + 1] = id;
 			p[at + 2] = (uint8_t)(udp >> 8);
 			p[at + 3] = (uint8_t)udp;
@@ -1949,7 +1844,7 @@ static size_t random_message(enum jpx_form form, uint8_t *p)
 		}
 		at += header;
 	} else {
-		header = below(16) ? 16 : below(20);
+		header = below(16) ? (in_4 ? 4 : 16) : below(20);
 		at += put_head(p + at, below(40) ? 2 : (uint8_t)below(8), header);
 		memcpy(p + at, addr, header);
 		at += header;
@@ -1997,6 +1892,99 @@ static size_t mutate(uint8_t *p, size_t len)
 
 static const enum jpx_form fast_forms[] = { JPX_FORM_DRAFT02, JPX_FORM_DRAFT06, JPX_FORM_DRAFT21 };
 
+/* ... and what both write: byte for byte, and nothing beside it. */
+static void test_prefix_written(void **state)
+{
+	static const uint32_t ids[] = { 1, 23, 24, 255 };
+	static const uint32_t ports[] = { 1, 23, 24, 255, 256, 65535 };
+	static const uint32_t lens[] = { 0, 23, 24, 255, 256, 65000 };
+	static uint8_t content[65536], message[65536];
+	int written = 0, known = 0;
+
+	(void)state;
+	for (int i = 0; i < 40000; i++) {
+		enum jpx_form form = fast_forms[i % 3];
+		struct jpx_pledge pledge = { .addr = { 0xfe, 0x80 } };
+		uint8_t before[CODEC_ROOM], packet[CODEC_ROOM];
+		struct codec_ask ask = { .form = form };
+		struct codec_read first, second;
+		struct codec_written w;
+		size_t prefix;
+		ssize_t len;
+
+		ask.v4 = below(2);
+		ask.id = ask.v4 ? 0xa9fe0100 + below(0xfe00) : rnd() >> below(64);
+		ask.mac = below(4) ? rnd() >> 16 & ~(1ULL << 40) : 0;
+		ask.port_id = below(2) ? ids[below(ROWS(ids))] : 1 + below(255);
+		ask.udp_port = (uint16_t)(below(2) ? ports[below(ROWS(ports))] : 1 + below(65535));
+		ask.content_len = below(2)   ? lens[below(ROWS(lens))]
+				  : below(4) ? below(400)
+					     : below(65500);
+		if (!ask.id)
+			continue;
+
+		if (ask.v4)
+			memcpy(pledge.addr, v4_mapped, 12);
+		for (int k = 0; k < (ask.v4 ? 4 : 8); k++)
+			pledge.addr[15 - k] = (uint8_t)(ask.id >> 8 * k);
+		for (int k = 0; k < 6; k++)
+			pledge.mac[k] = (uint8_t)(ask.mac >> 8 * (5 - k));
+		pledge.udp_port = ask.udp_port;
+		pledge.port_id = (uint8_t)ask.port_id;
+		len = jpx_jpy_wrap(form, &pledge, content, ask.content_len, message,
+				   sizeof(message));
+		assert_true(len > 0);
+		prefix = (size_t)len - ask.content_len;
+
+		for (size_t k = 0; k < sizeof(packet); k++)
+			before[k] = packet[k] = (uint8_t)rnd();
+		codec_write(&ask, packet, &w);
+		if (w.plan || w.write) {
+			fail_row("written", "refused", w.plan, w.write);
+			continue;
+		}
+		if (w.len != prefix)
+			fail_row("written", "prefix length", w.len, (long)prefix);
+		else if (memcmp(packet + CODEC_OFF, message, prefix))
+			fail_bytes("written", packet + CODEC_OFF, prefix, message, prefix);
+		if (fold(w.sum) != plain_sum(message, prefix))
+			fail_row("written", "sum", fold(w.sum), plain_sum(message, prefix));
+		if (memcmp(packet, before, CODEC_OFF))
+			fail_row("written", "bytes before it changed", 1, 0);
+		if (memcmp(packet + CODEC_OFF + prefix, before + CODEC_OFF + prefix,
+			   CODEC_ROOM - CODEC_OFF - prefix))
+			fail_row("written", "content changed", 1, 0);
+		if (failures && failures < 40)
+			print_message_hex(message, prefix);
+		written++;
+
+		/* and it is read again in the first gear, wherever that reads such ports at all */
+		if (len > FRAME_MAX || (form != JPX_FORM_DRAFT21 && ask.udp_port < 256) ||
+		    ask.content_len < 3)
+			continue;
+		codec_read(form, message, (size_t)len, &first, &second);
+		if (form != JPX_FORM_DRAFT21)
+			memset(pledge.mac, 0, sizeof(pledge.mac));
+		same_reading("read again", &first, message, JPX_RELAY, &pledge,
+			     &(struct jpx_span){ prefix, ask.content_len });
+		known++;
+	}
+	print_message("%d prefixes written, %d read again\n", written, known);
+	assert_true(written > 30000 && known > 10000);
+
+	/* what the fast path does not write */
+	for (uint32_t form = 0; form < JPX_FORM_COUNT + 3U; form++) {
+		struct codec_ask ask = { .form = form, .id = 1, .udp_port = 1, .port_id = 1 };
+		uint8_t packet[CODEC_ROOM] = { 0 };
+		struct codec_written w;
+		bool fast = form != JPX_FORM_DRAFT01 && form < JPX_FORM_COUNT;
+
+		codec_write(&ask, packet, &w);
+		assert_int_equal(w.plan, fast ? 0 : -1);
+	}
+	done();
+}
+
 static void test_agreement(void **state)
 {
 	uint8_t message[FRAME_MAX] = { 0 };
@@ -2041,6 +2029,9 @@ static void test_agreement(void **state)
 	JPX_DROPS(PRINT)
 #undef PRINT
 	print_message(", encoding %d\n", seen.handed[JPX_HANDOFF_ENCODING]);
+	print_message("read in first gear %d (IPv4 %d), in second %d (IPv4 %d)\n", seen.read[0],
+		      seen.read_v4[0], seen.read[1], seen.read_v4[1]);
+	assert_true(seen.read_v4[0] > 300 && seen.read_v4[1] > 300);
 	/* all that a message can be dropped for has been there, and often */
 	assert_true(seen.relayed > 1000);
 	for (int why = JPX_DROP_JPY_MALFORMED; why <= JPX_DROP_UNKNOWN_PLEDGE_PORT; why++)
@@ -2095,19 +2086,23 @@ static void test_damaged_frames(void **state)
 
 static int setup(void **state)
 {
+	int err;
+
 	(void)state;
 	reseed();
-	return fx_open();
+	err = codec_open();
+	return err ? err : fx_open();
 }
 
 static int teardown(void **state)
 {
 	(void)state;
 	fx_close();
+	codec_close();
 	return 0;
 }
 
-int main(void)
+int packets_group(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pledge_cases),
@@ -2125,6 +2120,7 @@ int main(void)
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_wrong_checksum),
 		cmocka_unit_test(test_checksum_ffff),
+		cmocka_unit_test(test_prefix_written),
 		cmocka_unit_test(test_agreement),
 		cmocka_unit_test(test_damaged_frames),
 	};

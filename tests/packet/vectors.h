@@ -21,6 +21,7 @@ struct vector {
 	size_t follow;	  /* content bytes that HEX leaves out */
 	size_t prefix;	  /* of a message that is relayed, to pledge port 3 */
 	bool hand_off;	  /* WHY is a hand-off, not a drop */
+	bool ipv4;	  /* names an IPv4 pledge: only the two codecs look at it here */
 	unsigned int why; /* 0: relayed */
 };
 
@@ -81,7 +82,7 @@ static const struct vector vectors[] = {
 	{ "draft02.ipv4mapped", JPX_FORM_DRAFT02,
 	  "855000000000000000000000ffffa9fe010219bda70a035516fefd00000000000000000008010203"
 	  "0405060708",
-	  .why = JPX_DROP_PLEDGE_NOT_LINK_LOCAL },
+	  .ipv4 = true },
 	{ "draft06.ipv6.request", JPX_FORM_DRAFT06,
 	  "8550fe80000000000000000000fffe00000119bda702035516fefd00000000000000000008010203"
 	  "0405060708",
@@ -93,7 +94,7 @@ static const struct vector vectors[] = {
 	  .prefix = 25 },
 	{ "draft06.ipv4.4byte", JPX_FORM_DRAFT06,
 	  "8544a9fe010219bda701035516fefd000000000000000000080102030405060708",
-	  .why = JPX_DROP_JPY_HEADER },
+	  .ipv4 = true },
 	{ "draft06.six-elements", JPX_FORM_DRAFT06,
 	  "8650fe80000000000000000000fffe00000119bda702035516fefd00000000000000000008010203"
 	  "04050607084100",
@@ -204,6 +205,18 @@ static const struct vector vectors[] = {
 	{ "draft01.nested.text-addr.int-ident", JPX_FORM_DRAFT01,
 	  "83183c8369464538303a3a41423819237d078219011e5516fefd0000000000000000000801020304"
 	  "05060708",
+	  .hand_off = true, .why = JPX_HANDOFF_FORM },
+	{ "draft21.own-header.ipv4.request", JPX_FORM_DRAFT21,
+	  "82520203bda700000000a9fe01020200000000015516fefd00000000000000000008010203040506"
+	  "0708",
+	  .ipv4 = true },
+	{ "ietf00.flat.ipv4mapped", JPX_FORM_DRAFT01,
+	  "84183c835000000000000000000000ffffa9fe010219bda7031901195516fefd0000000000000000"
+	  "00080102030405060708",
+	  .hand_off = true, .why = JPX_HANDOFF_FORM },
+	{ "ietf00.flat.ipv4-text", JPX_FORM_DRAFT01,
+	  "84183c836b3136392e3235342e312e3219bda7031901195516fefd00000000000000000008010203"
+	  "0405060708",
 	  .hand_off = true, .why = JPX_HANDOFF_FORM },
 };
 

@@ -33,7 +33,7 @@ else
 	compare docs/man/jpd.8.rst "$build/jpd"
 	compare docs/man/jpreg.8.rst "$build/jpreg"
 	compare docs/man/jpctl.8.rst "$build/jpctl"
-	for verb in attach detach registrar status stats check; do
+	for verb in attach detach registrar status stats flows check; do
 		compare docs/man/jpctl.8.rst "$build/jpctl" $verb
 	done
 	for action in list add del; do

@@ -39,7 +39,18 @@ static const struct {
 	{ "[2001:0db8:0001:0002:0003:0004:0005:0006]:60000", 0, "2001:db8:1:2:3:4:5:6", 60000,
 	  "[2001:db8:1:2:3:4:5:6]:60000" },
 	{ "[0000:0000:0000:0000:0000:ffff:192.168.100.200]:8", 0, "::ffff:192.168.100.200", 8,
-	  "[::ffff:192.168.100.200]:8" },
+	  "192.168.100.200:8" },
+	{ "192.0.2.1:7634", 0, "::ffff:192.0.2.1", 7634, "192.0.2.1:7634" },
+	{ "192.0.2.1:65535", 5684, "::ffff:192.0.2.1", 65535, "192.0.2.1:65535" },
+	{ "192.0.2.1", 5684, "::ffff:192.0.2.1", 5684, "192.0.2.1:5684" },
+	{ "[::ffff:192.0.2.1]:1", 0, "::ffff:192.0.2.1", 1, "192.0.2.1:1" },
+	{ "[::ffff:c000:201]:1", 0, "::ffff:192.0.2.1", 1, "192.0.2.1:1" },
+	{ "::ffff:192.0.2.1", 5684, "::ffff:192.0.2.1", 5684, "192.0.2.1:5684" },
+	{ "0.0.0.0:7634", 0, "::ffff:0.0.0.0", 7634, "0.0.0.0:7634" },
+	{ "169.254.1.2%lo:7634", 0, "::ffff:169.254.1.2", 7634, "169.254.1.2%lo:7634" },
+	{ "169.254.1.2%lo", 7634, "::ffff:169.254.1.2", 7634, "169.254.1.2%lo:7634" },
+	{ "[::192.0.2.1]:1", 0, "::192.0.2.1", 1, "[::192.0.2.1]:1" },
+	{ "[::fffe:192.0.2.1]:1", 0, "::fffe:c000:201", 1, "[::fffe:c000:201]:1" },
 	{ "[fe80::1%lo]:5683", 0, "fe80::1", 5683, "[fe80::1%lo]:5683" },
 	{ "fe80::1%lo", 5683, "fe80::1", 5683, "[fe80::1%lo]:5683" },
 };
@@ -49,9 +60,9 @@ static const struct {
 	uint16_t default_port;
 	const char *err; /* what the sentence says behind the quoted text */
 } bad[] = {
-	{ "", 0, "is no IPv6 address" },
-	{ "", 5684, "is no IPv6 address" },
-	{ "[]:1", 0, "is no IPv6 address" },
+	{ "", 0, "is no IP address" },
+	{ "", 5684, "is no IP address" },
+	{ "[]:1", 0, "is no IP address" },
 	{ "[::1:99", 0, "has no closing bracket" },
 	{ "[", 5684, "has no closing bracket" },
 	{ "[::1]", 0, "has no port;" },
@@ -70,14 +81,29 @@ static const struct {
 	{ "[::1]]:1", 0, "has something behind the bracket" },
 	{ "[::1%nosuchif0]:1", 0, "names an interface that does not exist" },
 	{ "[fe80::1%]:1", 0, "names an interface that does not exist" },
-	{ "[192.168.1.1]:1", 0, "is no IPv6 address" },
-	{ "192.168.1.1", 1, "is no IPv6 address" },
-	{ "registrar.example:5684", 0, "is no IPv6 address" },
+	{ "[192.168.1.1]:1", 0, "has brackets around an IPv4 address" },
+	{ "[192.168.1.1]", 1, "has brackets around an IPv4 address" },
+	{ "192.168.1.1", 0, "has no port; write it as 192.0.2.1:5684" },
+	{ "192.168.1.1:", 5684, "has no port from 1 to 65535" },
+	{ "192.168.1.1:0", 5684, "has no port from 1 to 65535" },
+	{ "192.168.1.1:65536", 0, "has no port from 1 to 65535" },
+	{ "192.168.1.1:1x", 0, "has no port from 1 to 65535" },
+	{ "192.168.1.1:1:1", 0, "is no IP address" },
+	{ "192.168.1.256:1", 0, "is no IP address" },
+	{ "192.168.1:1", 0, "is no IP address" },
+	{ "192.168.1.1.1:1", 0, "is no IP address" },
+	{ "192.168.01.1:1", 0, "is no IP address" },
+	{ "0xc0000201:1", 0, "is no IP address" },
+	{ " 192.168.1.1:1", 0, "is no IP address" },
+	{ ":1", 0, "is no IP address" },
+	{ "169.254.1.2%nosuchif0:1", 0, "names an interface that does not exist" },
+	{ "[::ffff:192.168.1.256]:1", 0, "is no IP address" },
+	{ "registrar.example:5684", 0, "is no IP address" },
 	{ "[::1]::1", 0, "has no port from 1 to 65535" },
-	{ "[:::1]:1", 0, "is no IPv6 address" },
-	{ "[::g]:1", 0, "is no IPv6 address" },
+	{ "[:::1]:1", 0, "is no IP address" },
+	{ "[::g]:1", 0, "is no IP address" },
 	{ "[0000000000000000000000000000000000000000000000000000000000000001]:1", 0,
-	  "is no IPv6 address" },
+	  "is no IP address" },
 };
 
 static void test_good(void **state)
@@ -161,13 +187,123 @@ static void test_format(void **state)
 	assert_true(JPX_ENDPOINT_STRLEN >= 1 + (INET6_ADDRSTRLEN - 1) + 1 + (IF_NAMESIZE - 1) + 8);
 }
 
+/* An address and nothing else. */
+static void test_addr_alone(void **state)
+{
+	static const char *const addrs[] = { "2001:db8::1", "192.0.2.1", "fe80::1",
+					     "::", "0.0.0.0" };
+	static const char *const none[] = {
+		"",	"x",	"[2001:db8::1]", "fe80::1%lo",	"192.0.2.1:1", "[2001:db8::1]:1",
+		" ::1", "::1 ", "192.0.2",	 "2001:db8:::1"
+	};
+	char buf[INET6_ADDRSTRLEN], err[200];
+	struct in6_addr addr;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(addrs); i++) {
+		assert_int_equal(jpx_addr_parse(addrs[i], &addr, err, sizeof(err)), 0);
+		assert_string_equal(jpx_addr_format(&addr, buf, sizeof(buf)), addrs[i]);
+	}
+	assert_int_equal(jpx_addr_parse("192.0.2.1", &addr, err, sizeof(err)), 0);
+	assert_true(IN6_IS_ADDR_V4MAPPED(&addr));
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+		*err = 0;
+		if (jpx_addr_parse(none[i], &addr, err, sizeof(err)) != -EINVAL)
+			fail_msg("\"%s\" is taken for an address", none[i]);
+		assert_non_null(strstr(err, "is no IP address"));
+		assert_int_equal(*err, '"');
+	}
+}
+
+static struct in6_addr address(const char *text)
+{
+	struct in6_addr addr;
+
+	assert_int_equal(inet_pton(AF_INET6, text, &addr), 1);
+	return addr;
+}
+
+static void test_address_text(void **state)
+{
+	static const char *const texts[][2] = {
+		{ "::", "::" },
+		{ "2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1" },
+		{ "2001:0DB8::0", "2001:db8::" },
+		{ "::ffff:0:0", "0.0.0.0" },
+		{ "::ffff:255.255.255.255", "255.255.255.255" },
+		{ "::fffe:255.255.255.255", "::fffe:ffff:ffff" },
+		{ "1::ffff:255.255.255.255", "1::ffff:ffff:ffff" },
+	};
+	struct in_addr quad = { htonl(0xc0000201) };
+	char buf[INET6_ADDRSTRLEN], *exact = malloc(9);
+	struct in6_addr addr;
+
+	(void)state;
+	assert_non_null(exact);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		addr = address(texts[i][0]);
+		assert_ptr_equal(jpx_addr_format(&addr, buf, sizeof(buf)), buf);
+		assert_string_equal(buf, texts[i][1]);
+	}
+	addr = jpx_addr_map(quad);
+	assert_string_equal(jpx_addr_format(&addr, buf, sizeof(buf)), "192.0.2.1");
+	assert_string_equal(jpx_addr_format(&addr, exact, 9), ""); /* not half an address */
+	assert_string_equal(jpx_endpoint_join("192.0.2.1", 1, buf, sizeof(buf)), "192.0.2.1:1");
+	assert_string_equal(jpx_endpoint_join("fe80::1%lo", 65535, buf, sizeof(buf)),
+			    "[fe80::1%lo]:65535");
+	free(exact);
+}
+
+static void test_kinds(void **state)
+{
+	static const struct {
+		const char *text;
+		bool host, link_local;
+	} kinds[] = {
+		{ "2001:db8::1", true, false },
+		{ "fe80::1", true, true },
+		{ "febf::1", true, true },
+		{ "fec0::1", true, false },
+		{ "::", false, false },
+		{ "::1", true, false },
+		{ "ff02::1", false, false },
+		{ "::ffff:192.0.2.1", true, false },
+		{ "::ffff:0.0.0.0", false, false },
+		{ "::ffff:0.0.0.1", true, false },
+		{ "::ffff:127.0.0.1", true, false },
+		{ "::ffff:169.253.255.255", true, false },
+		{ "::ffff:169.254.0.0", true, true },
+		{ "::ffff:169.254.255.255", true, true },
+		{ "::ffff:169.255.0.0", true, false },
+		{ "::ffff:223.255.255.255", true, false },
+		{ "::ffff:224.0.0.0", false, false },
+		{ "::ffff:239.255.255.255", false, false },
+		{ "::ffff:240.0.0.0", true, false },
+		{ "::ffff:255.255.255.254", true, false },
+		{ "::ffff:255.255.255.255", false, false },
+		/* the bytes of a group, but not mapped */
+		{ "2001:db8::224.0.0.1", true, false },
+		{ "2001:db8::169.254.1.1", true, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		struct in6_addr addr = address(kinds[i].text);
+
+		if (jpx_addr_is_host(&addr) != kinds[i].host)
+			fail_msg("%s: host", kinds[i].text);
+		if (jpx_addr_is_link_local(&addr) != kinds[i].link_local)
+			fail_msg("%s: link-local", kinds[i].text);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_format),
+		cmocka_unit_test(test_good),	     cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_bounds),	     cmocka_unit_test(test_format),
+		cmocka_unit_test(test_address_text), cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_addr_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

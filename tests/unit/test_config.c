@@ -61,7 +61,12 @@ void proxy_set_default_xdp(struct proxy *proxy, enum jpx_xdp xdp)
 int proxy_attach(struct proxy *proxy, const char *ifname, const struct proxy_wish *wish,
 		 struct proxy_answer *answer)
 {
-	say(proxy, "attach %s xdp=%d later=%d\n", ifname, wish->xdp, wish->later);
+	say(proxy, "attach %s xdp=%d later=%d", ifname, wish->xdp, wish->later);
+	if (wish->max_flows != PROXY_UNSET)
+		say(proxy, " max-flows=%d", wish->max_flows);
+	say(proxy, "\n");
+	assert_int_equal(wish->intercept, PROXY_UNSET);
+	assert_int_equal(wish->uplink_address_count, 0);
 	assert_null(wish->registrar);
 	assert_null(wish->uplink);
 	assert_int_equal(wish->mode, PROXY_UNSET);
@@ -74,9 +79,15 @@ int proxy_attach(struct proxy *proxy, const char *ifname, const struct proxy_wis
 int proxy_add_registrar(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
 			struct proxy_answer *answer)
 {
-	say(proxy, "registrar %s %s uplink=%s mode=%d jpy=%d xdp=%d any=%d join=%d\n", name,
+	say(proxy, "registrar %s %s uplink=%s mode=%d jpy=%d xdp=%d any=%d join=%d", name,
 	    wish->registrar, wish->uplink ? wish->uplink : "-", wish->mode, wish->form, wish->xdp,
 	    wish->any_content, wish->join_port);
+	if (wish->intercept != PROXY_UNSET)
+		say(proxy, " intercept=%d", wish->intercept);
+	for (unsigned int i = 0; i < wish->uplink_address_count; i++)
+		say(proxy, " %s", wish->uplink_addresses[i]);
+	say(proxy, "\n");
+	assert_int_equal(wish->max_flows, PROXY_UNSET);
 	return done(proxy, name, answer);
 }
 
@@ -244,6 +255,102 @@ static void registrars(void **unused)
 		0);
 }
 
+static void stateful(void **unused)
+{
+	(void)unused;
+	applies("registrar a {\n address = \"192.0.2.1:5684\"\n mode = stateful\n"
+		" intercept = true\n uplink-addresses = {192.0.2.7}\n}\n"
+		"registrar b {\n address = \"[2001:db8::1]:1\"\n mode = stateful\n"
+		" intercept = false\n uplink-addresses = {\"2001:db8::7\", \"2001:db8::8\"}\n}\n"
+		"port eth1 { max-flows = 1 }\nport eth2 { max-flows = 1048576 }\n",
+		NULL,
+		"registrar a 192.0.2.1:5684 uplink=- mode=1 jpy=-1 xdp=-1 any=-1 join=-1 "
+		"intercept=1 192.0.2.7\n"
+		"registrar b [2001:db8::1]:1 uplink=- mode=1 jpy=-1 xdp=-1 any=-1 join=-1 "
+		"2001:db8::7 2001:db8::8\n"
+		"attach eth1 xdp=-1 later=1 max-flows=1\nattach eth2 xdp=-1 later=1 "
+		"max-flows=1048576\n",
+		0);
+}
+
+/* As many uplink addresses as there may be are all applied; one more is refused. */
+static void many_addresses(void **unused)
+{
+	struct proxy proxy = { 0 };
+	struct config config;
+	char err[600] = "", text[2048];
+
+	(void)unused;
+	for (int count = JPX_SERVICE_UPLINKS; count <= JPX_SERVICE_UPLINKS + 1; count++) {
+		size_t n = (size_t)snprintf(text, sizeof(text),
+					    "registrar a {\n address = \"[2001:db8::1]:1\"\n"
+					    " mode = stateful\n uplink-addresses = {");
+
+		for (int i = 0; i < count; i++)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\"2001:db8::%x\"",
+					      i ? "," : "", i + 1);
+		snprintf(text + n, sizeof(text) - n, "}\n}\n");
+		write_file(text);
+		if (count > JPX_SERVICE_UPLINKS) {
+			assert_int_equal(config_read(path, true, &config, err, sizeof(err)),
+					 -EINVAL);
+			assert_non_null(strstr(err, ":4: "));
+			assert_non_null(strstr(err, "more than 32"));
+		} else {
+			assert_int_equal(config_read(path, true, &config, err, sizeof(err)), 0);
+			assert_int_equal(config_apply(&config, &proxy), 0);
+			assert_non_null(strstr(proxy.calls, " 2001:db8::20\n"));
+		}
+		config_free(&config);
+	}
+}
+
+static void limits(void **unused)
+{
+	struct flows_limits d = flows_limits_default;
+	struct config config;
+	char err[600];
+
+	(void)unused;
+	write_file("");
+	assert_int_equal(config_read(path, true, &config, err, sizeof(err)), 0);
+	assert_memory_equal(&config.flows, &d, sizeof(d));
+	config_free(&config);
+	write_file("flows {}\n");
+	assert_int_equal(config_read(path, true, &config, err, sizeof(err)), 0);
+	assert_memory_equal(&config.flows, &d, sizeof(d));
+	config_free(&config);
+	/* What draft-ietf-anima-constrained-join-proxy-21, 4.3 says. */
+	assert_int_equal(d.per_pledge, 2);
+	assert_int_equal(d.per_port, 10);
+	assert_int_equal(d.idle, 30);
+
+	write_file("flows {\n max = 1048576\n per-pledge = 8\n per-port = 1048576\n"
+		   " idle = 86400\n rest = 86400\n ports = 1024-65535\n}\n");
+	assert_int_equal(config_read(path, true, &config, err, sizeof(err)), 0);
+	assert_int_equal(config.flows.max, 1048576);
+	assert_int_equal(config.flows.per_pledge, 8);
+	assert_int_equal(config.flows.per_port, 1048576);
+	assert_int_equal(config.flows.idle, 86400);
+	assert_int_equal(config.flows.rest, 86400);
+	assert_int_equal(config.flows.first_port, 1024);
+	assert_int_equal(config.flows.port_count, 64512);
+	config_free(&config);
+
+	/* What is not said stays as it is by default. */
+	write_file("flows {\n max = 1\n per-pledge = 1\n per-port = 1\n idle = 1\n"
+		   " ports = 65535-65535\n}\n");
+	assert_int_equal(config_read(path, true, &config, err, sizeof(err)), 0);
+	assert_int_equal(config.flows.max, 1);
+	assert_int_equal(config.flows.per_pledge, 1);
+	assert_int_equal(config.flows.per_port, 1);
+	assert_int_equal(config.flows.idle, 1);
+	assert_int_equal(config.flows.rest, d.rest);
+	assert_int_equal(config.flows.first_port, 65535);
+	assert_int_equal(config.flows.port_count, 1);
+	config_free(&config);
+}
+
 /* Registrars come first, wherever they are in the file: ports name them. */
 static void order(void **unused)
 {
@@ -333,6 +440,35 @@ static const struct {
 	{ "port eth0 {\n  mode = stateless\n}\n", 2, "mode" },
 	{ "port eth0 {}\nport eth0 {}\n", 2, "eth0" },
 	{ "port eth0 {}\n}\n", 2, "" },
+	{ "registrar a {\n  intercept = maybe\n}\n", 2, "intercept" },
+	{ "registrar a {\n  address = \"[2001:db8::1]:1\"\n"
+	  "  uplink-addresses = {\"2001:db8::7\",\n    \"[2001:db8::8]:1\"}\n}\n",
+	  4, "\"[2001:db8::8]:1\" is no IP address" },
+	{ "registrar a {\n  uplink-addresses = {192.0.2.256}\n}\n", 2, "192.0.2.256" },
+	{ "registrar a {\n  uplink-addresses = {\"fe80::1%lo\"}\n}\n", 2, "fe80::1%lo" },
+	{ "port eth0 {\n  max-flows = 0\n}\n", 2, "max-flows 0 is not from 1 to 1048576" },
+	{ "port eth0 {\n  max-flows = 1048577\n}\n", 2, "max-flows 1048577" },
+	{ "port eth0 {\n  intercept = true\n}\n", 2, "intercept" },
+	{ "flows {\n  max = 0\n}\n", 2, "max 0 is not from 1 to 1048576" },
+	{ "flows {\n  max = 1048577\n}\n", 2, "max 1048577" },
+	{ "flows {\n  max = -1\n}\n", 2, "max -1" },
+	{ "flows {\n\n  per-pledge = 9\n}\n", 3, "per-pledge 9 is not from 1 to 8" },
+	{ "flows {\n  per-pledge = 0\n}\n", 2, "per-pledge 0" },
+	{ "flows {\n  per-port = 1048577\n}\n", 2, "per-port 1048577" },
+	{ "flows {\n  idle = 0\n}\n", 2, "idle 0 is not from 1 to 86400" },
+	{ "flows {\n  idle = 86401\n}\n", 2, "idle 86401" },
+	{ "flows {\n  rest = 86401\n}\n", 2, "rest 86401" },
+	{ "flows {\n  rest = long\n}\n", 2, "rest" },
+	{ "flows {\n  ports = 1023-2000\n}\n", 2, "ports \"1023-2000\" is no range" },
+	{ "flows {\n  ports = 2000-1999\n}\n", 2, "2000-1999" },
+	{ "flows {\n  ports = 1024-65536\n}\n", 2, "1024-65536" },
+	{ "flows {\n  ports = 1024-2000x\n}\n", 2, "1024-2000x" },
+	{ "flows {\n  ports = 2000\n}\n", 2, "\"2000\"" },
+	{ "flows {\n  ports = \"\"\n}\n", 2, "ports \"\"" },
+	{ "flows {\n  colour = red\n}\n", 2, "colour" },
+	{ "flows {}\nflows {\n  max = 0\n}\n", 3, "max 0" },
+	{ "flows f {\n}\n", 1, "flows" },
+	{ "xdp = auto\nflows {\n  max = 5\n", 2, "never closed" },
 };
 
 static void errors(void **unused)
@@ -399,9 +535,10 @@ int main(void)
 		cmocka_unit_test(missing_file),	  cmocka_unit_test(directory),
 		cmocka_unit_test(no_config_file), cmocka_unit_test(empty_file),
 		cmocka_unit_test(for_the_daemon), cmocka_unit_test(registrars),
-		cmocka_unit_test(order),	  cmocka_unit_test(failures),
-		cmocka_unit_test(errors),	  cmocka_unit_test(long_errors),
-		cmocka_unit_test(after_an_error),
+		cmocka_unit_test(stateful),	  cmocka_unit_test(many_addresses),
+		cmocka_unit_test(limits),	  cmocka_unit_test(order),
+		cmocka_unit_test(failures),	  cmocka_unit_test(errors),
+		cmocka_unit_test(long_errors),	  cmocka_unit_test(after_an_error),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, make_dir, remove_dir);

@@ -24,6 +24,7 @@
 
 #define LL  "50 fe80000000000000000000fffe000001"	  /* a link-local address */
 #define H21 "52 01 03 bda7 000000fffe000001 020000000001" /* the same pledge in draft-21 */
+#define V4  "50 00000000000000000000ffff a9fe0102"	  /* 169.254.1.2 */
 
 static json_t *root, *vectors;
 
@@ -40,12 +41,24 @@ static const char *const reasons[] = { "relay",
 			fail_msg("%s: %s instead of %s", (about), reasons[got_], reasons[want_]);  \
 	} while (0)
 
-static const struct jpx_pledge pledge0 = {
-	.addr = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe, 0, 0, 1 },
-	.udp_port = 48551,
-	.port_id = 3,
-	.mac = { 2, 0, 0, 0, 0, 1 },
+/* One of IPv6, one of IPv4. */
+static const struct jpx_pledge pledges[] = {
+	{ .addr = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe, 0, 0, 1 },
+	  .udp_port = 48551,
+	  .port_id = 3,
+	  .mac = { 2, 0, 0, 0, 0, 1 } },
+	{ .addr = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 169, 254, 1, 2 },
+	  .udp_port = 48551,
+	  .port_id = 3,
+	  .mac = { 2, 0, 0, 0, 0, 1 } },
 };
+#define pledge0 pledges[0]
+
+/* What IPv4 saves in draft-06: its address stands in 4 bytes. */
+static size_t saved(int form, const struct jpx_pledge *p)
+{
+	return form == JPX_FORM_DRAFT06 && p == &pledges[1] ? 12 : 0;
+}
 
 static enum jpx_drop unwrap(enum jpx_form form, const uint8_t *buf, size_t len,
 			    struct jpx_pledge *pledge, struct jpx_span *content)
@@ -348,7 +361,7 @@ static void round_trip(enum jpx_form form, const struct jpx_pledge *p, const uin
 
 static void test_lengths(void **state)
 {
-	/* bytes in front of the content's head for pledge0 */
+	/* bytes in front of the content's head */
 	static const size_t fixed[JPX_FORM_COUNT] = { 23, 23, 20, 28 };
 	static const size_t from_to[][2] = { { 0, 600 }, { 65450, 65560 }, { 69999, 70000 } };
 	uint8_t *content = malloc(70000), *buf = malloc(80000);
@@ -358,17 +371,20 @@ static void test_lengths(void **state)
 	assert_non_null(buf);
 	for (size_t i = 0; i < 70000; i++)
 		content[i] = (uint8_t)(i * 13 + (i >> 8));
-	for (int f = 0; f < JPX_FORM_COUNT; f++) {
+	for (size_t i = 0; i < JPX_FORM_COUNT * ARRAY_LEN(pledges); i++) {
+		enum jpx_form f = (enum jpx_form)(i / ARRAY_LEN(pledges));
+		const struct jpx_pledge *p = &pledges[i % ARRAY_LEN(pledges)];
+		size_t before = fixed[f] - saved((int)f, p);
+
 		for (size_t k = 0; k < ARRAY_LEN(from_to); k++)
 			for (size_t n = from_to[k][0]; n <= from_to[k][1]; n++)
-				round_trip((enum jpx_form)f, &pledge0, content, n,
-					   fixed[f] + (n < 24	 ? 1
-						       : n < 256 ? 2
-								 : 3),
+				round_trip(f, p, content, n,
+					   before + (n < 24    ? 1
+						     : n < 256 ? 2
+							       : 3),
 					   buf, 80000);
 		for (size_t n = 601; n < 70000; n += 997)
-			round_trip((enum jpx_form)f, &pledge0, content, n, fixed[f] + 3, buf,
-				   80000);
+			round_trip(f, p, content, n, before + 3, buf, 80000);
 	}
 	free(content);
 	free(buf);
@@ -380,27 +396,26 @@ static void test_wrap_capacity(void **state)
 
 	(void)state;
 	memset(content, 0xee, sizeof(content));
-	for (int f = 0; f < JPX_FORM_COUNT; f++) {
-		enum jpx_form form = (enum jpx_form)f;
+	for (size_t i = 0; i < JPX_FORM_COUNT * ARRAY_LEN(pledges); i++) {
+		enum jpx_form form = (enum jpx_form)(i / ARRAY_LEN(pledges));
+		const struct jpx_pledge *p = &pledges[i % ARRAY_LEN(pledges)];
 		uint8_t whole[400];
-		ssize_t n = jpx_jpy_wrap(form, &pledge0, content, sizeof(content), whole,
-					 sizeof(whole));
+		ssize_t n = jpx_jpy_wrap(form, p, content, sizeof(content), whole, sizeof(whole));
 
-		assert_in_range(n, 320, 332);
+		assert_in_range((size_t)n + saved((int)form, p), 320, 332);
 		for (size_t cap = 0; cap <= (size_t)n; cap++) {
 			uint8_t *buf = malloc(cap ? cap : 1);
 			ssize_t got;
 
 			assert_non_null(buf);
-			got = jpx_jpy_wrap(form, &pledge0, content, sizeof(content), buf, cap);
+			got = jpx_jpy_wrap(form, p, content, sizeof(content), buf, cap);
 			assert_int_equal(got, cap == (size_t)n ? n : -EMSGSIZE);
 			free(buf);
 		}
-		assert_int_equal(
-			jpx_jpy_wrap(form, &pledge0, content, SIZE_MAX, whole, sizeof(whole)),
-			-EMSGSIZE);
-		assert_in_range(jpx_jpy_wrap(form, &pledge0, NULL, 0, whole, sizeof(whole)), 20,
-				32);
+		assert_int_equal(jpx_jpy_wrap(form, p, content, SIZE_MAX, whole, sizeof(whole)),
+				 -EMSGSIZE);
+		n = jpx_jpy_wrap(form, p, NULL, 0, whole, sizeof(whole));
+		assert_in_range((size_t)n + saved((int)form, p), 20, 32);
 	}
 	assert_int_equal(jpx_jpy_wrap(JPX_FORM_COUNT, &pledge0, content, 1, content, 300), -EINVAL);
 	assert_int_equal(jpx_jpy_wrap((enum jpx_form) - 1, &pledge0, content, 1, content, 300),
@@ -420,12 +435,14 @@ static void test_wrap_header_values(void **state)
 
 	(void)state;
 	for (int f = 0; f < JPX_FORM_COUNT; f++) {
-		for (size_t i = 0; i < ARRAY_LEN(ports) * ARRAY_LEN(ids); i++) {
-			struct jpx_pledge p = pledge0;
-			size_t prefix = fixed[f];
+		for (size_t i = 0; i < ARRAY_LEN(ports) * ARRAY_LEN(ids) * 2; i++) {
+			const struct jpx_pledge *like =
+				&pledges[i / (ARRAY_LEN(ports) * ARRAY_LEN(ids))];
+			struct jpx_pledge p = *like;
+			size_t prefix = fixed[f] - saved(f, like);
 
 			p.udp_port = ports[i % ARRAY_LEN(ports)];
-			p.port_id = ids[i / ARRAY_LEN(ports)];
+			p.port_id = ids[i / ARRAY_LEN(ports) % ARRAY_LEN(ids)];
 			if (f != JPX_FORM_DRAFT21)
 				prefix += p.port_id < 24 ? 1 : 2;
 			if (f == JPX_FORM_DRAFT02 || f == JPX_FORM_DRAFT06 ||
@@ -637,6 +654,8 @@ static const struct {
 	{ D21, TRAIL, "82 40 40 00" },
 	/* a header of somebody else's */
 	{ D02, HEADER, "85 44a9fe0102 19bda7 0a 03 4101" },
+	{ D02, HEADER, "85 44a9fe0102 19bda7 01 03 4101" },
+	{ D02, HEADER, "85" V4 "19bda7 01 03 4101" },
 	{ D02, HEADER, "85 40 19bda7 0a 03 4101" },
 	{ D02, HEADER, "85 51fe80000000000000000000fffe00000100 19bda7 0a 03 4101" },
 	{ D02, HEADER, "85" LL "19bda7 02 03 4101" },
@@ -646,11 +665,24 @@ static const struct {
 	{ D06, HEADER, "85" LL "19bda7 01 03 4101" },
 	{ D06, HEADER, "85" LL "19bda7 22 03 4101" },
 	{ D06, HEADER, "85" LL "19bda7 21 03 4101" },
+	{ D06, HEADER, "85 44a9fe0102 19bda7 02 03 4101" },
+	{ D06, HEADER, "85 44a9fe0102 19bda7 0a 03 4101" },
+	{ D06, HEADER, "85 44a9fe0102 19bda7 21 03 4101" },
+	{ D06, HEADER, "85 44a9fe0102 19bda7 1b0000000100000001 03 4101" },
+	{ D06, HEADER, "85 43a9fe01 19bda7 01 03 4101" },
+	{ D06, HEADER, "85 45a9fe010200 19bda7 01 03 4101" },
+	{ D06, HEADER, "85" V4 "19bda7 01 03 4101" },
 	{ D21, HEADER, "82 40 4101" },
 	{ D21, HEADER, "82 51 0103bda7000000fffe0000010200000000 4101" },
 	{ D21, HEADER, "82 53 0103bda7000000fffe00000102000000000100 4101" },
 	{ D21, HEADER, "82 52 0003bda7000000fffe000001020000000001 4101" },
+	{ D21, HEADER, "82 52 0303bda700000000a9fe0102020000000001 4101" },
+	/* an IPv4 address leaves the upper half of its field empty */
 	{ D21, HEADER, "82 52 0203bda7000000fffe000001020000000001 4101" },
+	{ D21, HEADER, "82 52 0203bda700000001a9fe0102020000000001 4101" },
+	{ D21, HEADER, "82 52 0203bda780000000a9fe0102020000000001 4101" },
+	{ D21, HEADER, "82 52 0203bda700000000a9fe0102030000000001 4101" },
+	{ D21, HEADER, "82 51 0203bda700000000a9fe01020200000000 4101" },
 	{ D01, HEADER, "84 183d 83" LL "19bda7 03 190119 4101" },
 	{ D01, HEADER, "84 383c 83" LL "19bda7 03 190119 4101" },
 	{ D01, HEADER, "84 183c 83" LL "19bda7 6133 190119 4101" },
@@ -659,6 +691,9 @@ static const struct {
 	{ D01, HEADER, "84 183c 57 84" LL "19bda7 03 00 190119 4101" },
 	{ D01, HEADER, "84 183c 82 44a9fe0102 03 190119 4101" },
 	{ D01, HEADER, "84 183c 82 69 66653830 3a3a6768 69 03 190119 4101" }, /* fe80::ghi */
+	{ D01, HEADER,
+	  "84 183c 82 6c 3136392e3235342e312e3220 03 190119 4101" },	    /* "169.254.1.2 " */
+	{ D01, HEADER, "84 183c 82 69 3136392e3235342e31 03 190119 4101" }, /* "169.254.1" */
 	{ D01, HEADER, "84 183c 82 60 03 190119 4101" },
 	{ D01, HEADER, "84 183c 82 67 666538303a3a00 03 190119 4101" },
 	{ D01, HEADER, "84 183c 82 67 666538303a3a31 6133 190119 4101" },
@@ -676,6 +711,36 @@ static const struct {
 	{ D21, JPX_RELAY, "82 52 0103bda7 0000000000000001 000000000000 4101" },
 	{ D21, JPX_RELAY, "82 52 0103bda7 8000000000000000 000000000000 4101" },
 	{ D01, NOT_LL, "84 183c 82 63 3a3a31 03 190119 4101" }, /* "::1" */
+	/* and IPv4: 169.254/16 without its first and last 256 (RFC 3927 2.1) */
+	{ D02, JPX_RELAY, "85" V4 "19bda7 0a 03 4101" },
+	{ D02, NOT_LL, "85 50 00000000000000000000ffff c0a801c8 19bda7 0a 03 4101" },
+	{ D02, NOT_LL, "85 50 00000000000000000000ffff a9fe00ff 19bda7 0a 03 4101" },
+	{ D02, JPX_RELAY, "85 50 00000000000000000000ffff a9fe0100 19bda7 0a 03 4101" },
+	{ D02, JPX_RELAY, "85 50 00000000000000000000ffff a9fefeff 19bda7 0a 03 4101" },
+	{ D02, NOT_LL, "85 50 00000000000000000000ffff a9feff00 19bda7 0a 03 4101" },
+	{ D02, NOT_LL, "85 50 00000000000000000000fffe a9fe0102 19bda7 0a 03 4101" },
+	{ D02, NOT_LL, "85 50 00000000000000000001ffff a9fe0102 19bda7 0a 03 4101" },
+	{ D02, NOT_LL, "85 50 01000000000000000000ffff a9fe0102 19bda7 0a 03 4101" },
+	{ D02, NOT_LL, "85 50 000000000000000000000000 a9fe0102 19bda7 0a 03 4101" },
+	{ D06, NOT_LL, "85" V4 "19bda7 02 03 4101" }, /* IPv6, it says */
+	{ D06, JPX_RELAY, "85 44 a9fe0102 19bda7 01 03 4101" },
+	{ D06, JPX_RELAY, "85 5804 a9fe0102 1a0000bda7 1801 190003 580101" },
+	{ D06, NOT_LL, "85 44 c0a801c8 19bda7 01 03 4101" },
+	{ D06, NOT_LL, "85 44 a9fe0001 19bda7 01 03 4101" },
+	{ D06, NOT_LL, "85 44 a9feff01 19bda7 01 03 4101" },
+	{ D06, NOT_LL, "85 44 00000000 19bda7 01 03 4101" },
+	{ D21, JPX_RELAY, "82 52 0203bda7 00000000a9fe0102 020000000001 4101" },
+	{ D21, JPX_RELAY, "82 52 0203bda7 00000000a9fe0102 000000000000 4101" },
+	{ D21, NOT_LL, "82 52 0203bda7 00000000c0a801c8 020000000001 4101" },
+	{ D21, NOT_LL, "82 52 0203bda7 00000000a9fe0001 020000000001 4101" },
+	{ D21, NOT_LL, "82 52 0203bda7 0000000000000000 020000000001 4101" },
+	{ D21, JPX_RELAY, "82 52 0103bda7 00000000a9fe0102 020000000001 4101" }, /* of IPv6 */
+	{ D01, JPX_RELAY, "84 183c 82" V4 "03 190119 4101" },
+	{ D01, JPX_RELAY, "84 183c 82 6b 3136392e3235342e312e32 03 190119 4101" },
+	{ D01, JPX_RELAY, "84 183c 82 72 3a3a666666663a3136392e3235342e312e32 03 190119 4101" },
+	{ D01, NOT_LL, "84 183c 82 69 3132372e302e302e31 03 190119 4101" }, /* "127.0.0.1" */
+	{ D01, NOT_LL, "84 183c 82 6d 3a3a3136392e3235342e312e32 03 190119 4101" },
+	{ D01, NOT_LL, "84 183c 82 50 00000000000000000000ffff a9feff00 03 190119 4101" },
 	/* UDP ports that are none */
 	{ D02, PORT, "85" LL "00 0a 03 4101" },
 	{ D02, PORT, "85" LL "1a00010000 0a 03 4101" },
@@ -713,7 +778,16 @@ static const struct {
 	{ D02, HEADER, "85 50 20010db8000000000000000000000001 00 02 00 4101" },
 	{ D02, NOT_LL, "85 50 20010db8000000000000000000000001 00 0a 00 4101" },
 	{ D02, PORT, "85" LL "00 0a 00 4101" },
-	{ D21, HEADER, "82 52 0200 0000 0000000000000000 020000000001 4101" },
+	{ D21, HEADER, "82 52 0300 0000 0000000000000000 020000000001 4101" },
+	{ D21, HEADER, "82 52 0200 0000 0000000100000000 020000000001 4101" },
+	{ D21, NOT_LL, "82 52 0200 0000 0000000000000000 020000000001 4101" },
+	{ D21, PORT, "82 52 0200 0000 00000000a9fe0102 020000000001 4101" },
+	{ D21, IDENT, "82 52 0200 0001 00000000a9fe0102 020000000001 4101" },
+	{ D06, HEADER, "85 44 c0a801c8 00 02 00 4101" },
+	{ D06, NOT_LL, "85 44 c0a801c8 00 01 00 4101" },
+	{ D06, PORT, "85 44 a9fe0102 00 01 00 4101" },
+	{ D06, IDENT, "85 44 a9fe0102 01 01 00 4101" },
+	{ D06, TRAIL, "85 44 c0a801c8 00 02 00 4101 00" },
 	{ D21, NOT_LL, "82 52 0100 0000 0000000000000000 020000000001 4101" },
 	{ D21, PORT, "82 52 0100 0000 0000000000000001 020000000001 4101" },
 	{ D01, TRAIL, "84 183d 81 00 190119 4101 00" },
@@ -764,6 +838,42 @@ static void test_reasons(void **state)
 	for (size_t f = 0; f < ARRAY_LEN(walks); f++)
 		for (size_t i = 0; i < ARRAY_LEN(all); i++)
 			assert_true(seen[walks[f]][all[i]]);
+}
+
+/* Which address a spelling stands for: what looks like IPv4 may not be. */
+static void test_families(void **state)
+{
+	static const struct {
+		enum jpx_form form;
+		const char *hex, *addr;
+	} rows[] = {
+		{ D02, "85" V4 "19bda7 0a 03 4101", "::ffff:169.254.1.2" },
+		{ D02, "85 50 fe80000000000000 0000ffffa9fe0102 19bda7 0a 03 4101",
+		  "fe80::ffff:a9fe:102" },
+		{ D06, "85 44 a9fefe00 19bda7 01 03 4101", "::ffff:169.254.254.0" },
+		{ D06, "85 50 fe80000000000000 0000ffffa9fe0102 19bda7 02 03 4101",
+		  "fe80::ffff:a9fe:102" },
+		{ D21, "82 52 0203bda7 00000000a9fe0102 020000000001 4101", "::ffff:169.254.1.2" },
+		{ D21, "82 52 0103bda7 00000000a9fe0102 020000000001 4101", "fe80::a9fe:102" },
+		{ D21, "82 52 0103bda7 0000ffffa9fe0102 020000000001 4101", "fe80::ffff:a9fe:102" },
+		{ D01, "84 183c 82" V4 "03 190119 4101", "::ffff:169.254.1.2" },
+		{ D01, "84 183c 82 6b 3136392e3235342e312e32 03 190119 4101",
+		  "::ffff:169.254.1.2" },
+		{ D01, "84 183c 82 67 666538303a3a31 03 190119 4101", "fe80::1" },
+	};
+	uint8_t msg[64], want[16];
+	struct jpx_pledge p;
+	struct jpx_span s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t len = test_hex(rows[i].hex, msg, sizeof(msg));
+
+		assert_reason(unwrap(rows[i].form, msg, len, &p, &s), JPX_RELAY, rows[i].hex);
+		assert_int_equal(inet_pton(AF_INET6, rows[i].addr, want), 1);
+		if (memcmp(p.addr, want, 16))
+			fail_msg("%s is not taken for %s", rows[i].hex, rows[i].addr);
+	}
 }
 
 /* Splitting: the header is opaque */
@@ -867,21 +977,14 @@ static void test_form_names(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vectors_split),
-		cmocka_unit_test(test_vectors_unwrap),
-		cmocka_unit_test(test_vectors_wrap),
-		cmocka_unit_test(test_vectors_answer),
-		cmocka_unit_test(test_answer_limit),
-		cmocka_unit_test(test_truncation),
-		cmocka_unit_test(test_one_byte_too_many),
-		cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_wrap_capacity),
-		cmocka_unit_test(test_wrap_header_values),
-		cmocka_unit_test(test_long_encodings),
-		cmocka_unit_test(test_reasons),
-		cmocka_unit_test(test_split),
-		cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_form_names),
+		cmocka_unit_test(test_vectors_split),	  cmocka_unit_test(test_vectors_unwrap),
+		cmocka_unit_test(test_vectors_wrap),	  cmocka_unit_test(test_vectors_answer),
+		cmocka_unit_test(test_answer_limit),	  cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_one_byte_too_many), cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_wrap_capacity),	  cmocka_unit_test(test_wrap_header_values),
+		cmocka_unit_test(test_long_encodings),	  cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_families),	  cmocka_unit_test(test_split),
+		cmocka_unit_test(test_nothing),		  cmocka_unit_test(test_form_names),
 	};
 	int failed;
 

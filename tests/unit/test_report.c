@@ -97,6 +97,7 @@ static int setup(void **state)
 					 .xdp = JPX_XDP_NATIVE,
 					 .ifname = "eth1" };
 	set_address(s->ports[1].addr, "fe80::1");
+	s->ports[1].addr4 = htonl(0xa9fe0102);
 	s->ports[7] = (struct jpx_port){ .ifindex = 70007,
 					 .flags = JPX_PORT_IN_USE,
 					 .link = JPX_LINK_IPV6,
@@ -125,7 +126,8 @@ static int setup(void **state)
 		.source = JPX_SOURCE_DNS_SD,
 		.name = "other",
 	};
-	set_address(s->services[63].registrar, "2001:db8:1::52");
+	set_address(s->services[63].registrar, "::ffff:192.0.2.52");
+	set_address(s->services[63].uplink, "::ffff:192.0.2.1");
 	*state = f;
 	return 0;
 }
@@ -153,6 +155,7 @@ static void test_ports(void **state)
 	assert_text(port, "link", "ethernet");
 	assert_text(port, "engine", "xdp-native");
 	assert_text(port, "address", "fe80::1");
+	assert_text(port, "address4", "169.254.1.2");
 	assert_text(port, "state", "ready");
 	assert_text(port, "xdp", "native");
 	assert_bool(port, "shared", true);
@@ -167,6 +170,8 @@ static void test_ports(void **state)
 	assert_text(port, "ifname", "lowpan0");
 	assert_number(port, "id", 7);
 	assert_text(port, "link", "ipv6");
+	assert_text(port, "address", "::");
+	assert_text(port, "address4", "0.0.0.0");
 	assert_text(port, "engine", "socket");
 	assert_text(port, "state", "no-address");
 	assert_text(port, "xdp", "off");
@@ -233,7 +238,8 @@ static void test_services(void **state)
 
 	s = at(services, 1);
 	assert_text(s, "name", "other");
-	assert_text(s, "address", "2001:db8:1::52");
+	assert_text(s, "address", "192.0.2.52");
+	assert_text(s, "uplink_address", "192.0.2.1");
 	assert_number(s, "port", 65535);
 	assert_text(s, "mode", "stateful");
 	assert_text(s, "jpy", "draft-01");
@@ -244,6 +250,64 @@ static void test_services(void **state)
 	json_decref(status);
 }
 
+/* What only stateful services have, and what others say of it. */
+static void test_stateful(void **state)
+{
+	struct fixture *f = *state;
+	const json_t *ports, *services, *list;
+	json_t *status;
+
+	f->state.flow_config.per_port = 10;
+	f->state.flow_counts[0] = 1000003; /* of all */
+	f->state.flow_counts[1] = 1000000;
+	f->state.flow_counts[7] = 3;
+	f->state.ports[7].max_flows = 1048576;
+	f->state.services[63].flags |= JPX_SERVICE_INTERCEPT;
+	f->state.services[63].uplink_count = 2;
+	f->state.services[63].uplinks[0] = 63;
+	f->state.services[63].uplinks[1] = 0;
+	f->state.services[63].uplinks[2] = 5; /* beyond those in use */
+	set_address(f->state.uplinks[63].addr, "2001:db8::63");
+	set_address(f->state.uplinks[0].addr, "::ffff:192.0.2.7");
+	status = jpx_report_status(&f->state, 1);
+	ports = json_object_get(status, "ports");
+	assert_number(at(ports, 0), "flows", 1000000);
+	assert_number(at(ports, 0), "max_flows", 10);
+	assert_number(at(ports, 1), "flows", 3);
+	assert_number(at(ports, 1), "max_flows", 1048576);
+	assert_number(at(ports, 2), "flows", 0);
+	services = json_object_get(status, "services");
+	assert_bool(at(services, 0), "intercept", false);
+	assert_size(at(services, 0), "uplink_addresses", 0);
+	assert_bool(at(services, 1), "intercept", true);
+	assert_size(at(services, 1), "uplink_addresses", 2);
+	list = json_object_get(at(services, 1), "uplink_addresses");
+	assert_string_equal(json_string_value(at(list, 0)), "2001:db8::63");
+	assert_string_equal(json_string_value(at(list, 1)), "192.0.2.7");
+	json_decref(status);
+}
+
+static void test_uplink_address_states(void **state)
+{
+	struct fixture *f = *state;
+	struct jpx_service *s = &f->state.services[63];
+
+	s->ifindex = s->tx_ifindex = 70002;
+	s->l2_len = 14;
+	s->flags |= JPX_SERVICE_READY;
+	assert_string_equal(jpx_service_state(&f->state, 63), "no-uplink-address");
+	s->uplink_count = 2;
+	s->uplinks[0] = 3;
+	s->uplinks[1] = 4;
+	f->state.uplinks[3].flags = f->state.uplinks[4].flags = JPX_UPLINK_IN_USE;
+	f->state.uplinks[5].flags = JPX_UPLINK_IN_USE | JPX_UPLINK_READY; /* another service's */
+	assert_string_equal(jpx_service_state(&f->state, 63), "no-uplink-address");
+	f->state.uplinks[4].flags |= JPX_UPLINK_READY;
+	assert_string_equal(jpx_service_state(&f->state, 63), "serving");
+	s->ifindex = 0;
+	assert_string_equal(jpx_service_state(&f->state, 63), "no-route");
+}
+
 static void test_service_states(void **state)
 {
 	struct fixture *f = *state;
@@ -252,8 +316,13 @@ static void test_service_states(void **state)
 	assert_string_equal(jpx_service_state(&f->state, 1), "serving");
 	s->flags &= (__u8)~JPX_SERVICE_READY;
 	assert_string_equal(jpx_service_state(&f->state, 1), "resolving");
-	s->l2_len = 0;
+	s->flags |= JPX_SERVICE_IPV4;
 	assert_string_equal(jpx_service_state(&f->state, 1), "resolving");
+	s->l2_len = 0;
+	assert_string_equal(jpx_service_state(&f->state, 1), "socket");
+	s->flags &= (__u16)~JPX_SERVICE_IPV4;
+	assert_string_equal(jpx_service_state(&f->state, 1), "resolving");
+	s->flags |= JPX_SERVICE_IPV4;
 	s->tx_ifindex = 0;
 	assert_string_equal(jpx_service_state(&f->state, 1), "uplink-down");
 	s->flags |= JPX_SERVICE_LOCAL;
@@ -308,13 +377,16 @@ static void test_full(void **state)
 		set_address(s->registrar, longest);
 		set_address(s->uplink, longest);
 		s->join_port = s->uplink_port = s->registrar_port = htons(65535);
+		s->uplink_count = JPX_SERVICE_UPLINKS;
 	}
+	set_address(f->state.uplinks[0].addr, longest); /* place 0 in all of uplinks[] */
 	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++) {
 		struct jpx_port *p = &f->state.ports[id];
 
 		*p = f->state.ports[1];
 		p->services = ~1ULL;
 		set_address(p->addr, "fe80::1111:2222:3333:4444");
+		p->addr4 = htonl(0xa9fe6464);
 		memset(p->ifname, 'x', JPX_IFNAME_LEN - 1);
 	}
 	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
@@ -325,6 +397,8 @@ static void test_full(void **state)
 	assert_size(status, "ports", JPX_MAX_PORTS - 1);
 	assert_size(status, "services", JPX_MAX_SERVICES - 1);
 	assert_size(at(json_object_get(status, "ports"), 254), "join_ports", JPX_MAX_SERVICES - 1);
+	assert_size(at(json_object_get(status, "services"), 62), "uplink_addresses",
+		    JPX_SERVICE_UPLINKS);
 	/* 64: what jpd wraps around it */
 	assert_true(json_dumpb(status, NULL, 0, JSON_COMPACT) + 64 < JPX_ANSWER_MAX);
 	json_decref(status);
@@ -371,7 +445,7 @@ static void test_sums(void **state)
 static void test_reasons(void **state)
 {
 	struct fixture *f = *state;
-	const json_t *drops, *handoffs;
+	const json_t *drops, *handoffs, *told;
 	json_t *stats;
 
 	for (unsigned int r = 1; r < JPX_DROP_COUNT; r++) {
@@ -382,6 +456,10 @@ static void test_reasons(void **state)
 	}
 	for (unsigned int r = 0; r < JPX_HANDOFF_COUNT; r++)
 		f->counters.fast[3].handoffs[r] = (1ULL << 40) + r;
+	for (unsigned int r = 0; r < JPX_TOLD_COUNT; r++) {
+		f->counters.socket[1].told[r] = (2ULL << 40) + r;
+		f->counters.socket[255].told[r] = 3;
+	}
 	stats = jpx_report_stats(&f->state, &f->counters);
 	drops = json_object_get(stats, "drops");
 	handoffs = json_object_get(stats, "handoffs");
@@ -394,6 +472,11 @@ static void test_reasons(void **state)
 		assert_number(drops, jpx_drop_word(r), ((json_int_t)r << 33) + r + 5);
 	for (unsigned int r = 0; r < JPX_HANDOFF_COUNT; r++)
 		assert_number(handoffs, jpx_handoff_word(r), (1LL << 40) + r);
+	/* In the socket engine's counters the same place counts something else. */
+	told = json_object_get(stats, "told");
+	assert_int_equal(json_object_size(told), JPX_TOLD_COUNT);
+	for (unsigned int r = 0; r < JPX_TOLD_COUNT; r++)
+		assert_number(told, jpx_told_word(r), (2LL << 40) + r + 3);
 	json_decref(stats);
 }
 
@@ -415,10 +498,19 @@ static void test_zeros(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_ports),    TEST(test_uplinks),	TEST(test_uplink_without_program),
-		TEST(test_services), TEST(test_service_states), TEST(test_daemon),
-		TEST(test_empty),    TEST(test_full),		TEST(test_sums),
-		TEST(test_reasons),  TEST(test_zeros),
+		TEST(test_ports),
+		TEST(test_uplinks),
+		TEST(test_uplink_without_program),
+		TEST(test_services),
+		TEST(test_service_states),
+		TEST(test_daemon),
+		TEST(test_stateful),
+		TEST(test_uplink_address_states),
+		TEST(test_empty),
+		TEST(test_full),
+		TEST(test_sums),
+		TEST(test_reasons),
+		TEST(test_zeros),
 	};
 
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);

@@ -121,6 +121,19 @@ static void test_handoffs(void **state)
 	assert_string_equal(jpx_handoff_text(JPX_HANDOFF_COUNT), "?");
 }
 
+static void test_tolds(void **state)
+{
+	(void)state;
+	for (unsigned int r = 0; r < JPX_TOLD_COUNT; r++) {
+		assert_word(jpx_told_word(r), '_');
+		assert_true(strlen(jpx_told_text(r)) >= 10);
+	}
+	assert_unique(jpx_told_word, 0, JPX_TOLD_COUNT);
+	assert_unique(jpx_told_text, 0, JPX_TOLD_COUNT);
+	assert_string_equal(jpx_told_word(JPX_TOLD_COUNT), "?");
+	assert_string_equal(jpx_told_text(JPX_TOLD_COUNT), "?");
+}
+
 static void test_forms(void **state)
 {
 	(void)state;
@@ -141,7 +154,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_enums),	 cmocka_unit_test(test_meaning),
 		cmocka_unit_test(test_back),	 cmocka_unit_test(test_drops),
-		cmocka_unit_test(test_handoffs), cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_handoffs), cmocka_unit_test(test_tolds),
+		cmocka_unit_test(test_forms),
 	};
 
 	return cmocka_run_group_tests_name("words", tests, NULL, NULL);
