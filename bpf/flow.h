@@ -68,7 +68,8 @@ JPX_OUTLINE int jpx_pledge_make(const struct jpx_pledge_key *key)
 	if (!key)
 		return -1;
 	none.key = *key;
-	ret = bpf_map_update_elem(&jpx_pledges, key, &none, BPF_NOEXIST);
+	/* Kernel 6.1 takes no key from where KEY may be, but from here. */
+	ret = bpf_map_update_elem(&jpx_pledges, &none.key, &none, BPF_NOEXIST);
 	return ret && ret != -17 /* EEXIST */;
 }
 
@@ -95,13 +96,16 @@ static __always_inline __u32 jpx_flow_random(void)
 }
 
 /* Would a datagram from the Registrar to this port find a socket of this host?  (One bound to
- * an interface is not found so: jpd looks for those, see ctl/jpd/local_ports.h.) */
-static __always_inline int jpx_port_is_held(jpx_flow_ctx *ctx, const struct jpx_service *service,
-					    const struct jpx_uplink *uplink, __be16 udp_port)
+ * an interface is not found so: jpd looks for those, see ctl/jpd/local_ports.h.)  Out of line
+ * for its stack, too. */
+JPX_OUTLINE int jpx_port_is_held(jpx_flow_ctx *ctx, const struct jpx_service *service,
+				 const struct jpx_uplink *uplink, __be16 udp_port)
 {
 	struct bpf_sock_tuple t = {};
 	struct bpf_sock *sk;
 
+	if (!ctx || !service || !uplink)
+		return 1;
 	if (service->flags & JPX_SERVICE_IPV4) {
 		t.ipv4.saddr = *(const __u32 *)(service->registrar + 12);
 		t.ipv4.daddr = *(const __u32 *)(uplink->addr + 12);

@@ -236,17 +236,6 @@ static __always_inline int jpx_prefix_write(const struct jpx_prefix *x, void *st
 
 /* ---- second gear -------------------------------------------------------- */
 
-#define JPX_WINDOW 64
-
-struct jpx_walk {
-	__u8 buf[JPX_WINDOW];
-	__u32 off;
-	__u32 avail; /* bytes of buf that are filled */
-	__u32 len;   /* of the whole message */
-	__u32 major;
-	__u64 value;
-};
-
 /* A verdict of the walk for bytes that are not there: they lie behind the
  * window, or behind the end. */
 static __always_inline int jpx_walk_short(const struct jpx_walk *w)
@@ -351,56 +340,57 @@ static __always_inline int jpx_walk_content(struct jpx_walk *w, struct jpx_unwra
 JPX_OUTLINE int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, __u32 form,
 				struct jpx_unwrapped *u)
 {
-	__u32 header_off, elements;
-	struct jpx_walk w = {};
+	__u32 header_off, elements, zero = 0;
+	struct jpx_walk *w = bpf_map_lookup_elem(&jpx_walk, &zero);
 	__u64 addr_len, addr_hi, udp_port, family_seen, port_id, version;
 	int err;
 
-	if (!ctx || !u)
+	if (!ctx || !u || !w)
 		return JPX_DROP_JPY_MALFORMED;
-	w.len = len;
-	w.avail = len < JPX_WINDOW ? len : JPX_WINDOW;
-	if (w.avail == 0)
+	w->off = 0;
+	w->len = len;
+	w->avail = len < JPX_WINDOW ? len : JPX_WINDOW;
+	if (w->avail == 0)
 		return JPX_DROP_JPY_MALFORMED;
 	/* Said so that the verifier, too, sees 1 to 64. */
-	if (bpf_xdp_load_bytes(ctx, off, w.buf, ((w.avail - 1) & (JPX_WINDOW - 1)) + 1))
+	if (bpf_xdp_load_bytes(ctx, off, w->buf, ((w->avail - 1) & (JPX_WINDOW - 1)) + 1))
 		return JPX_UNWRAP_HAND_OFF;
 
-	err = jpx_walk_head(&w);
+	err = jpx_walk_head(w);
 	if (err)
 		return err;
-	if (w.major != 4)
+	if (w->major != 4)
 		return JPX_DROP_JPY_MALFORMED;
 	elements = form == JPX_FORM_DRAFT21 ? 2 : 5;
-	if (w.value < elements)
+	if (w->value < elements)
 		return JPX_DROP_JPY_COUNT;
-	if (w.value > elements)
+	if (w->value > elements)
 		return JPX_UNWRAP_HAND_OFF; /* more elements: the socket engine walks them */
 
-	err = jpx_walk_bytes(&w);
+	err = jpx_walk_bytes(w);
 	if (err)
 		return err;
-	addr_len = w.value;
-	header_off = w.off;
+	addr_len = w->value;
+	header_off = w->off;
 	if (addr_len > JPX_WINDOW - 16)
 		return JPX_UNWRAP_HAND_OFF;
-	w.off += (__u32)addr_len;
-	if (w.off > w.avail)
-		return jpx_walk_short(&w);
+	w->off += (__u32)addr_len;
+	if (w->off > w->avail)
+		return jpx_walk_short(w);
 
 	u->v4 = 0;
 	if (form == JPX_FORM_DRAFT21) {
-		err = jpx_walk_content(&w, u);
+		err = jpx_walk_content(w, u);
 		if (err)
 			return err;
-		version = jpx_window_be(&w, header_off, 1);
+		version = jpx_window_be(w, header_off, 1);
 		if (addr_len != JPX_H21_LEN ||
 		    (version != JPX_H21_VERSION && version != JPX_H21_VERSION4))
 			return JPX_DROP_JPY_HEADER;
-		u->mac = jpx_window_be(&w, header_off + JPX_H21_MAC, 6);
+		u->mac = jpx_window_be(w, header_off + JPX_H21_MAC, 6);
 		if (u->mac >> 40 & 1)
 			return JPX_DROP_JPY_HEADER;
-		u->iid = jpx_window_be(&w, header_off + JPX_H21_IID, 8);
+		u->iid = jpx_window_be(w, header_off + JPX_H21_IID, 8);
 		if (version == JPX_H21_VERSION4) {
 			if (u->iid >> 32)
 				return JPX_DROP_JPY_HEADER;
@@ -408,28 +398,28 @@ JPX_OUTLINE int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, __u32 
 		} else if (u->iid == 0) {
 			return JPX_DROP_PLEDGE_NOT_LINK_LOCAL;
 		}
-		udp_port = jpx_window_be(&w, header_off + JPX_H21_UDP_PORT, 2);
-		port_id = jpx_window_be(&w, header_off + JPX_H21_PORT_ID, 1);
+		udp_port = jpx_window_be(w, header_off + JPX_H21_UDP_PORT, 2);
+		port_id = jpx_window_be(w, header_off + JPX_H21_PORT_ID, 1);
 	} else {
-		err = jpx_walk_int(&w);
+		err = jpx_walk_int(w);
 		if (err)
 			return err;
-		udp_port = w.value;
-		err = jpx_walk_int(&w);
+		udp_port = w->value;
+		err = jpx_walk_int(w);
 		if (err)
 			return err;
-		family_seen = w.value;
-		err = jpx_walk_int(&w);
+		family_seen = w->value;
+		err = jpx_walk_int(w);
 		if (err)
 			return err;
-		port_id = w.value;
-		err = jpx_walk_content(&w, u);
+		port_id = w->value;
+		err = jpx_walk_content(w, u);
 		if (err)
 			return err;
 		u->mac = 0;
 		if (addr_len == 16 && family_seen == jpx_form_family(form)) {
-			addr_hi = jpx_window_be(&w, header_off, 8);
-			u->iid = jpx_window_be(&w, header_off + 8, 8);
+			addr_hi = jpx_window_be(w, header_off, 8);
+			u->iid = jpx_window_be(w, header_off + 8, 8);
 			if (form == JPX_FORM_DRAFT02 && addr_hi == 0 &&
 			    u->iid >> 32 == JPX_V4MAPPED) {
 				u->v4 = 1;
@@ -440,7 +430,7 @@ JPX_OUTLINE int jpx_unwrap_slow(struct xdp_md *ctx, __u32 off, __u32 len, __u32 
 		} else if (form == JPX_FORM_DRAFT06 && addr_len == 4 &&
 			   family_seen == JPX_DRAFT06_FAMILY4) {
 			u->v4 = 1;
-			u->iid = jpx_window_be(&w, header_off, 4);
+			u->iid = jpx_window_be(w, header_off, 4);
 		} else {
 			return JPX_DROP_JPY_HEADER;
 		}

@@ -185,6 +185,25 @@ struct {
 	__type(value, struct jpx_newcomer);
 } jpx_newcomer SEC(".maps");
 
+/* The second gear's walk through a message (jpy.h).  Not on the stack: kernel 6.1 counts each
+ * frame as the next multiple of 32 bytes, and then 512 are too few for all in a row.  Each
+ * program has its own. */
+#define JPX_WINDOW 64
+struct jpx_walk {
+	__u8 buf[JPX_WINDOW]; /* the message's first bytes */
+	__u32 off;
+	__u32 avail; /* bytes of buf that are filled */
+	__u32 len;   /* of the whole message */
+	__u32 major;
+	__u64 value;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct jpx_walk);
+} jpx_walk SEC(".maps");
+
 /* Written by both ways, by port id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -150,6 +150,24 @@ static __always_inline int jpx_parse_plain(struct xdp_md *ctx, struct jpx_frame 
 	       (*(__u8 *)f->ip & 0xf0) == 0x60 && *(__u8 *)(f->ip + 6) == IPPROTO_UDP;
 }
 
+/*
+ * 1 or 0, and the verifier knows which from here on.  Without this each later question about
+ * YES is a new one to it: kernels up to 6.6 learn nothing from "is not 0", and then walk ways on
+ * which a header is 20 bytes long at one question and an IPv6 address is read from it at the next.
+ */
+static __always_inline __u32 jpx_decided(__u32 yes)
+{
+	__u32 known = 0;
+
+	if (yes) {
+		known = 1;
+		barrier_var(known);
+		return known;
+	}
+	barrier_var(known);
+	return known;
+}
+
 static __always_inline __u32 jpx_l3_len(__u32 ipv4)
 {
 	return ipv4 ? JPX_IP4_HLEN : JPX_IP6_HLEN;
@@ -175,7 +193,7 @@ static __always_inline int jpx_frame_from(struct xdp_md *ctx, __u32 shape, struc
 	f->eth = (void *)(long)ctx->data;
 	f->end = (void *)(long)ctx->data_end;
 	f->l2_len = shape & 31;
-	f->ipv4 = shape & JPX_SHAPE_IPV4;
+	f->ipv4 = jpx_decided(shape & JPX_SHAPE_IPV4);
 	f->ip = f->eth + f->l2_len;
 	f->udp = f->ip + jpx_l3_len(f->ipv4);
 	/* Said twice: of the second the verifier does not learn the first. */

@@ -33,7 +33,10 @@ static __always_inline int jpx_translate_first(struct xdp_md *ctx, __u32 port_id
 		return jpx_hand_off(port_id, JPX_HANDOFF_FLOW_BUSY);
 	if (jpx_may_refuse(port_id, jpx_now()))
 		return jpx_hand_off(port_id, JPX_HANDOFF_FLOW_REFUSED);
-	return jpx_drop(port_id, -why);
+	/* All reasons are below it; kernels up to 6.12 know nothing of a number that was negated.
+	 */
+	_Static_assert(JPX_DROP_COUNT <= 64, "the mask");
+	return jpx_drop(port_id, (__u32)-why & 63);
 }
 
 /* The key of the flow of a datagram that was admitted as A. */
@@ -99,7 +102,7 @@ JPX_OUTLINE int jpx_translate(struct xdp_md *ctx, __u32 shape, __u32 port_id, __
 		return jpx_hand_off(port_id, JPX_HANDOFF_NO_NEXT_HOP);
 
 	l2_len = service->l2_len & 31;
-	ipv4 = service->flags & JPX_SERVICE_IPV4;
+	ipv4 = jpx_decided(service->flags & JPX_SERVICE_IPV4);
 	move = (int)(f->l2_len + jpx_l3_len(f->ipv4)) - (int)(l2_len + jpx_l3_len(ipv4));
 	/* 11 ns, not needed where all lengths stay. */
 	if (move && bpf_xdp_adjust_head(ctx, move))
@@ -190,7 +193,7 @@ JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
 	if (!port || !stats || !(port->flags & JPX_PORT_IN_USE) ||
 	    !(port->services >> (service_id & 63) & 1))
 		return jpx_drop(port_id, JPX_DROP_UNKNOWN_PLEDGE_PORT);
-	a.ipv4 = flow->key.kind & JPX_FLOW_IPV4;
+	a.ipv4 = jpx_decided(flow->key.kind & JPX_FLOW_IPV4);
 	a.pledge = bpf_be64_to_cpu(flow->key.pledge);
 	a.content_len = udp_len - JPX_UDP_HLEN;
 	why = jpx_port_takes(port, a.content_len, a.ipv4);

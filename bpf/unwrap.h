@@ -67,13 +67,13 @@ static __always_inline struct jpx_port *jpx_unwrap_port(const struct jpx_unwrapp
 
 /*
  * F holds what U tells, for PORT, which has link headers of L2_LEN bytes; CONTENT_SUM is of the
- * whole message.
+ * whole message.  V4: what U has of it, decided.
  */
 static __always_inline int jpx_unwrap_frame(struct xdp_md *ctx, const struct jpx_frame *f,
 					    const struct jpx_service *service,
 					    const struct jpx_port *port,
 					    const struct jpx_unwrapped *u, __u64 content_sum,
-					    __u32 l2_len)
+					    __u32 l2_len, __u32 v4)
 {
 	__u32 port_id = u->port_id;
 	struct jpx_stats *stats = bpf_map_lookup_elem(&jpx_stats, &port_id);
@@ -82,12 +82,12 @@ static __always_inline int jpx_unwrap_frame(struct xdp_md *ctx, const struct jpx
 
 	if (!stats)
 		return XDP_PASS;
-	why = jpx_port_takes(port, u->content_len, u->v4);
+	why = jpx_port_takes(port, u->content_len, v4);
 	if (why >= 0)
 		return jpx_hand_off(port_id, why);
 	if (port->link == JPX_LINK_ETHERNET) {
 		a.mac = u->mac ? u->mac
-			       : jpx_find_mac(u->iid, port_id | (u->v4 ? JPX_WHERE_IPV4 : 0),
+			       : jpx_find_mac(u->iid, port_id | (v4 ? JPX_WHERE_IPV4 : 0),
 					      bpf_htons(u->udp_port));
 		if (!a.mac)
 			return jpx_hand_off(port_id, JPX_HANDOFF_NO_PLEDGE_MAC);
@@ -96,7 +96,7 @@ static __always_inline int jpx_unwrap_frame(struct xdp_md *ctx, const struct jpx
 	/* What the content contributes without the prefix in front of it. */
 	a.content_sum = jpx_csum_behind(jpx_csum_less(content_sum, u->prefix_sum), u->prefix_len);
 	a.pledge = u->iid;
-	a.ipv4 = u->v4;
+	a.ipv4 = v4;
 	a.content_len = u->content_len;
 	a.skip = u->prefix_len;
 	a.udp_port = bpf_htons(u->udp_port);
@@ -139,7 +139,8 @@ JPX_OUTLINE int jpx_unwrap(struct xdp_md *ctx, __u32 shape, __u32 service_id)
 	port = jpx_unwrap_port(&u, service_id);
 	if (!port)
 		return jpx_drop(0, JPX_DROP_UNKNOWN_PLEDGE_PORT);
-	return jpx_unwrap_frame(ctx, &f, service, port, &u, content_sum, port->l2_len & 31);
+	return jpx_unwrap_frame(ctx, &f, service, port, &u, content_sum, port->l2_len & 31,
+				jpx_decided(u.v4));
 }
 
 /* The same for a plain frame; what is not plain enough goes to the function above. */
@@ -163,8 +164,7 @@ static __always_inline int jpx_unwrap_plain(struct xdp_md *ctx, const struct jpx
 	port = known && !u.v4 ? jpx_unwrap_port(&u, service_id) : 0;
 	if (!port || port->link != JPX_LINK_ETHERNET || port->l2_len != ETH_HLEN)
 		return jpx_unwrap(ctx, jpx_frame_shape(f), service_id);
-	u.v4 = 0;
-	return jpx_unwrap_frame(ctx, f, service, port, &u, content_sum, ETH_HLEN);
+	return jpx_unwrap_frame(ctx, f, service, port, &u, content_sum, ETH_HLEN, 0);
 }
 
 #endif

@@ -86,7 +86,7 @@ JPX_OUTLINE int jpx_wrap(struct xdp_md *ctx, __u32 shape, __u32 port_id, __u32 s
 		return XDP_PASS;
 	return jpx_wrap_frame(ctx, &f, service, port_id, service_id,
 			      jpx_addr_sum(0, jpx_frame_dst(&f)), service->l2_len & 31,
-			      service->flags & JPX_SERVICE_IPV4);
+			      jpx_decided(service->flags & JPX_SERVICE_IPV4));
 }
 
 #endif

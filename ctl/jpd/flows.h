@@ -40,7 +40,7 @@ bool flows_is_port(const struct flows *flows, unsigned int udp_port);
 
 /* Makes service SERVICE_ID leave from ADDRS, at most JPX_SERVICE_UPLINKS: fills SERVICE's uplinks.
  * Flows of it from addresses that are no longer among them end.  COUNT 0: all end.  READY tells
- * which of them are on this host now.  Returns 0, or -ENOSPC: too many addresses in all for
+ * which of them are on this host now; flows from the others end, too.  Returns 0, or -ENOSPC: too many addresses in all for
  * the size of the tables. */
 int flows_set_uplinks(struct flows *flows, unsigned int service_id, struct jpx_service *service,
 		      const struct in6_addr *addrs, const bool *ready, unsigned int count);

@@ -200,6 +200,8 @@ JPX_OUTLINE long jpx_pledge_visit(const struct jpx_flow_key *key, __u32 limit, _
 		goto out;
 	at = ((room & 0xaa) + 255) >> 8 | ((room & 0xcc) + 255) >> 8 << 1 |
 	     ((room & 0xf0) + 255) >> 8 << 2;
+	/* The compiler knows that this is so and would leave it out; kernel 6.1 does not. */
+	__asm__ volatile("" : "+r"(at));
 	at &= JPX_PLEDGE_FLOWS - 1;
 	p->flow[at].slot = add;
 	p->flow[at].which = which;

@@ -29,6 +29,8 @@ struct jpx_flow_request {
 	__u64 mac;
 	__u32 slot;
 	__u32 uplink;
+	__u32 slots; /* END without JPX_MATCH_SLOT: how many to look at, from slot on; 0: all */
+	__u32 pad;
 	__s64 answer;
 };
 
@@ -44,6 +46,6 @@ static inline int jpx_flow_matches(const struct jpx_flow *flow, const struct jpx
 	       (!(m->match & JPX_MATCH_UDP_PORT) || flow->key.udp_port == m->key.udp_port);
 }
 
-JPX_ASSERT(flow_request, sizeof(struct jpx_flow_request) == 48);
+JPX_ASSERT(flow_request, sizeof(struct jpx_flow_request) == 56);
 
 #endif

@@ -37,6 +37,16 @@ struct {
 	__type(value, struct bench_sample);
 } bench_samples SEC(".maps");
 
+struct bench_many bench_many;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << BENCH_MANY_BITS);
+	__type(key, __u32);
+	__type(value, struct bench_visit);
+} bench_visits SEC(".maps");
+
 const volatile __u32 bench_out_ifindex = 1;
 const volatile __u8 bench_out_macs[16]; /* destination, source */
 
@@ -127,6 +137,12 @@ SEC("xdp")
 int bench_pass(struct xdp_md *ctx)
 {
 	return XDP_PASS;
+}
+
+SEC("xdp")
+int bench_drop(struct xdp_md *ctx)
+{
+	return XDP_DROP;
 }
 
 /* ---- live: generator and far ends ----------------------------------------- */
@@ -283,4 +299,196 @@ SEC("xdp")
 int bench_inner_jpx(struct xdp_md *ctx)
 {
 	return bench_inner(ctx, jpx_frame_in(ctx, JPX_LINK_ETHERNET));
+}
+
+/* ---- any number of flows: frames computed from a number ----------------------- */
+
+static __always_inline struct bench_visit *bench_visit_at(__u64 n)
+{
+	__u32 key = (__u32)n & ((1 << BENCH_MANY_BITS) - 1);
+
+	return bpf_map_lookup_elem(&bench_visits, &key);
+}
+
+static __always_inline __be16 bench_udp_port(__u32 pledge)
+{
+	return bpf_htons((__u16)(1024 + (pledge & 0x7fff)));
+}
+
+/* The last four bytes of a pledge's and of an uplink's address. */
+static __always_inline __u32 bench_iid(__u32 pledge)
+{
+	return bpf_htonl(0xfe000000 | pledge);
+}
+
+static __always_inline __u32 bench_uplink(__u32 place)
+{
+	return bpf_htonl(0x0f00 + place);
+}
+
+/*
+ * Behind the pledge's number come its complement, and what makes the sum of content, UDP header and
+ * twice the addresses the same in all frames as they are sent.  Else one in 65536 would have a
+ * checksum that looks like a partial one (bpf/frame.h), and be handed off.
+ */
+static __always_inline __u16 bench_filler(const struct bench_pattern *p, __u32 pledge, __be16 port,
+					  __u32 place)
+{
+	int out = p->kind == BENCH_FROM_PLEDGE || p->kind == BENCH_TO_REGISTRAR;
+	__u64 sum = out ? bench_udp_port(pledge) + 2ULL * bench_iid(pledge)
+			: port + 2ULL * bench_uplink(place);
+
+	return (__u16)~jpx_csum_fold(sum);
+}
+
+/*
+ * The words of the frame of pattern P for pledge PLEDGE, whose flow leaves from PORT of uplink
+ * PLACE.  Little-endian words: byte N of a frame is bits 8 * (N & 7) on of word N / 8.
+ */
+static __always_inline void bench_frame_words(const struct bench_pattern *p, __u32 pledge,
+					      __be16 port, __u32 place, __u64 w[BENCH_MANY_WORDS])
+{
+	/* Of an Ethernet address: 33 and three bytes; of an interface identifier: fe and they. */
+	__u64 mac = bpf_htonl(0x33000000 | pledge), iid = bench_iid(pledge);
+	__be16 udp_port = bench_udp_port(pledge);
+	__u64 uplink = bench_uplink(place), sum = p->sum;
+
+#pragma unroll
+	for (int i = 0; i < BENCH_MANY_WORDS; i++)
+		w[i] = p->words[i];
+	if (p->kind == BENCH_FROM_PLEDGE) {
+		w[1] |= p->macs_stay ? 0 : mac;
+		w[4] |= iid << 16;
+		w[6] |= (__u64)udp_port << 48;
+		sum += iid + udp_port;
+	} else if (p->kind == BENCH_TO_PLEDGE) {
+		w[0] |= p->macs_stay ? 0 : mac << 16;
+		w[6] |= iid << 16;
+		w[7] |= udp_port;
+		sum += iid + udp_port;
+	} else if (p->kind == BENCH_TO_REGISTRAR) {
+		w[4] |= uplink << 16;
+		w[6] |= (__u64)port << 48;
+		sum += uplink + port;
+	} else {
+		w[6] |= uplink << 16;
+		w[7] |= port;
+		sum += uplink + port;
+	}
+	sum += bench_filler(p, pledge, port, place);
+	w[7] |= (__u64)jpx_csum_finish(sum) << 32;
+}
+
+static __always_inline int bench_write_many(struct xdp_md *ctx, __u32 pledge, __be16 port,
+					    __u32 place)
+{
+	void *data = (void *)(long)ctx->data;
+	__u64 w[BENCH_MANY_WORDS];
+
+	if (data + BENCH_MANY_TAG + 10 > (void *)(long)ctx->data_end)
+		return -1;
+	bench_frame_words(&bench_many.sent, pledge, port, place, w);
+#pragma unroll
+	for (int i = 0; i < BENCH_MANY_WORDS; i++)
+		jpx_store64(data + 8 * i, w[i]);
+	jpx_store32(data + BENCH_MANY_TAG, bpf_htonl(pledge));
+	jpx_store32(data + BENCH_MANY_TAG + 4, ~bpf_htonl(pledge));
+	jpx_store16(data + BENCH_MANY_TAG + 8, bench_filler(&bench_many.sent, pledge, port, place));
+	return 0;
+}
+
+/* The frame whose turn it is. */
+static __always_inline int bench_next_of_many(struct xdp_md *ctx)
+{
+	const struct bench_visit *v = bench_visit_at(bench_turn.n);
+
+	if (++bench_turn.n >= bench_many.visits)
+		bench_turn.n = 0;
+	return v ? bench_write_many(ctx, v->pledge, v->port, v->place) : -1;
+}
+
+SEC("xdp")
+int bench_generate_many(struct xdp_md *ctx)
+{
+	return bench_next_of_many(ctx) ? XDP_ABORTED : XDP_TX;
+}
+
+/* Newcomers, all different, and now and then one who has a flow. */
+SEC("xdp")
+int bench_generate_flood(struct xdp_md *ctx)
+{
+	if (++bench_turn.tenth > 10)
+		bench_turn.tenth = 1;
+	if (bench_turn.tenth > bench_many.newcomers)
+		return bench_next_of_many(ctx) ? XDP_ABORTED : XDP_TX;
+	return bench_write_many(
+		       ctx, BENCH_NEWCOMERS + (bench_turn.newcomer++ & (BENCH_NEWCOMERS - 1)), 0, 0)
+		       ? XDP_ABORTED
+		       : XDP_TX;
+}
+
+/* Is what arrived the frame of the next visit, to the last bit of its headers? */
+SEC("xdp")
+int bench_sink_many(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	__u64 w[BENCH_MANY_WORDS], differs = 0;
+	struct bench_visit *v;
+	__be16 port;
+	__u32 place;
+
+	if (data + BENCH_MANY_TAG + 4 > end || jpx_load16(data + 12) != bpf_htons(ETH_P_IPV6) ||
+	    *(__u8 *)(data + 20) != IPPROTO_UDP) {
+		bench_seen.stray++;
+		return XDP_DROP;
+	}
+	v = bench_visit_at(bench_seen.at);
+	if (!v)
+		return XDP_DROP;
+	if (++bench_seen.at >= bench_many.visits)
+		bench_seen.at = 0;
+	port = v->port;
+	place = v->place;
+	if (!port && bench_many.want.kind == BENCH_TO_REGISTRAR) {
+		/* A flow that this frame opened: where it leaves from is for the runner to judge.
+		 */
+		port = jpx_load16(data + 54);
+		place = bpf_ntohl(jpx_load32(data + 34)) - 0x0f00;
+		v->port = port;
+		v->place = (__u16)place;
+	}
+	bench_frame_words(&bench_many.want, v->pledge, port, place, w);
+#pragma unroll
+	for (int i = 0; i < BENCH_MANY_WORDS; i++)
+		differs |= jpx_load64(data + 8 * i) ^ w[i];
+	if (!differs && jpx_load32(data + BENCH_MANY_TAG) == bpf_htonl(v->pledge) &&
+	    end - data == bench_many.want.len)
+		bench_seen.good++;
+	else
+		bench_seen.bad++;
+	return XDP_DROP;
+}
+
+/* Inside: flows opened one after the other; the head stays where it is. */
+static __always_inline int bench_inner_count(int verdict)
+{
+	if (verdict == XDP_REDIRECT)
+		bench_seen.good++;
+	else
+		bench_seen.bad++;
+	return 0;
+}
+
+SEC("xdp")
+int bench_inner_many_reset(struct xdp_md *ctx)
+{
+	return bench_next_of_many(ctx) ? -1 : bench_inner_count(XDP_REDIRECT);
+}
+
+SEC("xdp")
+int bench_inner_many_jpx(struct xdp_md *ctx)
+{
+	return bench_next_of_many(ctx) ? -1
+				       : bench_inner_count(jpx_frame_in(ctx, JPX_LINK_ETHERNET));
 }

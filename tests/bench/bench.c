@@ -40,7 +40,10 @@ static const struct argp_option options[] = {
 	{ "quick", 'q', NULL, 0, "Fewer and shorter rounds: about 20 seconds in all", 0 },
 	{ "json", 'j', "FILE", 0, "Write all figures to FILE (build/bench.json)", 0 },
 	{ "only", 'o', "NAME", 0,
-	  "Only cases with NAME in their name, e.g. unwrap, draft-21, foreign, \"/133\"", 0 },
+	  "Only cases with NAME in their name, e.g. unwrap, draft-21, foreign, \"/133\"; "
+	  "\"flows\": "
+	  "flows by the million",
+	  0 },
 	{ "relay", 'r', "COMMAND", 0,
 	  "Compare with this relay in user space, too (a shell command, see tests/bench/bench.h)",
 	  0 },
@@ -251,7 +254,7 @@ static int make_cases(struct bench *b, struct bench_case *cases, int *count)
 		snprintf(c.name, sizeof(c.name), "foreign/%s", bench_foreign[i]);
 		err = add_case(b, cases, count, c);
 	}
-	if (!err && !*count) {
+	if (!err && !*count && !wanted("flows")) {
 		fprintf(stderr, "bench: no case has \"%s\" in its name\n", arguments.only);
 		err = -ENOENT;
 	}
@@ -385,6 +388,7 @@ int main(int argc, char **argv)
 	};
 	static struct bench_case cases[CASES_MAX];
 	struct bench_relay relays[RELAY_ROUNDS];
+	static struct bench_many_figures many;
 	struct bench b = { .perf_fd = -1 };
 	int count = 0, relay_count = 0, err;
 	cpu_set_t cpus;
@@ -414,12 +418,15 @@ int main(int argc, char **argv)
 		err = verify(&b, cases, count);
 	if (!err)
 		err = run_rounds(&b, cases, count, arguments.quick ? 9 : 15);
+	if (!err && wanted("flows"))
+		err = bench_many_run(&b, &many, arguments.quick);
 	if (!err)
 		err = run_relay(&b, cases, count, relays, &relay_count);
 	if (err) {
 		fprintf(stderr, "bench: no figures: %s\n", strerror(-err));
 		return 1;
 	}
-	bench_report(cases, count, relays, relay_count, arguments.relay, arguments.json);
+	bench_report(cases, count, relays, relay_count, arguments.relay,
+		     wanted("flows") ? &many : NULL, arguments.json);
 	return 0;
 }

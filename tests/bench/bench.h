@@ -131,6 +131,10 @@ int bench_frames_build(const struct bench_case *c, enum bench_prog prog,
 		       struct bench_frames *frames);
 /* The UDP checksum of an Ethernet/IPv6/UDP frame, in full: true if it is right. */
 bool bench_frame_checksum_ok(const uint8_t *frame, size_t len);
+/* Frames of KIND for any pledge and flow, or what the FLOOR makes of them; F is one of them.
+ * Returns its length. */
+size_t bench_frame_many(enum bench_kind kind, bool floor, struct bench_pattern *pattern,
+			uint8_t *f);
 /* A frame that is none of ours (KIND of bench_foreign[]); returns its length. */
 size_t bench_frame_foreign(const char *kind, uint8_t *frame);
 extern const char *const bench_foreign[];
@@ -160,6 +164,30 @@ int bench_live_verify(struct bench *b, const struct bench_case *c, enum bench_pr
 /* Times one run; an error if one packet is lost or differs. */
 int bench_live_run(struct bench *b, const struct bench_case *c, enum bench_prog prog,
 		   struct bench_sample_cost *cost);
+
+/* Sends COUNT frames of GENERATOR's, of which EXPECTED arrive at the far end; *NS is the CPU
+ * time that it took. */
+int bench_live_transmit(struct bench *b, const struct bpf_program *generator, const uint8_t *frame,
+			size_t len, uint64_t count, uint64_t expected, uint64_t *ns);
+
+/* many.c: flows by the million.  Everything is per packet in ns, by round. */
+#define BENCH_LEVELS 3 /* 10, 10^4 and 10^6 flows */
+extern const uint32_t bench_levels[BENCH_LEVELS];
+
+struct bench_level {
+	struct bench_series floor[2], jpx[2]; /* live, by way: to the Registrar, to the pledge */
+};
+
+struct bench_many_figures {
+	struct bench_level levels[BENCH_LEVELS];
+	struct bench_series first, again;  /* live: 10^6 first datagrams, and the same once more */
+	struct bench_series first_inner;   /* the program alone, of that many */
+	struct bench_series refused;	   /* live: newcomers while the table is full */
+	struct bench_series refused_floor; /* live: what generator and XDP_DROP cost */
+	uint64_t refusals, kept; /* newcomers refused, and packets of flows sent among them */
+	double bytes[3];	 /* a flow: of jpx_flows, jpx_flow_hints, jpx_pledges */
+};
+int bench_many_run(struct bench *b, struct bench_many_figures *m, bool quick);
 
 /* inner.c: the program alone, in the kernel's test loop. */
 int bench_inner_run(struct bench *b, const struct bench_case *c, enum bench_prog prog,
@@ -202,6 +230,7 @@ int bench_relay_measure(struct bench *b, const struct bench_case *c, const char 
 struct bench_figure bench_figure(const struct bench_series *s);
 /* Prints the table and the targets, writes JSON; returns how many targets were missed. */
 int bench_report(struct bench_case *cases, int count, const struct bench_relay *relays,
-		 int relay_count, const char *relay_name, const char *json_path);
+		 int relay_count, const char *relay_name, const struct bench_many_figures *many,
+		 const char *json_path);
 
 #endif

@@ -66,7 +66,7 @@ static struct jpx_flow_config config = {
 	.port_count = BENCH_PORT_COUNT,
 	.idle = IDLE,
 	.per_pledge = 8,
-	.per_port = BENCH_MANY,
+	.per_port = BENCH_SLOTS,
 	.max = BENCH_MANY,
 	.slots = BENCH_SLOTS,
 };

@@ -328,6 +328,88 @@ int bench_frames_build(const struct bench_case *c, enum bench_prog prog,
 		       : -ERANGE;
 }
 
+/* Ones' complement sum of 16-bit words as they lie in memory: what bpf/csum.h works with. */
+static uint32_t sum_in_memory(const uint8_t *p, size_t len)
+{
+	uint32_t sum = 0;
+	uint16_t word;
+
+	for (size_t i = 0; i + 1 < len; i += 2) {
+		memcpy(&word, p + i, 2);
+		sum += word;
+	}
+	return sum;
+}
+
+size_t bench_frame_many(enum bench_kind kind, bool floor, struct bench_pattern *pattern, uint8_t *f)
+{
+	static const struct {
+		uint8_t mac, low, port; /* where what differs begins */
+	} places[] = { [BENCH_FROM_PLEDGE] = { 8, 34, 54 },
+		       [BENCH_TO_REGISTRAR] = { 0, 34, 54 },
+		       [BENCH_FROM_REGISTRAR] = { 0, 50, 56 },
+		       [BENCH_TO_PLEDGE] = { 2, 50, 56 } };
+	static const uint8_t pledge_mac0[6] = { 0x02, 0, 0x33, 0, 0, 0 };
+	uint8_t content[BENCH_MANY_CONTENT], pledge_addr[16] = { 0xfe, 0x80 };
+	struct ends e = {
+		.src_mac = kind == BENCH_FROM_PLEDGE ? pledge_mac0 : bench_mac_p1,
+		.dst_mac = kind == BENCH_FROM_PLEDGE ? bench_mac_p0 : bench_mac_registrar,
+		.hop_limit = JPX_HOP_LIMIT,
+	};
+	size_t len;
+
+	/* Pledge port 5's answers leave through p1 here, see topo.c. */
+	if (kind == BENCH_FROM_REGISTRAR) {
+		e.src_mac = bench_mac_registrar;
+		e.dst_mac = bench_mac_p1;
+	} else if (kind == BENCH_TO_PLEDGE) {
+		e.src_mac = bench_mac_p0;
+		e.dst_mac = pledge_mac0;
+	}
+	eui64(pledge_mac0, pledge_addr + 8);
+	switch (kind) {
+	case BENCH_FROM_PLEDGE:
+		memcpy(e.src, pledge_addr, 16);
+		address(BENCH_PLEDGE_SIDE, e.dst);
+		e.dport = BENCH_JOIN_PORT + BENCH_MANY_SERVICE - 1;
+		break;
+	case BENCH_TO_REGISTRAR:
+		address(BENCH_UPLINK, e.src);
+		address(BENCH_REGISTRAR, e.dst);
+		e.dport = BENCH_REGISTRAR_PORT;
+		break;
+	case BENCH_FROM_REGISTRAR:
+		address(BENCH_REGISTRAR, e.src);
+		address(BENCH_UPLINK, e.dst);
+		e.sport = BENCH_REGISTRAR_PORT;
+		break;
+	case BENCH_TO_PLEDGE:
+		address(BENCH_PLEDGE_SIDE, e.src);
+		memcpy(e.dst, pledge_addr, 16);
+		e.sport = BENCH_JOIN_PORT + BENCH_MANY_SERVICE - 1;
+		break;
+	}
+	fill_content(content, sizeof(content), 0);
+	len = build(f, &e, content, sizeof(content));
+	if (floor) {
+		memcpy(f, bench_mac_registrar, 6);
+		memcpy(f + 6, bench_mac_p1, 6);
+	} else if (places[kind].mac || kind == BENCH_TO_PLEDGE) {
+		memset(f + places[kind].mac, 0, 4);
+	}
+	memset(f + places[kind].low, 0, 4);
+	memset(f + places[kind].port, 0, 2);
+	memset(f + 60, 0, 2);
+	memset(f + BENCH_MANY_TAG, 0, 10);
+	memcpy(pattern->words, f, sizeof(pattern->words));
+	pattern->sum =
+		sum_in_memory(f + 22, len - 22) + sum_in_memory(f + 58, 2) + htons(IPPROTO_UDP);
+	pattern->kind = kind;
+	pattern->macs_stay = floor;
+	pattern->len = (uint32_t)len;
+	return len;
+}
+
 size_t bench_frame_foreign(const char *kind, uint8_t *f)
 {
 	struct ends e = {

@@ -54,23 +54,22 @@ static const struct bpf_program *program_of(const struct bench *b, enum bench_pr
 	}
 }
 
-/* Sends COUNT frames and waits for all of them; *NS is the CPU time that it took. */
-static int transmit(struct bench *b, const struct bench_frames *f, uint64_t count, uint64_t *ns)
+int bench_live_transmit(struct bench *b, const struct bpf_program *generator, const uint8_t *frame,
+			size_t len, uint64_t count, uint64_t expected, uint64_t *ns)
 {
 	volatile struct bench_seen *seen = &b->bpf->bss->bench_seen;
 	struct xdp_md in = {
-		.data_end = (uint32_t)f->sent_len,
+		.data_end = (uint32_t)len,
 		.ingress_ifindex = (uint32_t)b->topo.far0,
 	};
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = f->sent[0],
-		    .data_size_in = (uint32_t)f->sent_len, .ctx_in = &in, .ctx_size_in = sizeof(in),
-		    .repeat = (int)count, .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = (uint32_t)len,
+		    .ctx_in = &in, .ctx_size_in = sizeof(in), .repeat = (int)count,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
 	uint64_t start, deadline;
 	int err;
 
-	memset(&b->bpf->bss->bench_seen, 0, sizeof(b->bpf->bss->bench_seen));
 	start = bench_cpu_ns();
-	err = bpf_prog_test_run_opts(bpf_program__fd(b->bpf->progs.bench_generate), &run);
+	err = bpf_prog_test_run_opts(bpf_program__fd(generator), &run);
 	*ns = bench_cpu_ns() - start;
 	if (err) {
 		fprintf(stderr,
@@ -80,9 +79,17 @@ static int transmit(struct bench *b, const struct bench_frames *f, uint64_t coun
 		return err;
 	}
 	deadline = bench_now_ns() + WAIT_NS;
-	while (seen->good + seen->bad < count && bench_now_ns() < deadline)
+	while (seen->good + seen->bad < expected && bench_now_ns() < deadline)
 		usleep(50);
 	return 0;
+}
+
+/* Sends COUNT frames and waits for all of them; *NS is the CPU time that it took. */
+static int transmit(struct bench *b, const struct bench_frames *f, uint64_t count, uint64_t *ns)
+{
+	memset(&b->bpf->bss->bench_seen, 0, sizeof(b->bpf->bss->bench_seen));
+	return bench_live_transmit(b, b->bpf->progs.bench_generate, f->sent[0], f->sent_len, count,
+				   count, ns);
 }
 
 static int judge(const struct bench *b, const struct bench_case *c, enum bench_prog prog,

@@ -21,6 +21,7 @@
 #define TARGET_SLOPE   0.01 /* ns a byte of content, at most */
 #define TARGET_RELAY   10.0 /* times the packets of a user-space relay on one core */
 #define TARGET_FOREIGN 5.0  /* ns more than XDP_PASS */
+#define TARGET_MANY    1.5  /* a million flows, live, at most this many times the cost of ten */
 
 static int by_value(const void *a, const void *b)
 {
@@ -332,17 +333,132 @@ static int report_relay(json_t *to, json_t *targets, const struct bench_case *ca
 		      t.median, TARGET_RELAY, "x", c->name);
 }
 
+static struct bench_figure per_second(const struct bench_series *ns)
+{
+	struct bench_series s = { .n = ns->n };
+
+	for (int i = 0; i < s.n; i++)
+		s.v[i] = 1e6 / ns->v[i];
+	return bench_figure(&s);
+}
+
+static json_t *level_row(const struct bench_level *l, const struct bench_level *ten, int way,
+			 const char *name)
+{
+	struct bench_figure floor = bench_figure(&l->floor[way]), jpx = bench_figure(&l->jpx[way]);
+	struct bench_figure more = less(&l->jpx[way], &l->floor[way]);
+	struct bench_figure over = ratio(&l->jpx[way], &l->floor[way]);
+	struct bench_figure times = ratio(&l->jpx[way], &ten->jpx[way]);
+	json_t *o = json_object();
+
+	printf("%-28s %6.1f %6.1f  %+6.1f  %5.3f [%5.3f..%5.3f]  %5.3f [%5.3f..%5.3f]\n", name,
+	       floor.median, jpx.median, more.median, over.median, over.low, over.high,
+	       times.median, times.low, times.high);
+	put(o, "floor_ns", floor);
+	put(o, "jpx_ns", jpx);
+	put(o, "jpx_less_floor_ns", more);
+	put(o, "jpx_over_floor", over);
+	put(o, "jpx_over_10_flows", times);
+	return o;
+}
+
+static void report_levels(json_t *to, const struct bench_many_figures *m)
+{
+	static const char *const ways[] = { "to Registrar", "to pledge" };
+	static const char *const keys[] = { "to_registrar", "to_pledge" };
+
+	printf("Many flows, live, visited in random order, ns a packet for the whole pipeline\n"
+	       "%-28s %6s %6s  %6s  %-21s  %s\n",
+	       "", "floor", "jpx", "+ns", "jpx/floor [quartiles]", "against 10 flows [quartiles]");
+	for (int way = 0; way < 2; way++) {
+		json_t *rows = json_object();
+
+		for (int i = 0; i < BENCH_LEVELS; i++) {
+			char name[64], key[16];
+
+			snprintf(key, sizeof(key), "%u", bench_levels[i]);
+			snprintf(name, sizeof(name), "%s, %s flows", ways[way], key);
+			json_object_set_new(rows, key,
+					    level_row(&m->levels[i], &m->levels[0], way, name));
+		}
+		json_object_set_new(to, keys[way], rows);
+	}
+}
+
+static void report_new(json_t *to, const struct bench_many_figures *m)
+{
+	struct bench_figure first = bench_figure(&m->first), rate = per_second(&m->first);
+	struct bench_figure more = less(&m->first, &m->again);
+	struct bench_figure inner = bench_figure(&m->first_inner);
+	struct bench_figure refused = bench_figure(&m->refused);
+	struct bench_figure refused_more = less(&m->refused, &m->refused_floor);
+	struct bench_figure refused_rate = per_second(&m->refused);
+
+	printf("\nNew flows, from none to %u: live %.0f ns each, %.0f thousand a second "
+	       "[%.0f..%.0f];\n"
+	       "  %.0f ns [%.0f..%.0f] more than a later datagram; the program alone %.0f ns "
+	       "[%.0f..%.0f]\n",
+	       BENCH_MANY, first.median, rate.median, rate.low, rate.high, more.median, more.low,
+	       more.high, inner.median, inner.low, inner.high);
+	printf("Newcomers beyond that, refused: live %.0f ns each, %.0f thousand a second "
+	       "[%.0f..%.0f];\n"
+	       "  %.0f ns [%.0f..%.0f] more than XDP_DROP; %llu were refused, and all %llu packets "
+	       "of flows among them arrived\n",
+	       refused.median, refused_rate.median, refused_rate.low, refused_rate.high,
+	       refused_more.median, refused_more.low, refused_more.high,
+	       (unsigned long long)m->refusals, (unsigned long long)m->kept);
+	printf("Memory of a flow, of %u: %.1f bytes (flows %.1f, hints %.1f, pledges %.1f)\n\n",
+	       BENCH_MANY, m->bytes[0] + m->bytes[1] + m->bytes[2], m->bytes[0], m->bytes[1],
+	       m->bytes[2]);
+	put(to, "new_flow_ns", first);
+	put(to, "new_flow_less_later_ns", more);
+	put(to, "new_flow_alone_ns", inner);
+	put(to, "new_flows_kpps", rate);
+	put(to, "refused_ns", refused);
+	put(to, "refused_less_drop_ns", refused_more);
+	put(to, "refused_kpps", refused_rate);
+	json_object_set_new(to, "refused", json_integer((json_int_t)m->refusals));
+	json_object_set_new(to, "kept_meanwhile", json_integer((json_int_t)m->kept));
+	json_object_set_new(to, "bytes_a_flow",
+			    json_pack("{s:f, s:f, s:f}", "flows", m->bytes[0], "hints", m->bytes[1],
+				      "pledges", m->bytes[2]));
+}
+
+static int report_many(json_t *to, json_t *targets, const struct bench_many_figures *m)
+{
+	int missed = 0;
+
+	if (!m)
+		return 0;
+	report_levels(to, m);
+	report_new(to, m);
+	for (int way = 0; way < 2; way++) {
+		struct bench_figure f =
+			ratio(&m->levels[BENCH_LEVELS - 1].jpx[way], &m->levels[0].jpx[way]);
+		char where[64];
+
+		snprintf(where, sizeof(where), "[%.3f..%.3f]", f.low, f.high);
+		missed += target(targets,
+				 way ? "flow, Registrar to pledge: a million against ten"
+				     : "flow, pledge to Registrar: a million against ten",
+				 f.median <= TARGET_MANY, f.median, TARGET_MANY, "x", where);
+	}
+	return missed;
+}
+
 int bench_report(struct bench_case *cases, int count, const struct bench_relay *relays,
-		 int relay_count, const char *relay_name, const char *json_path)
+		 int relay_count, const char *relay_name, const struct bench_many_figures *many,
+		 const char *json_path)
 {
 	json_t *root = json_object(), *live = json_object(), *inner = json_object();
 	json_t *foreign = json_object(), *targets = json_object(), *relay = json_object();
+	json_t *flows = json_object();
 	struct utsname host;
 	int missed = 0;
 	double worst = -1e9;
 	const struct bench_case *dearest = NULL;
 
-	if (cases[0].way != BENCH_FOREIGN)
+	if (count && cases[0].way != BENCH_FOREIGN)
 		printf("Live frames, ns a packet for the whole pipeline (generator, program, far "
 		       "end; one "
 		       "core)\n"
@@ -352,7 +468,7 @@ int bench_report(struct bench_case *cases, int count, const struct bench_relay *
 	for (int i = 0; i < count; i++)
 		if (cases[i].way != BENCH_FOREIGN)
 			json_object_set_new(live, cases[i].name, live_row(&cases[i]));
-	if (cases[0].way != BENCH_FOREIGN)
+	if (count && cases[0].way != BENCH_FOREIGN)
 		printf("\nThe program alone, ns a packet (undoing subtracted), instructions on the "
 		       "right\n"
 		       "%-28s %6s %6s %6s %6s  %-20s  %6s %6s\n",
@@ -360,7 +476,7 @@ int bench_report(struct bench_case *cases, int count, const struct bench_relay *
 	for (int i = 0; i < count; i++)
 		if (cases[i].way != BENCH_FOREIGN)
 			json_object_set_new(inner, cases[i].name, inner_row(&cases[i]));
-	if (cases[count - 1].way == BENCH_FOREIGN)
+	if (count && cases[count - 1].way == BENCH_FOREIGN)
 		printf("\nForeign traffic, ns a packet\n%-28s %6s %6s  %-20s  %6s\n", "", "pass",
 		       "jpx", "jpx-pass [quartiles]", "instr");
 	for (int i = 0; i < count; i++) {
@@ -376,6 +492,7 @@ int bench_report(struct bench_case *cases, int count, const struct bench_relay *
 		}
 	}
 	printf("\n");
+	missed += report_many(flows, targets, many);
 	missed += report_relay(relay, targets, cases, count, relays, relay_count, relay_name);
 	missed += report_ways(targets, cases, count);
 	missed += report_slopes(targets, cases, count);
@@ -385,10 +502,12 @@ int bench_report(struct bench_case *cases, int count, const struct bench_relay *
 
 	if (uname(&host) == 0)
 		json_object_set_new(root, "kernel", json_string(host.release));
-	json_object_set_new(root, "rounds", json_integer(cases[0].inner[BENCH_JPX].ns.n));
+	if (count)
+		json_object_set_new(root, "rounds", json_integer(cases[0].inner[BENCH_JPX].ns.n));
 	json_object_set_new(root, "live", live);
 	json_object_set_new(root, "inner", inner);
 	json_object_set_new(root, "foreign", foreign);
+	json_object_set_new(root, "flows", flows);
 	json_object_set_new(root, "relay", relay);
 	json_object_set_new(root, "targets", targets);
 	if (json_path && json_dump_file(root, json_path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))

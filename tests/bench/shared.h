@@ -48,8 +48,10 @@ struct bench_plan {
 
 /* ---- any number of flows: frames are computed from a number ------------------- */
 
-#define BENCH_MANY_BITS	   20	    /* 1 << this, at least BENCH_MANY: entries of bench_visits */
-#define BENCH_MANY_CONTENT 64	    /* bytes */
+#define BENCH_MANY_BITS	   20 /* 1 << this, at least BENCH_MANY: entries of bench_visits */
+#define BENCH_MANY_CONTENT 64 /* bytes */
+#define BENCH_MANY_SERVICE 5
+#define BENCH_MANY_PORT	   5
 #define BENCH_MANY_TAG	   78	    /* where the pledge's number is in a frame, big-endian */
 #define BENCH_MANY_WORDS   8	    /* 64-bit words: all headers, and two bytes of content */
 #define BENCH_NEWCOMERS	   0x800000 /* numbers of pledges that never have a flow */
@@ -83,12 +85,14 @@ struct bench_many {
 /* Whose turn it is; apart from what the sinks write, since those may run on another CPU. */
 struct bench_turn {
 	__u64 n;
+	__u32 tenth, newcomer;
 } __attribute__((aligned(64)));
 
 /* What arrived. */
 struct bench_seen {
 	__u64 good;
 	__u64 bad;
+	__u64 at;    /* the visit that is expected next */
 	__u64 stray; /* not UDP over IPv6: the kernel's own multicast chatter */
 	__u64 bad_len, bad_word, bad_is, bad_want; /* of the last bad one */
 } __attribute__((aligned(64)));

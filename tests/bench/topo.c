@@ -265,6 +265,9 @@ int bench_topo_configure(struct bench *b)
 		err = put_port(b, 6, b->topo.p1, 1 << 3 | 1 << 4 | 1 << 7 | 1 << 8, bench_mac_p1);
 	if (!err)
 		err = put(b->bpf->maps.bench_tx, tx, &tx);
+	/* Stateful answers to port 5's own pledges leave through p1, too: towards the sink. */
+	if (!err)
+		err = put(b->bpf->maps.jpx_tx, JPX_TX_PORT(BENCH_MANY_PORT), &tx);
 	/* Where the opaque addresses' MACs are, as the forward way would have noted them. */
 	for (uint32_t i = 0; !err && i < BENCH_FLOWS; i++) {
 		struct jpx_mac_key key = {

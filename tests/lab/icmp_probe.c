@@ -712,14 +712,15 @@ static unsigned int spied_in_a_second(void)
 	return n;
 }
 
-static bool about_a_hundred(unsigned int n)
+/* A second, of those that the flood took: a busy machine makes it longer. */
+static bool about_a_hundred(unsigned int n, double seconds)
 {
-	printf("# %u ICMP errors reached the pledges\n", n);
-	return n >= 50 && n <= 150;
+	printf("# %u ICMP errors in %.1f seconds reached the pledges\n", n, seconds);
+	return n >= 50 && n <= 150 * seconds;
 }
 
-/* 10000 in a second. */
-static void at_rate(void (*one)(void *arg), void *arg)
+/* 10000 in a second; returns how many it took. */
+static double at_rate(void (*one)(void *arg), void *arg)
 {
 	uint64_t start = now_us();
 
@@ -728,6 +729,7 @@ static void at_rate(void (*one)(void *arg), void *arg)
 			;
 		one(arg);
 	}
+	return (double)(now_us() - start) / 1e6;
 }
 
 static void one_forged(void *arg)
@@ -752,6 +754,7 @@ static void case_flood(void)
 	long before, errors;
 	struct flow f = flow_open(50);
 	struct forge g = refused_port(&f);
+	double seconds;
 	unsigned int n;
 
 	send_forged(&g); /* opens the forger's socket, too */
@@ -759,9 +762,9 @@ static void case_flood(void)
 	forget_spied();
 	before = counted("drops", "icmp_rate");
 	errors = counted("told", "error");
-	at_rate(one_forged, &g);
+	seconds = at_rate(one_forged, &g);
 	n = spied_in_a_second();
-	judge(about_a_hundred(n) && counted("told", "error") - errors == n &&
+	judge(about_a_hundred(n, seconds) && counted("told", "error") - errors == n &&
 		      counted("drops", "icmp_rate") - before > 5000,
 	      "flood-of-errors");
 }
@@ -826,6 +829,7 @@ static void one_datagram(void *arg)
 static void case_refused_flood(unsigned int count)
 {
 	struct flow f = { 0 };
+	double seconds;
 	unsigned int n;
 	long refused;
 
@@ -835,9 +839,10 @@ static void case_refused_flood(unsigned int count)
 	usleep(200000);
 	forget_spied();
 	refused = counted("told", "refused");
-	at_rate(one_datagram, &f);
+	seconds = at_rate(one_datagram, &f);
 	n = spied_in_a_second();
-	judge(about_a_hundred(n) && counted("told", "refused") - refused == n, "flood-of-refusals");
+	judge(about_a_hundred(n, seconds) && counted("told", "refused") - refused == n,
+	      "flood-of-refusals");
 }
 
 /* ---- what routers say by themselves

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The BPF half of the JPY codec alone, one prefix or one message a run, for the
- * packet tests.  The codec comes in as it is, by inclusion; the maps that come
- * with it are not made.
+ * packet tests.  The codec comes in as it is, by inclusion; of the maps that come
+ * with it only its own is made.
  */
 #include <linux/in.h>
 

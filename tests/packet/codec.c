@@ -24,7 +24,7 @@ int codec_open(void)
 	if (!skel)
 		return -errno;
 	bpf_object__for_each_map(map, skel->obj) {
-		if (!bpf_map__is_internal(map))
+		if (!bpf_map__is_internal(map) && map != skel->maps.jpx_walk)
 			bpf_map__set_autocreate(map, false);
 	}
 	err = codec_bpf__load(skel);
