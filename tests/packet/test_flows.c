@@ -46,7 +46,10 @@ static void pledge_number(uint32_t n, struct frame_spec *spec)
 {
 	spec->src[14] = (uint8_t)(1 + n / 250);
 	spec->src[15] = (uint8_t)(1 + n % 250);
-	if (!spec->ipv4)
+	/* Every other one has the number of an IPv4 address. */
+	if (!spec->ipv4 && n & 1)
+		memcpy(spec->src + 8, (const uint8_t[]){ 0, 0, 0, 0, 169, 254 }, 6);
+	else if (!spec->ipv4)
 		memset(spec->src + 8, 0x11, 6);
 	spec->src_mac = 0x02cc00000000 + n;
 }
