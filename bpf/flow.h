@@ -39,7 +39,7 @@ static __always_inline struct jpx_uplink *jpx_uplink_at(__u32 place)
 	return bpf_map_lookup_elem(&jpx_uplinks, &place);
 }
 
-static __always_inline __u32 *jpx_flow_hint_at(__u32 index)
+static __always_inline __u64 *jpx_flow_hint_at(__u32 index)
 {
 	return bpf_map_lookup_elem(&jpx_flow_hints, &index);
 }

@@ -248,7 +248,7 @@ static __always_inline int jpx_udp_in(struct xdp_md *ctx, const struct jpx_frame
 	verdict = jpx_translate_first(ctx, port_id);
 	if (verdict)
 		return verdict;
-	verdict = jpx_translate(ctx, shape, port_id, id, JPX_IN_INTERCEPTED(in));
+	verdict = jpx_translate(ctx, shape, port_id, id, JPX_IN_INTERCEPTED(in) | JPX_HOW_OPENED);
 	return verdict == JPX_FIRST_OF_FLOW ? jpx_hand_off(port_id, JPX_HANDOFF_FLOW_BUSY)
 					    : verdict;
 }

@@ -144,7 +144,7 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 64);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, __u64);
 } jpx_flow_hints SEC(".maps");
 
 /* Written by BPF only: which flows a pledge address has.  All memory is there from the start. */
@@ -177,6 +177,7 @@ struct {
 struct jpx_newcomer {
 	struct jpx_flow_key key;
 	__u64 mac;
+	__u64 slot; /* of the flow, once it is open */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

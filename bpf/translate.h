@@ -27,8 +27,10 @@ static __always_inline int jpx_translate_first(struct xdp_md *ctx, __u32 port_id
 	if (!newcomer)
 		return XDP_PASS;
 	why = jpx_flow_open(ctx, &newcomer->key, newcomer->mac);
-	if (why >= 0)
+	if (why >= 0) {
+		newcomer->slot = (__u64)why;
 		return 0;
+	}
 	if (why == JPX_FLOW_OPEN_BUSY)
 		return jpx_hand_off(port_id, JPX_HANDOFF_FLOW_BUSY);
 	if (jpx_may_refuse(port_id, jpx_now()))
@@ -55,17 +57,20 @@ static __always_inline void jpx_key_of(const struct jpx_admitted *a, __u32 port_
 
 #define JPX_FIRST_OF_FLOW (-1)
 
+#define JPX_HOW_INTERCEPTED 1 /* to the Registrar itself */
+#define JPX_HOW_OPENED	    2 /* its flow has just been opened: it is in jpx_newcomer */
+
 /*
  * Pledge to Registrar.  A frame of SHAPE is a datagram to the join port of service SERVICE_ID on
- * pledge port PORT_ID, or INTERCEPTED: to the Registrar itself.  JPX_FIRST_OF_FLOW: nothing is
- * done yet, the flow in jpx_newcomer is to be opened first.  (Not from here: the frames of all
- * functions in a row have 512 bytes.)
+ * pledge port PORT_ID, or as HOW says.  JPX_FIRST_OF_FLOW: nothing is done yet, the flow in
+ * jpx_newcomer is to be opened first.  (Not from here: the frames of all functions in a row have
+ * 512 bytes.)
  */
 JPX_OUTLINE int jpx_translate(struct xdp_md *ctx, __u32 shape, __u32 port_id, __u32 service_id,
-			      __u32 intercepted)
+			      __u32 how)
 {
 	struct jpx_newcomer *newcomer;
-	__u32 zero = 0;
+	__u32 zero = 0, slot;
 	struct jpx_service *service = bpf_map_lookup_elem(&jpx_services, &service_id);
 	struct jpx_stats *stats = bpf_map_lookup_elem(&jpx_stats, &port_id);
 	const struct jpx_flow_config *cfg = jpx_flow_config_get();
@@ -87,8 +92,16 @@ JPX_OUTLINE int jpx_translate(struct xdp_md *ctx, __u32 shape, __u32 port_id, __
 	why = jpx_service_takes(service, a.udp_len);
 	if (why >= 0)
 		return jpx_hand_off(port_id, why);
-	jpx_key_of(&a, port_id, service_id, intercepted, &key);
-	flow = jpx_flow_recall(cfg, &key, now);
+	jpx_key_of(&a, port_id, service_id, how & JPX_HOW_INTERCEPTED, &key);
+	if (how & JPX_HOW_OPENED) {
+		newcomer = bpf_map_lookup_elem(&jpx_newcomer, &zero);
+		slot = newcomer ? (__u32)newcomer->slot : JPX_NO_SLOT;
+		flow = jpx_flow_at(slot);
+		if (flow && (!jpx_flow_has_key(flow, &key) || flow->state != JPX_FLOW_LIVE))
+			flow = 0;
+	} else {
+		flow = jpx_flow_recall(cfg, service, &key, now);
+	}
 	if (!flow) {
 		newcomer = bpf_map_lookup_elem(&jpx_newcomer, &zero);
 		if (!newcomer)

@@ -26,9 +26,10 @@ static unsigned int places_for(const struct flows_limits *l)
 
 void flows_sizes(const struct flows_limits *limits, struct datapath_sizes *sizes)
 {
-	sizes->flows = places_for(limits) * limits->port_count;
+	unsigned int places = places_for(limits), groups = places * (limits->port_count / JPX_GROUP);
+
+	sizes->flows = places * limits->port_count;
+	sizes->hints = groups ? groups : 1; /* no map is empty */
 	/* A few more than flows: an entry is made before its flow is known to fit. */
 	sizes->pledges = limits->max + 64;
-	for (sizes->hints = 64; sizes->hints < 2 * limits->max;)
-		sizes->hints *= 2;
 }

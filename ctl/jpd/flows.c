@@ -71,6 +71,14 @@ typedef void jpx_flow_ctx;
 
 #define JPX_OUTLINE static
 
+/* How many groups of ports there are, or 1: no map is empty. */
+static size_t hint_count(const struct jpx_flow_config *cfg)
+{
+	size_t groups = cfg->port_count ? (size_t)cfg->slots / cfg->port_count * cfg->port_groups : 0;
+
+	return groups ? groups : 1;
+}
+
 static const struct jpx_flow_config *jpx_flow_config_get(void)
 {
 	return &the->state->flow_config;
@@ -96,9 +104,9 @@ static struct jpx_uplink *jpx_uplink_at(__u32 place)
 	return place < JPX_MAX_UPLINKS ? &the->state->uplinks[place] : NULL;
 }
 
-static __u32 *jpx_flow_hint_at(__u32 index)
+static __u64 *jpx_flow_hint_at(__u32 index)
 {
-	return (__u32 *)&the->hints[index & the->state->flow_config.hint_mask];
+	return index < hint_count(&the->state->flow_config) ? &the->hints[index] : NULL;
 }
 
 static __u32 *jpx_flow_count_at(__u32 port_id)
@@ -274,7 +282,7 @@ static int open_memory(struct flows *flows)
 	const struct jpx_flow_config *cfg = &flows->state->flow_config;
 
 	flows->flows = calloc(cfg->slots, sizeof(*flows->flows));
-	flows->hints = calloc(cfg->hint_mask + 1, sizeof(*flows->hints));
+	flows->hints = calloc(hint_count(cfg), sizeof(*flows->hints));
 	flows->counts = calloc(JPX_MAX_PORTS, sizeof(*flows->counts));
 	flows->sockets = malloc(cfg->slots * sizeof(*flows->sockets));
 	flows->sweep = event_new(flows->base, -1, EV_PERSIST, on_sweep, flows);
@@ -314,7 +322,7 @@ static int map_tables(struct flows *flows, const struct jpx_pinned *maps)
 	const struct jpx_flow_config *cfg = &flows->state->flow_config;
 
 	flows->flows_size = (size_t)cfg->slots * sizeof(*flows->flows);
-	flows->hints_size = ((size_t)cfg->hint_mask + 1) * sizeof(*flows->hints);
+	flows->hints_size = hint_count(cfg) * sizeof(*flows->hints);
 	flows->counts_size = JPX_MAX_PORTS * sizeof(*flows->counts);
 	flows->flows = map_table(maps->flows, flows->flows_size);
 	flows->hints = map_table(maps->flow_hints, flows->hints_size);
@@ -379,21 +387,16 @@ static int open_bpf(struct flows *flows, const struct jpx_pinned *maps)
 
 /* ---- limits ----------------------------------------------------------------------- */
 
-static __u32 capacity(const struct flows *flows)
-{
-	return (flows->state->flow_config.hint_mask + 1) / 2;
-}
-
 bool flows_set_limits(struct flows *flows, const struct flows_limits *limits, char *note,
 		      size_t note_len)
 {
 	struct jpx_flow_config *cfg = &flows->state->flow_config;
 	/* Without BPF there are fewer from the start: nothing to be told at each change. */
 	__u32 max = !flows->bpf && limits->max > MEMORY_FLOWS_MAX ? MEMORY_FLOWS_MAX : limits->max;
-	bool fits = max <= capacity(flows);
+	bool fits = max <= cfg->capacity;
 	bool same = limits->first_port == cfg->first_port && limits->port_count == cfg->port_count;
 
-	cfg->max = fits ? max : capacity(flows);
+	cfg->max = fits ? max : cfg->capacity;
 	cfg->per_pledge = limits->per_pledge;
 	cfg->per_port = limits->per_port;
 	cfg->idle = TICKS(limits->idle);
@@ -420,7 +423,8 @@ static int first_config(struct flows *flows, const struct flows_limits *limits)
 		return -errno;
 	cfg->first_port = limits->first_port;
 	cfg->port_count = limits->port_count;
-	cfg->hint_mask = sizes.hints - 1;
+	cfg->port_groups = limits->port_count / JPX_GROUP;
+	cfg->capacity = limits->max;
 	cfg->slots = sizes.flows;
 	cfg->uplink_hash = 1;
 	for (unsigned int i = 0; i < limits->port_count; i++)
@@ -607,7 +611,9 @@ long flows_enter(struct flows *flows, const struct jpx_flow_key *key)
 	struct jpx_flow *flow;
 	long slot;
 
-	flow = jpx_flow_recall(&flows->state->flow_config, key, now_ticks());
+	flow = jpx_flow_recall(&flows->state->flow_config,
+			       &flows->state->services[key->service_id & (JPX_MAX_SERVICES - 1)],
+			       key, now_ticks());
 	if (flow)
 		slot = flow - flows->flows;
 	else

@@ -185,10 +185,12 @@ struct jpx_flow_config {
 	__u32 per_pledge;   /* flows at once for one pledge address, at most JPX_PLEDGE_FLOWS */
 	__u32 per_port;	    /* ... for a pledge port that has no limit of its own */
 	__u32 max;	    /* ... in all */
-	__u32 hint_mask;    /* of jpx_flow_hints, a power of two less 1 */
+	__u32 port_groups;  /* of JPX_GROUP ports each, for one uplink; ports behind the last one
+			     * are in no group */
 	__u32 uplink_hash;  /* multiplier for which no two addresses share a place (below) */
 	__u32 slots;	    /* of jpx_flows */
-	__u32 pad[4];
+	__u32 capacity;	    /* the most that max can be: the tables were made for it */
+	__u32 pad[3];
 };
 
 /* A tick is 2^26 ns, 67 ms, of CLOCK_MONOTONIC.  map jpx_clock, one entry: the tick it is,
@@ -247,7 +249,10 @@ struct jpx_flow {
 	__u64 pad2;
 };
 
-/* map jpx_flow_hints: slot + 1 by hash of the key; believed only if that flow has the key */
+/* map jpx_flow_hints: of each group of ports, by place in jpx_uplinks * port_groups + group, a byte a
+ * port: eight bits of the hash of the key of the flow that was last there, never 0; the first port's
+ * is the lowest.  Believed only if that flow has the key. */
+#define JPX_GROUP 8
 
 /* map jpx_flow_counts: flows at once by port id; by 0 those of all */
 

@@ -7,8 +7,14 @@
  * Who is whose flow is in two places.  jpx_flows holds every flow, at the slot
  * that its uplink address and port are: two flows on one port cannot be.  And each
  * pledge address has an entry that lists its slots, under a lock: two flows for
- * one key cannot be, nor more than the pledge may have.  jpx_flow_hints is only a
- * memory of what was found lately.
+ * one key cannot be, nor more than the pledge may have.  jpx_flow_hints only helps to
+ * find quickly.
+ *
+ * A flow's port is found by a keyed hash, so that the flow is found by it, too: the hash names two
+ * groups of eight ports, the flow gets a random one of the first that has one free, and a byte of
+ * hash for each port, eight in one word, tells which of them to look at.  So a packet touches one
+ * word of a small table and then its own flow, and nothing else that is another's: with a million
+ * flows each look at memory that was not used lately costs 50 to 120 ns.
  *
  * Any number of CPUs may do anything here at once.  What one of them begins it
  * must finish: in BPF nothing interrupts it for good.  So jpd never opens or ends
@@ -21,7 +27,7 @@
  *   struct jpx_port *jpx_port_at(port_id);
  *   struct jpx_flow *jpx_flow_at(slot);
  *   struct jpx_uplink *jpx_uplink_at(place);
- *   __u32 *jpx_flow_hint_at(index);
+ *   __u64 *jpx_flow_hint_at(index);
  *   __u32 *jpx_flow_count_at(port_id);
  *   struct jpx_refusals *jpx_refusals_at(port_id);
  *   struct jpx_pledge_flows *jpx_pledge_find(key);
@@ -99,20 +105,99 @@ static inline void jpx_flow_touch(struct jpx_flow *flow, __u32 now)
 		flow->last = now;
 }
 
-/* The flow with KEY if it was found lately; the hot path. */
-static inline struct jpx_flow *jpx_flow_recall(const struct jpx_flow_config *cfg,
-					       const struct jpx_flow_key *key, __u32 now)
+/* Where a flow may be: a group of ports. */
+struct jpx_home {
+	__u32 place; /* in jpx_uplinks */
+	__u32 group;
+};
+
+/* The first (WHICH 0) or second home of flows with HASH among the uplinks of SERVICE. */
+static inline struct jpx_home jpx_flow_home(const struct jpx_flow_config *cfg,
+					    const struct jpx_service *service, __u64 hash,
+					    __u32 which)
 {
-	__u32 *hint = jpx_flow_hint_at((__u32)jpx_flow_hash(cfg, key) & cfg->hint_mask);
+	__u32 h = (__u32)(hash >> (which ? 24 : 0)), nth;
+	struct jpx_home home;
+
+	nth = (h >> 16 & 0xff) * service->uplink_count >> 8;
+	home.place = service->uplinks[nth & (JPX_SERVICE_UPLINKS - 1)];
+	home.group = (h & 0xffff) * cfg->port_groups >> 16;
+	return home;
+}
+
+/* The byte of hash that stands for a flow; of bits that the homes do not use. */
+static inline __u8 jpx_flow_tag(__u64 hash)
+{
+	__u8 tag = (__u8)(hash >> 48);
+
+	return tag ? tag : 1;
+}
+
+/* The lowest bit of each byte that is 0 in X is set at its top; above the first such byte
+ * others may be, too. */
+static inline __u64 jpx_zero_bytes(__u64 x)
+{
+	return (x - 0x0101010101010101ULL) & ~x & 0x8080808080808080ULL;
+}
+
+/* Which byte the lowest bit that is set in TOPS, the top bit of one, is in. */
+static inline __u32 jpx_first_byte(__u64 tops)
+{
+	return (__u32)(((tops & -tops) >> 7) * 0x0001020304050607ULL >> 56);
+}
+
+/* The flow with KEY, if it is at HOME. */
+static inline struct jpx_flow *jpx_flow_at_home(const struct jpx_flow_config *cfg,
+						struct jpx_home home, __u8 tag,
+						const struct jpx_flow_key *key, __u32 now)
+{
+	__u64 *hint = jpx_flow_hint_at(home.place * cfg->port_groups + home.group), found;
+	__u32 first = home.place * cfg->port_count + home.group * JPX_GROUP;
 	struct jpx_flow *flow;
 
-	if (!hint || !*hint)
+	if (!hint)
 		return 0;
-	flow = jpx_flow_at(*hint - 1);
-	if (!flow || !jpx_flow_has_key(flow, key) || flow->state != JPX_FLOW_LIVE ||
-	    jpx_flow_is_over(cfg, flow->last, now))
+	found = jpx_zero_bytes(*hint ^ tag * 0x0101010101010101ULL);
+	/* Two flows of eight with one tag are rare, three are left to who looks at all. */
+	for (int i = 0; i < 2 && found; i++) {
+		flow = jpx_flow_at(first + jpx_first_byte(found));
+		if (flow && jpx_flow_has_key(flow, key) && flow->state == JPX_FLOW_LIVE &&
+		    !jpx_flow_is_over(cfg, flow->last, now))
+			return flow;
+		found &= found - 1;
+	}
+	return 0;
+}
+
+/* The flow with KEY, of SERVICE, if it is at one of its homes; the hot path. */
+static inline struct jpx_flow *jpx_flow_recall(const struct jpx_flow_config *cfg,
+					       const struct jpx_service *service,
+					       const struct jpx_flow_key *key, __u32 now)
+{
+	__u64 hash = jpx_flow_hash(cfg, key);
+	__u8 tag = jpx_flow_tag(hash);
+	struct jpx_flow *flow;
+
+	if (!cfg->port_groups)
 		return 0;
+	flow = jpx_flow_at_home(cfg, jpx_flow_home(cfg, service, hash, 0), tag, key, now);
+	if (!flow)
+		flow = jpx_flow_at_home(cfg, jpx_flow_home(cfg, service, hash, 1), tag, key, now);
 	return flow;
+}
+
+/* Lets jpx_flow_recall() find FLOW, at SLOT, by TAG (in vain where it is not at home), or with 0 not
+ * look at it again: else the next flow of the same pledge would be looked for among its former
+ * ports, too. */
+static inline void jpx_flow_note(const struct jpx_flow_config *cfg, const struct jpx_flow *flow,
+				 __u32 slot, __u8 tag)
+{
+	__u32 offset = slot - flow->uplink * cfg->port_count, group = offset / JPX_GROUP;
+	__u64 *hint = jpx_flow_hint_at(flow->uplink * cfg->port_groups + group);
+	__u8 *at = (__u8 *)hint + (offset & (JPX_GROUP - 1));
+
+	if (hint && group < cfg->port_groups && *at != tag)
+		*at = tag;
 }
 
 /* ---- a pledge's entry ----------------------------------------------------- */
@@ -261,13 +346,15 @@ static inline void jpx_flow_uncount(__u32 port_id)
 /* Ends the flow at SLOT if it is still as it was when WORD was read from it. */
 JPX_OUTLINE int jpx_flow_end(__u32 slot, __u64 word, __u32 now)
 {
+	const struct jpx_flow_config *cfg = jpx_flow_config_get();
 	struct jpx_flow *flow = jpx_flow_at(slot);
 	struct jpx_flow_key key;
 
-	if (!flow || !jpx_flow_swap(flow, word, jpx_flow_word(JPX_FLOW_RESTING, now)))
+	if (!cfg || !flow || !jpx_flow_swap(flow, word, jpx_flow_word(JPX_FLOW_RESTING, now)))
 		return 0;
 	/* It rests: its key stays as it is until all of this is done. */
 	key = flow->key;
+	jpx_flow_note(cfg, flow, slot, 0);
 	jpx_pledge_leave(&key, slot);
 	jpx_flow_uncount(key.port_id);
 	return 1;
@@ -290,6 +377,8 @@ static inline int jpx_flow_sweep(const struct jpx_flow_config *cfg, __u32 slot, 
 /* ---- the beginning of one ----------------------------------------------------- */
 
 struct jpx_flow_search {
+	struct jpx_home home[2];
+	__u32 turn; /* which port of a home is the first one to look at */
 	__u32 service_id, now;
 	__u32 nth, offset; /* which of the service's uplinks, and which of its ports, is next */
 	__u32 slot;	   /* JPX_NO_SLOT until one is claimed */
@@ -305,16 +394,25 @@ static long jpx_flow_probe(__u32 i, struct jpx_flow_search *s)
 	__u32 place, slot, state, last;
 	__u64 word;
 
-	(void)i;
 	if (!cfg || !service)
 		return 1;
-	place = service->uplinks[s->nth & (JPX_SERVICE_UPLINKS - 1)];
-	slot = place * cfg->port_count + s->offset;
-	/* Every uplink's port of this number, then the next number. */
-	if (++s->nth >= service->uplink_count) {
-		s->nth = 0;
-		if (++s->offset >= cfg->port_count)
-			s->offset = 0;
+	if (i < 2 * JPX_GROUP) {
+		struct jpx_home home = s->home[i / JPX_GROUP];
+
+		if (!cfg->port_groups)
+			return 0;
+		place = home.place;
+		slot = place * cfg->port_count + home.group * JPX_GROUP +
+		       ((i + s->turn) & (JPX_GROUP - 1));
+	} else {
+		place = service->uplinks[s->nth & (JPX_SERVICE_UPLINKS - 1)];
+		slot = place * cfg->port_count + s->offset;
+		/* Every uplink's port of this number, then the next number. */
+		if (++s->nth >= service->uplink_count) {
+			s->nth = 0;
+			if (++s->offset >= cfg->port_count)
+				s->offset = 0;
+		}
 	}
 	uplink = jpx_uplink_at(place);
 	flow = jpx_flow_at(slot);
@@ -333,9 +431,12 @@ static long jpx_flow_probe(__u32 i, struct jpx_flow_search *s)
 	return 1;
 }
 
-/* A slot for nobody else, found from a random port onwards (RFC 6056 3.3.1).  JPX_NO_SLOT:
- * none is free. */
-JPX_OUTLINE __u32 jpx_flow_claim(jpx_flow_ctx *ctx, __u32 service_id, __u32 now)
+/*
+ * A slot for nobody else, for a flow with HASH: a random one of its homes' ports (RFC 6056 3.3.3, with
+ * chance in place of the counter), else the next free one from a random port onwards (3.3.1).
+ * JPX_NO_SLOT: none is free.
+ */
+JPX_OUTLINE __u32 jpx_flow_claim(jpx_flow_ctx *ctx, __u32 service_id, __u64 hash, __u32 now)
 {
 	const struct jpx_flow_config *cfg = jpx_flow_config_get();
 	const struct jpx_service *service = jpx_service_at(service_id);
@@ -346,11 +447,14 @@ JPX_OUTLINE __u32 jpx_flow_claim(jpx_flow_ctx *ctx, __u32 service_id, __u32 now)
 
 	if (!cfg || !service || !service->uplink_count || !cfg->port_count)
 		return JPX_NO_SLOT;
-	s.nth = jpx_flow_random() % service->uplink_count;
+	s.home[0] = jpx_flow_home(cfg, service, hash, 0);
+	s.home[1] = jpx_flow_home(cfg, service, hash, 1);
+	s.turn = jpx_flow_random();
+	s.nth = s.turn / JPX_GROUP % service->uplink_count;
 	s.offset = jpx_flow_random() % cfg->port_count;
 	for (int held = 0; held < JPX_FLOW_TRIES; held++) {
 		s.slot = JPX_NO_SLOT;
-		jpx_flow_repeat(JPX_FLOW_PROBES, jpx_flow_probe, &s);
+		jpx_flow_repeat(2 * JPX_GROUP + JPX_FLOW_PROBES, jpx_flow_probe, &s);
 		flow = jpx_flow_at(s.slot);
 		uplink = jpx_uplink_at(s.place);
 		if (!flow || !uplink)
@@ -453,7 +557,7 @@ JPX_OUTLINE long jpx_flow_begin(jpx_flow_ctx *ctx, const struct jpx_flow_key *ke
 		jpx_flow_uncount(key->port_id);
 		return -JPX_DROP_FLOWS_FULL;
 	}
-	slot = jpx_flow_claim(ctx, key->service_id, now);
+	slot = jpx_flow_claim(ctx, key->service_id, jpx_flow_hash(cfg, key), now);
 	flow = jpx_flow_at(slot);
 	if (!flow) {
 		jpx_flow_uncount(key->port_id);
@@ -491,8 +595,9 @@ JPX_OUTLINE long jpx_flow_begin(jpx_flow_ctx *ctx, const struct jpx_flow_key *ke
 JPX_OUTLINE long jpx_flow_open(jpx_flow_ctx *ctx, const struct jpx_flow_key *key, __u64 mac)
 {
 	const struct jpx_flow_config *cfg = jpx_flow_config_get();
-	__u32 now = jpx_clock_set(), *hint;
 	long slot = JPX_FLOW_OPEN_BUSY;
+	__u32 now = jpx_clock_set();
+	struct jpx_flow *flow;
 
 	if (!key || !cfg)
 		return -JPX_DROP_FLOWS_FULL;
@@ -508,9 +613,9 @@ JPX_OUTLINE long jpx_flow_open(jpx_flow_ctx *ctx, const struct jpx_flow_key *key
 	}
 	if (slot < 0)
 		return slot;
-	hint = jpx_flow_hint_at((__u32)jpx_flow_hash(cfg, key) & cfg->hint_mask);
-	if (hint)
-		*hint = (__u32)slot + 1;
+	flow = jpx_flow_at((__u32)slot);
+	if (flow)
+		jpx_flow_note(cfg, flow, (__u32)slot, jpx_flow_tag(jpx_flow_hash(cfg, key)));
 	return slot;
 }
 

@@ -20,21 +20,14 @@
 
 #define IDLE (3600ULL * 1000000000 >> JPX_TICK_SHIFT) /* ticks: nothing ends by itself */
 
-static uint32_t hint_count(void)
-{
-	uint32_t n = 64;
 
-	while (n < 2 * BENCH_MANY)
-		n *= 2;
-	return n;
-}
 
 int bench_flows_size(struct bench *b)
 {
 	int err = bpf_map__set_max_entries(b->bpf->maps.jpx_flows, BENCH_SLOTS);
 
 	if (!err)
-		err = bpf_map__set_max_entries(b->bpf->maps.jpx_flow_hints, hint_count());
+		err = bpf_map__set_max_entries(b->bpf->maps.jpx_flow_hints, BENCH_SLOTS / JPX_GROUP);
 	if (!err)
 		err = bpf_map__set_max_entries(b->bpf->maps.jpx_pledges, BENCH_MANY + 64);
 	return err;
@@ -69,6 +62,7 @@ static struct jpx_flow_config config = {
 	.per_port = BENCH_SLOTS,
 	.max = BENCH_MANY,
 	.slots = BENCH_SLOTS,
+	.port_groups = BENCH_PORT_COUNT / JPX_GROUP,
 };
 
 int bench_flows_limit(struct bench *b, uint32_t max)
@@ -151,7 +145,7 @@ int bench_flows_start(struct bench *b)
 	err = bench_topo_keep(b->flows->progs.jpx_flow_ask);
 	if (!err)
 		err = put_uplinks(b);
-	config.hint_mask = hint_count() - 1;
+	
 	if (!err)
 		err = bench_flows_limit(b, BENCH_MANY);
 	for (uint32_t i = 0; !err && i < BENCH_PORT_COUNT; i++)

@@ -195,7 +195,7 @@ void ff_reset(uint32_t port_count, uint32_t per_pledge, uint32_t per_port, uint3
 	ff_config.per_pledge = per_pledge ? per_pledge : JPX_PLEDGE_FLOWS;
 	ff_config.per_port = per_port ? per_port : ~0U;
 	ff_config.max = max ? max : ~0U;
-	ff_config.hint_mask = FX_FLOW_HINTS - 1;
+	ff_config.port_groups = port_count / JPX_GROUP;
 	ff_config.slots = port_count * FF_UPLINKS;
 	if (ff_config.slots > FX_FLOW_SLOTS) {
 		fprintf(stderr, "packet tests: %u ports are too many\n", port_count);
@@ -316,7 +316,7 @@ uint32_t ff_count(uint32_t port_id)
 void ff_hints_poison(void)
 {
 	for (uint32_t i = 0; i < FX_FLOW_HINTS; i++)
-		hints[i] = below(4) ? below(ff_config.slots + 2) : (uint32_t)rnd();
+		hints[i] = below(4) ? 0x0101010101010101ULL * below(256) : rnd();
 }
 
 int ff_pledges(void)
