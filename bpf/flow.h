@@ -63,7 +63,7 @@ static __always_inline struct jpx_pledge_flows *jpx_pledge_find(const struct jpx
 JPX_OUTLINE int jpx_pledge_make(const struct jpx_pledge_key *key)
 {
 	struct jpx_pledge_flows none = {};
-	long ret;
+	int ret; /* not long: kernels up to 6.3 set no more of it */
 
 	if (!key)
 		return -1;
@@ -75,7 +75,7 @@ JPX_OUTLINE int jpx_pledge_make(const struct jpx_pledge_key *key)
 
 static __always_inline int jpx_pledge_remove(const struct jpx_pledge_key *key)
 {
-	long ret = bpf_map_delete_elem(&jpx_pledges, key);
+	int ret = bpf_map_delete_elem(&jpx_pledges, key); /* not long, as above */
 
 	return ret && ret != -2 /* ENOENT */;
 }
