@@ -74,7 +74,8 @@ typedef void jpx_flow_ctx;
 /* How many groups of ports there are, or 1: no map is empty. */
 static size_t hint_count(const struct jpx_flow_config *cfg)
 {
-	size_t groups = cfg->port_count ? (size_t)cfg->slots / cfg->port_count * cfg->port_groups : 0;
+	size_t groups =
+		cfg->port_count ? (size_t)cfg->slots / cfg->port_count * cfg->port_groups : 0;
 
 	return groups ? groups : 1;
 }
