@@ -441,21 +441,13 @@ bool flows_is_port(const struct flows *flows, unsigned int udp_port)
 
 /* ---- uplinks ------------------------------------------------------------------------ */
 
-static __u32 low_of(const struct jpx_uplink *uplink)
-{
-	__u32 low;
-
-	memcpy(&low, uplink->addr + 12, 4);
-	return low;
-}
-
-/* Finds a multiplier for which all addresses have places of their own, and writes it and them. */
+/* Finds a multiplier for which all addresses have hashes of their own, and writes it and them. */
 static void lay_places(struct flows *flows)
 {
 	struct jpx_flow_config *cfg = &flows->state->flow_config;
 	__u32 places[1 << JPX_PLACE_BITS], clashes = 1, hash;
 
-	for (int tries = 0; clashes && tries < 100000; tries++) {
+	for (int tries = 0; clashes && tries < 10000; tries++) {
 		if (tries)
 			cfg->uplink_hash = jpx_flow_random() | 1;
 		memset(places, 0, sizeof(places));
@@ -463,15 +455,14 @@ static void lay_places(struct flows *flows)
 		for (__u32 p = 0; p < JPX_MAX_UPLINKS; p++) {
 			if (!(flows->state->uplinks[p].flags & JPX_UPLINK_IN_USE))
 				continue;
-			hash = (low_of(&flows->state->uplinks[p]) * cfg->uplink_hash) >>
-			       (32 - JPX_PLACE_BITS);
+			hash = jpx_uplink_hash_of(cfg, flows->state->uplinks[p].addr);
 			clashes += places[hash] != 0;
 			places[hash] = p + 1;
 		}
 	}
-	if (clashes)
-		jpx_error("flows: two uplink addresses end in the same four bytes; answers to one "
-			  "of them go through the socket engine");
+	if (clashes) /* of billions of pairs of addresses there is one like this */
+		jpx_error("flows: two uplink addresses cannot be told apart; use another for one "
+			  "of them");
 	datapath_put_uplink_places(flows->dp, places);
 	datapath_put_flow_config(flows->dp, cfg);
 }
