@@ -709,6 +709,31 @@ static void note_held(void *arg, const struct in6_addr *addr, uint16_t port, uin
 	}
 }
 
+/*
+ * Ends flows of what is gone: a jpd died after it had taken a port, a service or an address
+ * away and before it ended them, or the fast path opened one in between.  The id may soon
+ * be another's.
+ */
+static void end_strays(struct flows *flows)
+{
+	const struct jpx_state *state = flows->state;
+	const struct jpx_flow_config *cfg = &state->flow_config;
+
+	for (__u32 i = 0; i < cfg->slots; i++) {
+		const struct jpx_flow *flow = &flows->flows[i];
+		struct jpx_flow_request match = { .match = JPX_MATCH_SLOT, .slot = i };
+		const struct jpx_service *service;
+
+		if (*(const volatile __u32 *)&flow->state != JPX_FLOW_LIVE)
+			continue;
+		service = &state->services[flow->key.service_id % JPX_MAX_SERVICES];
+		if (!(state->ports[flow->key.port_id].flags & JPX_PORT_IN_USE) ||
+		    !(service->flags & JPX_SERVICE_IN_USE) ||
+		    !leaves_from(service, i / cfg->port_count))
+			flows_end(flows, &match);
+	}
+}
+
 /* A port that a socket has taken is the socket's: a flow there ends. */
 static void leave_held(struct flows *flows)
 {
@@ -776,6 +801,7 @@ void flows_audit(struct flows *flows)
 	free_places(flows);
 	if (!flows->bpf)
 		return; /* each port is held by a socket of ours */
+	end_strays(flows);
 	if (!any_stateful(flows)) {
 		release_ports(flows);
 		return;
@@ -846,6 +872,8 @@ struct flows *flows_new(struct event_base *base, struct datapath *dp, struct jpx
 		flows->held = calloc(state->flow_config.slots, sizeof(*flows->held));
 		ret = flows->held ? 0 : -ENOMEM;
 	}
+	if (!ret && adopted)
+		end_strays(flows);
 	if (!ret)
 		return flows;
 	snprintf(err, err_len, "cannot keep flows: %s", strerror(-ret));

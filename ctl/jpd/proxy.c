@@ -738,6 +738,8 @@ static void note_what_is_missing(struct proxy *proxy, unsigned int port_id)
 			     "registrar %s: no route to it; pledges are relayed as soon as "
 			     "there is one",
 			     service->name);
+		if (service->flags & JPX_SERVICE_INTERCEPT && *intercept_error(proxy->intercept))
+			note(proxy, "%s", intercept_error(proxy->intercept));
 	}
 }
 
@@ -972,6 +974,7 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 	if (ret < 0)
 		return end(proxy, ret);
 	refresh(proxy);
+	flows_audit(proxy->flows);
 	if (!proxy->state.services[ret].ifindex)
 		note(proxy,
 		     "registrar %s: no route to it; pledges are relayed as soon as there "
@@ -1018,6 +1021,7 @@ int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
 	port->services |= 1ULL << service_id;
 	datapath_put_port(proxy->dp, port_id, port);
 	refresh(proxy);
+	flows_audit(proxy->flows);
 	return end(proxy, 0);
 }
 
@@ -1041,8 +1045,10 @@ static void adopt(struct proxy *proxy)
 	}
 	remove_unused(proxy, ~0ULL); /* died between service and port */
 	jpx_info("adopted %u pledge port%s from the pinned maps", ports, ports == 1 ? "" : "s");
-	if (!ports)
-		datapath_unpin(proxy->dp); /* the one before died between pinning and attaching */
+	if (!ports) { /* the one before died between pinning and attaching, or at the end */
+		flows_audit(proxy->flows);
+		datapath_unpin(proxy->dp);
+	}
 	slots_audit(proxy->slots, true);
 }
 
@@ -1124,7 +1130,8 @@ void proxy_free(struct proxy *proxy)
 		event_free(proxy->pause);
 	keepalive_free(proxy->keepalive);
 	relay_free(proxy->relay);
-	intercept_free(proxy->intercept, !empty);
+	/* Without BPF nobody relays from here on: then nothing must be taken, either. */
+	intercept_free(proxy->intercept, !empty && datapath_maps(proxy->dp));
 	flows_free(proxy->flows, empty);
 	slots_free(proxy->slots);
 	netwatch_free(proxy->nw);
