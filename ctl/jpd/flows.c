@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,8 +59,8 @@ struct flows {
 	void (*opened)(void *arg, __u32 slot, int fd);
 	void (*closed)(void *arg, __u32 slot);
 	void *arg;
-	bool *held; /* by slot, while a scan runs */
-	bool complained;
+	bool *held;	     /* by slot, while a scan runs */
+	char complaint[512]; /* the last one */
 };
 
 /* ---- include/jpx/flow.h over these tables ----------------------------------- */
@@ -74,7 +75,8 @@ typedef void jpx_flow_ctx;
 /* How many groups of ports there are, or 1: no map is empty. */
 static size_t hint_count(const struct jpx_flow_config *cfg)
 {
-	size_t groups = cfg->port_count ? (size_t)cfg->slots / cfg->port_count * cfg->port_groups : 0;
+	size_t groups =
+		cfg->port_count ? (size_t)cfg->slots / cfg->port_count * cfg->port_groups : 0;
 
 	return groups ? groups : 1;
 }
@@ -387,12 +389,29 @@ static int open_bpf(struct flows *flows, const struct jpx_pinned *maps)
 
 /* ---- limits ----------------------------------------------------------------------- */
 
+/* Without BPF.  The sockets of flows that rest, and all others, need as many again and more. */
+static __u32 memory_max(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur / 4 > MEMORY_FLOWS_MAX)
+		return MEMORY_FLOWS_MAX;
+	return files.rlim_cur < 4 ? 1 : (__u32)files.rlim_cur / 4;
+}
+
+/* What MAX of the configuration comes to. */
+static __u32 possible_max(const struct flows *flows, __u32 max)
+{
+	return !flows->bpf && max > memory_max() ? memory_max() : max;
+}
+
 bool flows_set_limits(struct flows *flows, const struct flows_limits *limits, char *note,
 		      size_t note_len)
 {
 	struct jpx_flow_config *cfg = &flows->state->flow_config;
 	/* Without BPF there are fewer from the start: nothing to be told at each change. */
-	__u32 max = !flows->bpf && limits->max > MEMORY_FLOWS_MAX ? MEMORY_FLOWS_MAX : limits->max;
+	__u32 max = possible_max(flows, limits->max);
+	char ports_text[32], max_text[32];
 	bool fits = max <= cfg->capacity;
 	bool same = limits->first_port == cfg->first_port && limits->port_count == cfg->port_count;
 
@@ -404,10 +423,14 @@ bool flows_set_limits(struct flows *flows, const struct flows_limits *limits, ch
 	datapath_put_flow_config(flows->dp, cfg);
 	if (fits && same)
 		return true;
-	snprintf(note, note_len,
-		 "flows: %s cannot change while the fast path is pinned; detach every port and "
-		 "restart jpd for it",
-		 fits ? "ports" : "max beyond what the tables were made for");
+	snprintf(ports_text, sizeof(ports_text), "ports (%u-%u)", cfg->first_port,
+		 cfg->first_port + cfg->port_count - 1);
+	snprintf(max_text, sizeof(max_text), "max beyond %u", cfg->capacity);
+	snprintf(note, note_len, "flows: %s%s%s %s", same ? "" : ports_text,
+		 fits || same ? "" : " and ", fits ? "" : max_text,
+		 flows->bpf ? "cannot change while the fast path is pinned; detach every port "
+			      "and restart jpd for it"
+			    : "cannot change while jpd runs; restart it for that");
 	return false;
 }
 
@@ -760,9 +783,9 @@ static void leave_held(struct flows *flows)
 
 static void complain(struct flows *flows, const char *why)
 {
-	if (!flows->complained)
+	if (strcmp(flows->complaint, why))
 		jpx_warning("flows: %s", why);
-	flows->complained = true;
+	snprintf(flows->complaint, sizeof(flows->complaint), "%s", why);
 }
 
 /* Is there, or may there soon be, a flow? */
