@@ -455,6 +455,35 @@ static int first_config(struct flows *flows, const struct flows_limits *limits)
 	return 0;
 }
 
+/*
+ * May this be worked with?  Everything here is an index, a divisor or a size for us and not
+ * for BPF, whose maps have bounds of their own.
+ */
+static bool is_sane(const struct jpx_state *state)
+{
+	const struct jpx_flow_config *cfg = &state->flow_config;
+	__u32 places = cfg->port_count ? cfg->slots / cfg->port_count : 0;
+
+	if (!places || places > JPX_MAX_UPLINKS || cfg->slots % cfg->port_count ||
+	    !cfg->first_port || cfg->first_port > 65535 ||
+	    cfg->port_count > 65536 - cfg->first_port ||
+	    cfg->port_groups != cfg->port_count / JPX_GROUP)
+		return false;
+	for (__u32 p = places; p < JPX_MAX_UPLINKS; p++)
+		if (state->uplinks[p].flags & JPX_UPLINK_IN_USE)
+			return false;
+	for (unsigned int s = 0; s < JPX_MAX_SERVICES; s++) {
+		const struct jpx_service *service = &state->services[s];
+
+		if (service->uplink_count > JPX_SERVICE_UPLINKS)
+			return false;
+		for (unsigned int i = 0; i < service->uplink_count; i++)
+			if (service->uplinks[i] >= places)
+				return false;
+	}
+	return true;
+}
+
 bool flows_is_port(const struct flows *flows, unsigned int udp_port)
 {
 	const struct jpx_flow_config *cfg = &flows->state->flow_config;
@@ -490,7 +519,7 @@ static void lay_places(struct flows *flows)
 	datapath_put_flow_config(flows->dp, cfg);
 }
 
-/* The place of ADDR, made if there is none; -1: all are in use. */
+/* The place of ADDR; if there is none, and MAKE, a new one.  -1: none, or all are in use. */
 static int place_of(struct flows *flows, const struct in6_addr *addr, bool make)
 {
 	const struct jpx_flow_config *cfg = &flows->state->flow_config;
@@ -507,7 +536,9 @@ static int place_of(struct flows *flows, const struct in6_addr *addr, bool make)
 			free_place = (int)p;
 		}
 	}
-	if (free_place >= 0 && make) {
+	if (!make)
+		return -1;
+	if (free_place >= 0) {
 		struct jpx_uplink *uplink = &flows->state->uplinks[free_place];
 
 		memset(uplink, 0, sizeof(*uplink));
@@ -648,31 +679,36 @@ bool flows_may_pass_on(struct flows *flows, unsigned int port_id)
 	return jpx_refusals_take(&flows->passed_on[port_id], now_ticks());
 }
 
-struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port,
-				 __u32 *slot)
+struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port)
 {
 	const struct jpx_flow_config *cfg = &flows->state->flow_config;
 	__u32 offset = ntohs(port) - cfg->first_port, at;
 	int place = place_of(flows, addr, false);
 	struct jpx_flow *flow;
 
-	if (place < 0 || offset >= cfg->port_count ||
-	    memcmp(flows->state->uplinks[place].addr, addr, 16))
+	if (place < 0 || offset >= cfg->port_count)
 		return NULL;
 	at = (__u32)place * cfg->port_count + offset;
 	flow = jpx_flow_at(at);
-	if (slot)
-		*slot = at;
-	return flow && (flow->state == JPX_FLOW_LIVE || flow->state == JPX_FLOW_RESTING) ? flow
-											 : NULL;
+	/* The service: an index into tables of ours, out of memory that is not ours alone. */
+	return flow && (flow->state == JPX_FLOW_LIVE || flow->state == JPX_FLOW_RESTING) &&
+			       flow->key.service_id < JPX_MAX_SERVICES
+		       ? flow
+		       : NULL;
+}
+
+void flows_source(const struct flows *flows, __u32 slot, struct sockaddr_in6 *source)
+{
+	const struct jpx_flow_config *cfg = &flows->state->flow_config;
+
+	*source = (struct sockaddr_in6){ .sin6_family = AF_INET6 };
+	memcpy(&source->sin6_addr, flows->state->uplinks[slot / cfg->port_count].addr, 16);
+	source->sin6_port = htons((in_port_t)(cfg->first_port + slot % cfg->port_count));
 }
 
 bool flows_is_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port)
 {
-	int place = place_of(flows, addr, false);
-
-	return place >= 0 && !memcmp(flows->state->uplinks[place].addr, addr, 16) &&
-	       flows_is_port(flows, ntohs(port));
+	return place_of(flows, addr, false) >= 0 && flows_is_port(flows, ntohs(port));
 }
 
 long flows_end(struct flows *flows, const struct jpx_flow_request *match)
@@ -781,6 +817,7 @@ static void leave_held(struct flows *flows)
 	}
 }
 
+/* Once, until something else is wrong. */
 static void complain(struct flows *flows, const char *why)
 {
 	if (strcmp(flows->complaint, why))
@@ -884,8 +921,14 @@ struct flows *flows_new(struct event_base *base, struct datapath *dp, struct jpx
 	flows->state = state;
 	flows->bpf = maps != NULL;
 	flows->socket = -1;
-	if (!flows->bpf && fitting.max > MEMORY_FLOWS_MAX)
-		fitting.max = MEMORY_FLOWS_MAX;
+	fitting.max = possible_max(flows, limits->max);
+	if (adopted && !is_sane(state)) {
+		snprintf(err, err_len,
+			 "what is pinned for flows contradicts itself; remove the pin directory "
+			 "and attach again");
+		flows_free(flows, false);
+		return NULL;
+	}
 	ret = adopted ? 0 : first_config(flows, &fitting);
 	if (!ret && !flows_set_limits(flows, &fitting, note, sizeof(note)))
 		jpx_warning("%s", note);
