@@ -154,11 +154,11 @@ static __always_inline __u32 jpx_now(void)
 	return now ? (__u32)*now : 0;
 }
 
-/* The place in jpx_uplinks of the address whose last four bytes are LOW, as they lie in memory,
- * or more than there are. */
-static __always_inline __u32 jpx_uplink_place(const struct jpx_flow_config *cfg, __u32 low)
+/* The place in jpx_uplinks of the address HI and LO as for jpx_uplink_hash(), if it has one:
+ * then another has it, or there are not as many. */
+static __always_inline __u32 jpx_uplink_place(const struct jpx_flow_config *cfg, __u64 hi, __u64 lo)
 {
-	__u32 hash = (low * cfg->uplink_hash) >> (32 - JPX_PLACE_BITS);
+	__u32 hash = jpx_uplink_hash(cfg, hi, lo);
 	__u32 *place = bpf_map_lookup_elem(&jpx_uplink_places, &hash);
 
 	return place ? *place - 1 : JPX_NO_SLOT;

@@ -93,10 +93,11 @@ static __always_inline int jpx_is_intercepted(const struct jpx_frame *f,
 }
 
 /* How a pledge's datagram came in, as one number: the stack has no room for a structure. */
-#define JPX_IN_SERVICE(in)     ((in)&0xff)
-#define JPX_IN_PORT(in)	       ((in) >> 8 & 0xff)
-#define JPX_IN_INTERCEPTED(in) ((in) >> 16) /* to the Registrar's own address, not to a join port  \
-					     */
+#define JPX_IN_SERVICE(in) ((in)&0xff)
+#define JPX_IN_PORT(in)	   ((in) >> 8 & 0xff)
+#define JPX_IN_INTERCEPTED(in)                                                                     \
+	((in) >> 16) /* to the Registrar's own address, not to a join port                         \
+		      */
 
 /* By which service and pledge port F, whose UDP port means MEANING, came in; or 0. */
 static __always_inline __u32 jpx_way_in(const struct jpx_frame *f, const struct jpx_slot *slot,
@@ -221,8 +222,10 @@ static __always_inline int jpx_udp_in(struct xdp_md *ctx, const struct jpx_frame
 		if (meaning->back)
 			return plain ? jpx_unwrap_plain(ctx, f, meaning->back)
 				     : jpx_unwrap(ctx, shape, meaning->back);
-		if (meaning->flow && !(meaning->join | meaning->intercept))
-			return jpx_translate_back(ctx, shape);
+		if (meaning->flow && !(meaning->join | meaning->intercept)) {
+			verdict = plain ? jpx_translate_back_plain(ctx) : JPX_NOT_PLAIN;
+			return verdict == JPX_NOT_PLAIN ? jpx_translate_back(ctx, shape) : verdict;
+		}
 	}
 
 	if (!(meaning->join | meaning->intercept))
@@ -236,13 +239,15 @@ static __always_inline int jpx_udp_in(struct xdp_md *ctx, const struct jpx_frame
 	service = bpf_map_lookup_elem(&jpx_services, &id);
 	if (!in || !service || !(service->flags & JPX_SERVICE_IN_USE))
 		return XDP_PASS;
+	plain = plain && service->l2_len == ETH_HLEN && !(service->flags & JPX_SERVICE_IPV4);
 	if (service->mode == JPX_MODE_STATELESS) {
-		if (plain && service->l2_len == ETH_HLEN && !(service->flags & JPX_SERVICE_IPV4))
+		if (plain)
 			return jpx_wrap_frame(ctx, f, service, port_id, id,
 					      jpx_addr_sum(0, jpx_frame_dst(f)), ETH_HLEN, 0);
 		return jpx_wrap(ctx, shape, port_id, id);
 	}
-	verdict = jpx_translate(ctx, shape, port_id, id, JPX_IN_INTERCEPTED(in));
+	verdict = plain ? jpx_translate_plain(ctx, port_id, id, JPX_IN_INTERCEPTED(in))
+			: jpx_translate(ctx, shape, port_id, id, JPX_IN_INTERCEPTED(in));
 	if (verdict != JPX_FIRST_OF_FLOW)
 		return verdict;
 	verdict = jpx_translate_first(ctx, port_id);

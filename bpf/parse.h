@@ -180,7 +180,8 @@ static __always_inline __u32 jpx_l3_len(__u32 ipv4)
  * costs 5 to 8 ns, most of it the return (mitigated returns are never predicted right), and a
  * header whose place and family are not known another 5: what is plain does not go through them.
  */
-#define JPX_SHAPE_IPV4 0x100
+#define JPX_SHAPE_IPV4	0x100
+#define JPX_SHAPE_PLAIN ETH_HLEN /* as jpx_parse_plain() finds it */
 
 static __always_inline __u32 jpx_frame_shape(const struct jpx_frame *f)
 {

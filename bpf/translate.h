@@ -61,21 +61,21 @@ static __always_inline void jpx_key_of(const struct jpx_admitted *a, __u32 port_
 #define JPX_HOW_OPENED	    2 /* its flow has just been opened: it is in jpx_newcomer */
 
 /*
- * Pledge to Registrar.  A frame of SHAPE is a datagram to the join port of service SERVICE_ID on
- * pledge port PORT_ID, or as HOW says.  JPX_FIRST_OF_FLOW: nothing is done yet, the flow in
- * jpx_newcomer is to be opened first.  (Not from here: the frames of all functions in a row have
- * 512 bytes.)
+ * Pledge to Registrar.  F is a datagram to the join port of service SERVICE_ID on pledge port
+ * PORT_ID, or as HOW says.  L2_LEN and IPV4 are of SERVICE; what depends on constants is worked
+ * out by the compiler.  JPX_FIRST_OF_FLOW: nothing is done yet, the flow in jpx_newcomer is to be
+ * opened first.  (Not from here: the frames of all functions in a row have 512 bytes.)
  */
-JPX_OUTLINE int jpx_translate(struct xdp_md *ctx, __u32 shape, __u32 port_id, __u32 service_id,
-			      __u32 how)
+static __always_inline int jpx_translate_frame(struct xdp_md *ctx, const struct jpx_frame *f,
+					       const struct jpx_service *service, __u32 port_id,
+					       __u32 service_id, __u32 how, __u32 l2_len,
+					       __u32 ipv4)
 {
 	struct jpx_newcomer *newcomer;
 	__u32 zero = 0, slot;
-	struct jpx_service *service = bpf_map_lookup_elem(&jpx_services, &service_id);
 	struct jpx_stats *stats = bpf_map_lookup_elem(&jpx_stats, &port_id);
 	const struct jpx_flow_config *cfg = jpx_flow_config_get();
-	__u32 now = jpx_now(), l2_len, ipv4;
-	struct jpx_frame frame, *f = &frame;
+	__u32 now = jpx_now();
 	void *data, *p, *udp, *end;
 	struct jpx_uplink *uplink;
 	struct jpx_admitted a;
@@ -84,7 +84,7 @@ JPX_OUTLINE int jpx_translate(struct xdp_md *ctx, __u32 shape, __u32 port_id, __
 	int verdict, why, move;
 	__u64 sum;
 
-	if (!ctx || !service || !stats || !cfg || jpx_frame_from(ctx, shape, f))
+	if (!stats || !cfg)
 		return XDP_PASS;
 	verdict = jpx_admit(f, port_id, service, jpx_addr_sum(0, jpx_frame_dst(f)), &a);
 	if (verdict >= 0)
@@ -114,8 +114,6 @@ JPX_OUTLINE int jpx_translate(struct xdp_md *ctx, __u32 shape, __u32 port_id, __
 	if (!uplink)
 		return jpx_hand_off(port_id, JPX_HANDOFF_NO_NEXT_HOP);
 
-	l2_len = service->l2_len & 31;
-	ipv4 = jpx_decided(service->flags & JPX_SERVICE_IPV4);
 	move = (int)(f->l2_len + jpx_l3_len(f->ipv4)) - (int)(l2_len + jpx_l3_len(ipv4));
 	/* 11 ns, not needed where all lengths stay. */
 	if (move && bpf_xdp_adjust_head(ctx, move))
@@ -146,6 +144,30 @@ JPX_OUTLINE int jpx_translate(struct xdp_md *ctx, __u32 shape, __u32 port_id, __
 	return verdict;
 }
 
+/* A frame of SHAPE. */
+JPX_OUTLINE int jpx_translate(struct xdp_md *ctx, __u32 shape, __u32 port_id, __u32 service_id,
+			      __u32 how)
+{
+	struct jpx_service *service = bpf_map_lookup_elem(&jpx_services, &service_id);
+	struct jpx_frame f;
+
+	if (!ctx || !service || jpx_frame_from(ctx, shape, &f))
+		return XDP_PASS;
+	return jpx_translate_frame(ctx, &f, service, port_id, service_id, how, service->l2_len & 31,
+				   jpx_decided(service->flags & JPX_SERVICE_IPV4));
+}
+
+/* A plain frame (parse.h), and a service with a plain link. */
+JPX_OUTLINE int jpx_translate_plain(struct xdp_md *ctx, __u32 port_id, __u32 service_id, __u32 how)
+{
+	struct jpx_service *service = bpf_map_lookup_elem(&jpx_services, &service_id);
+	struct jpx_frame f;
+
+	if (!ctx || !service || jpx_frame_from(ctx, JPX_SHAPE_PLAIN, &f))
+		return XDP_PASS;
+	return jpx_translate_frame(ctx, &f, service, port_id, service_id, how, ETH_HLEN, 0);
+}
+
 /* The flow that leaves from F's destination, which is UPLINK, and UDP port DPORT, live or
  * resting; or NULL. */
 static __always_inline struct jpx_flow *jpx_flow_of(const struct jpx_flow_config *cfg,
@@ -153,7 +175,7 @@ static __always_inline struct jpx_flow *jpx_flow_of(const struct jpx_flow_config
 						    struct jpx_uplink **uplink)
 {
 	struct jpx_addr dst = jpx_frame_dst(f);
-	__u32 place = jpx_uplink_place(cfg, (__u32)(f->ipv4 ? dst.lo : dst.lo >> 32));
+	__u32 place = jpx_uplink_place(cfg, dst.hi, dst.lo);
 	__u32 offset = bpf_ntohs(dport) - cfg->first_port, state;
 	struct jpx_flow *flow;
 
@@ -166,11 +188,14 @@ static __always_inline struct jpx_flow *jpx_flow_of(const struct jpx_flow_config
 	return state == JPX_FLOW_LIVE || state == JPX_FLOW_RESTING ? flow : 0;
 }
 
-/* Registrar to pledge.  A frame of SHAPE came to a UDP port that flows may leave from. */
-JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
+#define JPX_NOT_PLAIN (-1)
+
+/* Registrar to pledge.  F came to a UDP port that flows may leave from.  PLAIN, a constant: F is,
+ * and JPX_NOT_PLAIN is returned, and nothing done, where the answer is not. */
+static __always_inline int jpx_translate_back_frame(struct xdp_md *ctx, const struct jpx_frame *f,
+						    int plain)
 {
 	const struct jpx_flow_config *cfg = jpx_flow_config_get();
-	struct jpx_frame frame, *f = &frame;
 	__u32 port_id, service_id, udp_len, now = jpx_now();
 	struct jpx_answer a = {};
 	struct jpx_service *service;
@@ -181,7 +206,7 @@ JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
 	int verdict, why;
 	__u64 rest;
 
-	if (!ctx || !cfg || jpx_frame_from(ctx, shape, f))
+	if (!cfg)
 		return XDP_PASS;
 	flow = jpx_flow_of(cfg, f, jpx_load16(f->udp + 2), &uplink);
 	if (!flow)
@@ -207,6 +232,11 @@ JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
 	    !(port->services >> (service_id & 63) & 1))
 		return jpx_drop(port_id, JPX_DROP_UNKNOWN_PLEDGE_PORT);
 	a.ipv4 = jpx_decided(flow->key.kind & JPX_FLOW_IPV4);
+	if (plain) {
+		if (a.ipv4 || port->link != JPX_LINK_ETHERNET || port->l2_len != ETH_HLEN)
+			return JPX_NOT_PLAIN;
+		a.ipv4 = 0;
+	}
 	a.pledge = bpf_be64_to_cpu(flow->key.pledge);
 	a.content_len = udp_len - JPX_UDP_HLEN;
 	why = jpx_port_takes(port, a.content_len, a.ipv4);
@@ -222,7 +252,8 @@ JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
 	a.udp_port = flow->key.udp_port;
 	a.from_registrar = !!(flow->key.kind & JPX_FLOW_INTERCEPTED);
 	a.from_port = a.from_registrar ? service->registrar_port : service->join_port;
-	verdict = jpx_answer(ctx, f, port, port_id, service, &a, port->l2_len & 31);
+	verdict = jpx_answer(ctx, f, port, port_id, service, &a,
+			     plain ? ETH_HLEN : port->l2_len & 31);
 	if (verdict == XDP_TX || verdict == XDP_REDIRECT) {
 		jpx_flow_touch(flow, now);
 		flow->to_pledge++;
@@ -230,6 +261,26 @@ JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
 		stats->to_pledge.bytes += a.content_len;
 	}
 	return verdict;
+}
+
+/* A frame of SHAPE. */
+JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
+{
+	struct jpx_frame f;
+
+	if (!ctx || jpx_frame_from(ctx, shape, &f))
+		return XDP_PASS;
+	return jpx_translate_back_frame(ctx, &f, 0);
+}
+
+/* A plain frame.  JPX_NOT_PLAIN: it must be given to the other one. */
+JPX_OUTLINE int jpx_translate_back_plain(struct xdp_md *ctx)
+{
+	struct jpx_frame f;
+
+	if (!ctx || jpx_frame_from(ctx, JPX_SHAPE_PLAIN, &f))
+		return XDP_PASS;
+	return jpx_translate_back_frame(ctx, &f, 1);
 }
 
 #endif

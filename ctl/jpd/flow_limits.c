@@ -18,7 +18,8 @@ const struct flows_limits flows_limits_default = {
 
 static unsigned int places_for(const struct flows_limits *l)
 {
-	/* A quarter more ports than flows: where they are all but full a free one is far to seek. */
+	/* A quarter more ports than flows: where they are all but full a free one is far to seek.
+	 */
 	unsigned int places = (l->max + l->max / 4 + l->port_count - 1) / l->port_count;
 
 	return places < 4 ? 4 : places > JPX_MAX_UPLINKS ? JPX_MAX_UPLINKS : places;
@@ -26,7 +27,8 @@ static unsigned int places_for(const struct flows_limits *l)
 
 void flows_sizes(const struct flows_limits *limits, struct datapath_sizes *sizes)
 {
-	unsigned int places = places_for(limits), groups = places * (limits->port_count / JPX_GROUP);
+	unsigned int places = places_for(limits),
+		     groups = places * (limits->port_count / JPX_GROUP);
 
 	sizes->flows = places * limits->port_count;
 	sizes->hints = groups ? groups : 1; /* no map is empty */

@@ -56,6 +56,9 @@
 
 #define JPX_NO_SLOT 0xffffffffU
 
+/* Where each packet goes: a call costs 5 to 8 ns there (bpf/parse.h). */
+#define JPX_HOT static inline __attribute__((always_inline))
+
 /* What jpx_flow_open() returns besides a slot: the negative of a drop reason, or this. */
 #define JPX_FLOW_OPEN_BUSY (-1000)
 
@@ -147,9 +150,8 @@ static inline __u32 jpx_first_byte(__u64 tops)
 }
 
 /* The flow with KEY, if it is at HOME. */
-static inline struct jpx_flow *jpx_flow_at_home(const struct jpx_flow_config *cfg,
-						struct jpx_home home, __u8 tag,
-						const struct jpx_flow_key *key, __u32 now)
+JPX_HOT struct jpx_flow *jpx_flow_at_home(const struct jpx_flow_config *cfg, struct jpx_home home,
+					  __u8 tag, const struct jpx_flow_key *key, __u32 now)
 {
 	__u64 *hint = jpx_flow_hint_at(home.place * cfg->port_groups + home.group), found;
 	__u32 first = home.place * cfg->port_count + home.group * JPX_GROUP;
@@ -170,9 +172,9 @@ static inline struct jpx_flow *jpx_flow_at_home(const struct jpx_flow_config *cf
 }
 
 /* The flow with KEY, of SERVICE, if it is at one of its homes; the hot path. */
-static inline struct jpx_flow *jpx_flow_recall(const struct jpx_flow_config *cfg,
-					       const struct jpx_service *service,
-					       const struct jpx_flow_key *key, __u32 now)
+JPX_HOT struct jpx_flow *jpx_flow_recall(const struct jpx_flow_config *cfg,
+					 const struct jpx_service *service,
+					 const struct jpx_flow_key *key, __u32 now)
 {
 	__u64 hash = jpx_flow_hash(cfg, key);
 	__u8 tag = jpx_flow_tag(hash);
@@ -186,8 +188,8 @@ static inline struct jpx_flow *jpx_flow_recall(const struct jpx_flow_config *cfg
 	return flow;
 }
 
-/* Lets jpx_flow_recall() find FLOW, at SLOT, by TAG (in vain where it is not at home), or with 0 not
- * look at it again: else the next flow of the same pledge would be looked for among its former
+/* Lets jpx_flow_recall() find FLOW, at SLOT, by TAG (in vain where it is not at home), or with 0
+ * not look at it again: else the next flow of the same pledge would be looked for among its former
  * ports, too. */
 static inline void jpx_flow_note(const struct jpx_flow_config *cfg, const struct jpx_flow *flow,
 				 __u32 slot, __u8 tag)
@@ -432,8 +434,8 @@ static long jpx_flow_probe(__u32 i, struct jpx_flow_search *s)
 }
 
 /*
- * A slot for nobody else, for a flow with HASH: a random one of its homes' ports (RFC 6056 3.3.3, with
- * chance in place of the counter), else the next free one from a random port onwards (3.3.1).
+ * A slot for nobody else, for a flow with HASH: a random one of its homes' ports (RFC 6056 3.3.3,
+ * with chance in place of the counter), else the next free one from a random port onwards (3.3.1).
  * JPX_NO_SLOT: none is free.
  */
 JPX_OUTLINE __u32 jpx_flow_claim(jpx_flow_ctx *ctx, __u32 service_id, __u64 hash, __u32 now)
@@ -568,7 +570,8 @@ JPX_OUTLINE long jpx_flow_begin(jpx_flow_ctx *ctx, const struct jpx_flow_key *ke
 	flow->mac = mac;
 	flow->created = now;
 	flow->to_registrar = flow->to_pledge = 0;
-	/* Alive before it is listed: who finds it there may use it.  And may end it, from here on. */
+	/* Alive before it is listed: who finds it there may use it.  And may end it, from here on.
+	 */
 	*(volatile __u64 *)jpx_flow_word_of(flow) = jpx_flow_word(JPX_FLOW_LIVE, now);
 	listed = jpx_pledge_visit(key, cfg->per_pledge, slot);
 	word = *(volatile __u64 *)jpx_flow_word_of(flow);
