@@ -176,6 +176,7 @@ extern const uint32_t bench_levels[BENCH_LEVELS];
 
 struct bench_level {
 	struct bench_series floor[2], jpx[2]; /* live, by way: to the Registrar, to the pledge */
+	struct bench_series look;	      /* alone: reading one flow after the other */
 };
 
 struct bench_many_figures {

@@ -20,14 +20,13 @@
 
 #define IDLE (3600ULL * 1000000000 >> JPX_TICK_SHIFT) /* ticks: nothing ends by itself */
 
-
-
 int bench_flows_size(struct bench *b)
 {
 	int err = bpf_map__set_max_entries(b->bpf->maps.jpx_flows, BENCH_SLOTS);
 
 	if (!err)
-		err = bpf_map__set_max_entries(b->bpf->maps.jpx_flow_hints, BENCH_SLOTS / JPX_GROUP);
+		err = bpf_map__set_max_entries(b->bpf->maps.jpx_flow_hints,
+					       BENCH_SLOTS / JPX_GROUP);
 	if (!err)
 		err = bpf_map__set_max_entries(b->bpf->maps.jpx_pledges, BENCH_MANY + 64);
 	return err;
@@ -144,7 +143,7 @@ int bench_flows_start(struct bench *b)
 	err = bench_topo_keep(b->flows->progs.jpx_flow_ask);
 	if (!err)
 		err = put_uplinks(b);
-	
+
 	if (!err)
 		err = bench_flows_limit(b, BENCH_MANY);
 	for (uint32_t i = 0; !err && i < BENCH_PORT_COUNT; i++)

@@ -229,9 +229,14 @@ static void scatter(struct many *t, uint32_t count)
 static int run_level(struct many *t, int level)
 {
 	struct bench_level *to = &t->m->levels[level];
-	int err = 0;
+	double look;
+	int err;
 
 	scatter(t, bench_levels[level]);
+	err = inner(t, t->b->bpf->progs.bench_inner_look, set_patterns(t, TO_REGISTRAR, false),
+		    BENCH_MANY, &look);
+	if (!err)
+		note(t, &to->look, look);
 	for (int way = TO_REGISTRAR; !err && way <= TO_PLEDGE; way++) {
 		err = run_way(t, way, true, &to->floor[way]);
 		if (!err)

@@ -383,6 +383,17 @@ static void report_levels(json_t *to, const struct bench_many_figures *m)
 		}
 		json_object_set_new(to, keys[way], rows);
 	}
+	printf("A look at the flow of each visit, and nothing else:");
+	for (int i = 0; i < BENCH_LEVELS; i++) {
+		struct bench_figure look = bench_figure(&m->levels[i].look);
+		char key[32];
+
+		printf("%s %.0f ns [%.0f..%.0f] with %u", i ? "," : "", look.median, look.low,
+		       look.high, bench_levels[i]);
+		snprintf(key, sizeof(key), "look_ns_%u", bench_levels[i]);
+		put(to, key, look);
+	}
+	printf("\n");
 }
 
 static void report_new(json_t *to, const struct bench_many_figures *m)
