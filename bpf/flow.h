@@ -63,7 +63,7 @@ static __always_inline struct jpx_pledge_flows *jpx_pledge_find(const struct jpx
 JPX_OUTLINE int jpx_pledge_make(const struct jpx_pledge_key *key)
 {
 	struct jpx_pledge_flows none = {};
-	long ret;
+	int ret; /* not long: kernels up to 6.3 set no more of it */
 
 	if (!key)
 		return -1;
@@ -75,7 +75,7 @@ JPX_OUTLINE int jpx_pledge_make(const struct jpx_pledge_key *key)
 
 static __always_inline int jpx_pledge_remove(const struct jpx_pledge_key *key)
 {
-	long ret = bpf_map_delete_elem(&jpx_pledges, key);
+	int ret = bpf_map_delete_elem(&jpx_pledges, key); /* not long, as above */
 
 	return ret && ret != -2 /* ENOENT */;
 }
@@ -154,11 +154,11 @@ static __always_inline __u32 jpx_now(void)
 	return now ? (__u32)*now : 0;
 }
 
-/* The place in jpx_uplinks of the address whose last four bytes are LOW, as they lie in memory,
- * or more than there are. */
-static __always_inline __u32 jpx_uplink_place(const struct jpx_flow_config *cfg, __u32 low)
+/* The place in jpx_uplinks of the address HI and LO as for jpx_uplink_hash(), if it has one:
+ * then another has it, or there are not as many. */
+static __always_inline __u32 jpx_uplink_place(const struct jpx_flow_config *cfg, __u64 hi, __u64 lo)
 {
-	__u32 hash = (low * cfg->uplink_hash) >> (32 - JPX_PLACE_BITS);
+	__u32 hash = jpx_uplink_hash(cfg, hi, lo);
 	__u32 *place = bpf_map_lookup_elem(&jpx_uplink_places, &hash);
 
 	return place ? *place - 1 : JPX_NO_SLOT;

@@ -191,12 +191,15 @@ int jpx_flow_steer(struct bpf_sk_lookup *ctx)
 	local4 = *(volatile __u32 *)&ctx->local_ip4;
 	remote4 = *(volatile __u32 *)&ctx->remote_ip4;
 	if (ctx->family == 2 /* AF_INET */) {
+		place = jpx_uplink_place(cfg, 0, local4);
 		local[0] = remote[0] = local[1] = remote[1] = 0;
 		local[2] = remote[2] = bpf_htonl(0xffff);
 		local[3] = local4;
 		remote[3] = remote4;
+	} else {
+		place = jpx_uplink_place(cfg, local[0] | (__u64)local[1] << 32,
+					 local[2] | (__u64)local[3] << 32);
 	}
-	place = jpx_uplink_place(cfg, local[3]);
 	uplink = jpx_uplink_at(place);
 	if (!uplink || !jpx_is_address(uplink->addr, local))
 		return SK_PASS;

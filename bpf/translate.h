@@ -175,7 +175,7 @@ static __always_inline struct jpx_flow *jpx_flow_of(const struct jpx_flow_config
 						    struct jpx_uplink **uplink)
 {
 	struct jpx_addr dst = jpx_frame_dst(f);
-	__u32 place = jpx_uplink_place(cfg, (__u32)(f->ipv4 ? dst.lo : dst.lo >> 32));
+	__u32 place = jpx_uplink_place(cfg, dst.hi, dst.lo);
 	__u32 offset = bpf_ntohs(dport) - cfg->first_port, state;
 	struct jpx_flow *flow;
 

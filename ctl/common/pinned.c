@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,13 +34,24 @@ void jpx_pinned_close(struct jpx_pinned *pinned)
 	}
 }
 
+/* A look-up writes as many bytes as the map's values have, whatever we think they are. */
+static bool is_array_of(int fd, size_t size, __u32 count)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &len) && info.key_size == sizeof(__u32) &&
+	       info.value_size == size && info.max_entries >= count;
+}
+
 static int check_version(const struct jpx_pinned *pinned, const char *pin_dir, char *err,
 			 size_t err_len)
 {
 	struct jpx_meta meta = { 0 };
 	__u32 zero = 0;
 
-	if (bpf_map_lookup_elem(pinned->meta, &zero, &meta) || meta.magic != JPX_ABI_MAGIC) {
+	if (!is_array_of(pinned->meta, sizeof(meta), 1) ||
+	    bpf_map_lookup_elem(pinned->meta, &zero, &meta) || meta.magic != JPX_ABI_MAGIC) {
 		snprintf(err, err_len,
 			 "%s/jpx_meta is pinned but was not made by jpx; move it away or choose "
 			 "another --pin-dir",
@@ -100,6 +112,8 @@ int jpx_pinned_open(const char *pin_dir, struct jpx_pinned *pinned, char *err, s
 
 static int read_array(int fd, void *out, size_t size, __u32 count)
 {
+	if (!is_array_of(fd, size, count))
+		return -EPROTO;
 	for (__u32 i = 0; i < count; i++)
 		if (bpf_map_lookup_elem(fd, &i, (char *)out + i * size))
 			return -errno;
@@ -138,6 +152,8 @@ int jpx_pinned_state(const struct jpx_pinned *pinned, struct jpx_state *state)
 	if (!ret)
 		ret = read_array(pinned->flow_counts, state->flow_counts,
 				 sizeof(*state->flow_counts), JPX_MAX_PORTS);
+	if (!ret && !is_array_of(pinned->stats, sizeof(struct jpx_stats), JPX_MAX_PORTS))
+		ret = -EPROTO;
 	return ret;
 }
 

@@ -317,7 +317,9 @@ int datapath_open(const char *pin_dir, const struct datapath_sizes *sizes, struc
 	ret = jpx_pinned_state(&dp->maps, state);
 	if (ret) {
 		snprintf(err, err_len, "cannot read the maps under %s: %s", pin_dir,
-			 strerror(-ret));
+			 ret == -EPROTO ? "one was not made by jpx; remove that directory and "
+					  "attach again"
+					: strerror(-ret));
 		goto fail;
 	}
 	dp->shadow = *state;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,8 +59,8 @@ struct flows {
 	void (*opened)(void *arg, __u32 slot, int fd);
 	void (*closed)(void *arg, __u32 slot);
 	void *arg;
-	bool *held; /* by slot, while a scan runs */
-	bool complained;
+	bool *held;	     /* by slot, while a scan runs */
+	char complaint[512]; /* the last one */
 };
 
 /* ---- include/jpx/flow.h over these tables ----------------------------------- */
@@ -388,12 +389,29 @@ static int open_bpf(struct flows *flows, const struct jpx_pinned *maps)
 
 /* ---- limits ----------------------------------------------------------------------- */
 
+/* Without BPF.  The sockets of flows that rest, and all others, need as many again and more. */
+static __u32 memory_max(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur / 4 > MEMORY_FLOWS_MAX)
+		return MEMORY_FLOWS_MAX;
+	return files.rlim_cur < 4 ? 1 : (__u32)files.rlim_cur / 4;
+}
+
+/* What MAX of the configuration comes to. */
+static __u32 possible_max(const struct flows *flows, __u32 max)
+{
+	return !flows->bpf && max > memory_max() ? memory_max() : max;
+}
+
 bool flows_set_limits(struct flows *flows, const struct flows_limits *limits, char *note,
 		      size_t note_len)
 {
 	struct jpx_flow_config *cfg = &flows->state->flow_config;
 	/* Without BPF there are fewer from the start: nothing to be told at each change. */
-	__u32 max = !flows->bpf && limits->max > MEMORY_FLOWS_MAX ? MEMORY_FLOWS_MAX : limits->max;
+	__u32 max = possible_max(flows, limits->max);
+	char ports_text[32], max_text[32];
 	bool fits = max <= cfg->capacity;
 	bool same = limits->first_port == cfg->first_port && limits->port_count == cfg->port_count;
 
@@ -405,10 +423,14 @@ bool flows_set_limits(struct flows *flows, const struct flows_limits *limits, ch
 	datapath_put_flow_config(flows->dp, cfg);
 	if (fits && same)
 		return true;
-	snprintf(note, note_len,
-		 "flows: %s cannot change while the fast path is pinned; detach every port and "
-		 "restart jpd for it",
-		 fits ? "ports" : "max beyond what the tables were made for");
+	snprintf(ports_text, sizeof(ports_text), "ports (%u-%u)", cfg->first_port,
+		 cfg->first_port + cfg->port_count - 1);
+	snprintf(max_text, sizeof(max_text), "max beyond %u", cfg->capacity);
+	snprintf(note, note_len, "flows: %s%s%s %s", same ? "" : ports_text,
+		 fits || same ? "" : " and ", fits ? "" : max_text,
+		 flows->bpf ? "cannot change while the fast path is pinned; detach every port "
+			      "and restart jpd for it"
+			    : "cannot change while jpd runs; restart it for that");
 	return false;
 }
 
@@ -433,6 +455,35 @@ static int first_config(struct flows *flows, const struct flows_limits *limits)
 	return 0;
 }
 
+/*
+ * May this be worked with?  Everything here is an index, a divisor or a size for us and not
+ * for BPF, whose maps have bounds of their own.
+ */
+static bool is_sane(const struct jpx_state *state)
+{
+	const struct jpx_flow_config *cfg = &state->flow_config;
+	__u32 places = cfg->port_count ? cfg->slots / cfg->port_count : 0;
+
+	if (!places || places > JPX_MAX_UPLINKS || cfg->slots % cfg->port_count ||
+	    !cfg->first_port || cfg->first_port > 65535 ||
+	    cfg->port_count > 65536 - cfg->first_port ||
+	    cfg->port_groups != cfg->port_count / JPX_GROUP)
+		return false;
+	for (__u32 p = places; p < JPX_MAX_UPLINKS; p++)
+		if (state->uplinks[p].flags & JPX_UPLINK_IN_USE)
+			return false;
+	for (unsigned int s = 0; s < JPX_MAX_SERVICES; s++) {
+		const struct jpx_service *service = &state->services[s];
+
+		if (service->uplink_count > JPX_SERVICE_UPLINKS)
+			return false;
+		for (unsigned int i = 0; i < service->uplink_count; i++)
+			if (service->uplinks[i] >= places)
+				return false;
+	}
+	return true;
+}
+
 bool flows_is_port(const struct flows *flows, unsigned int udp_port)
 {
 	const struct jpx_flow_config *cfg = &flows->state->flow_config;
@@ -442,21 +493,13 @@ bool flows_is_port(const struct flows *flows, unsigned int udp_port)
 
 /* ---- uplinks ------------------------------------------------------------------------ */
 
-static __u32 low_of(const struct jpx_uplink *uplink)
-{
-	__u32 low;
-
-	memcpy(&low, uplink->addr + 12, 4);
-	return low;
-}
-
-/* Finds a multiplier for which all addresses have places of their own, and writes it and them. */
+/* Finds a multiplier for which all addresses have hashes of their own, and writes it and them. */
 static void lay_places(struct flows *flows)
 {
 	struct jpx_flow_config *cfg = &flows->state->flow_config;
 	__u32 places[1 << JPX_PLACE_BITS], clashes = 1, hash;
 
-	for (int tries = 0; clashes && tries < 100000; tries++) {
+	for (int tries = 0; clashes && tries < 10000; tries++) {
 		if (tries)
 			cfg->uplink_hash = jpx_flow_random() | 1;
 		memset(places, 0, sizeof(places));
@@ -464,20 +507,19 @@ static void lay_places(struct flows *flows)
 		for (__u32 p = 0; p < JPX_MAX_UPLINKS; p++) {
 			if (!(flows->state->uplinks[p].flags & JPX_UPLINK_IN_USE))
 				continue;
-			hash = (low_of(&flows->state->uplinks[p]) * cfg->uplink_hash) >>
-			       (32 - JPX_PLACE_BITS);
+			hash = jpx_uplink_hash_of(cfg, flows->state->uplinks[p].addr);
 			clashes += places[hash] != 0;
 			places[hash] = p + 1;
 		}
 	}
-	if (clashes)
-		jpx_error("flows: two uplink addresses end in the same four bytes; answers to one "
-			  "of them go through the socket engine");
+	if (clashes) /* of billions of pairs of addresses there is one like this */
+		jpx_error("flows: two uplink addresses cannot be told apart; use another for one "
+			  "of them");
 	datapath_put_uplink_places(flows->dp, places);
 	datapath_put_flow_config(flows->dp, cfg);
 }
 
-/* The place of ADDR, made if there is none; -1: all are in use. */
+/* The place of ADDR; if there is none, and MAKE, a new one.  -1: none, or all are in use. */
 static int place_of(struct flows *flows, const struct in6_addr *addr, bool make)
 {
 	const struct jpx_flow_config *cfg = &flows->state->flow_config;
@@ -494,7 +536,9 @@ static int place_of(struct flows *flows, const struct in6_addr *addr, bool make)
 			free_place = (int)p;
 		}
 	}
-	if (free_place >= 0 && make) {
+	if (!make)
+		return -1;
+	if (free_place >= 0) {
 		struct jpx_uplink *uplink = &flows->state->uplinks[free_place];
 
 		memset(uplink, 0, sizeof(*uplink));
@@ -635,31 +679,36 @@ bool flows_may_pass_on(struct flows *flows, unsigned int port_id)
 	return jpx_refusals_take(&flows->passed_on[port_id], now_ticks());
 }
 
-struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port,
-				 __u32 *slot)
+struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port)
 {
 	const struct jpx_flow_config *cfg = &flows->state->flow_config;
 	__u32 offset = ntohs(port) - cfg->first_port, at;
 	int place = place_of(flows, addr, false);
 	struct jpx_flow *flow;
 
-	if (place < 0 || offset >= cfg->port_count ||
-	    memcmp(flows->state->uplinks[place].addr, addr, 16))
+	if (place < 0 || offset >= cfg->port_count)
 		return NULL;
 	at = (__u32)place * cfg->port_count + offset;
 	flow = jpx_flow_at(at);
-	if (slot)
-		*slot = at;
-	return flow && (flow->state == JPX_FLOW_LIVE || flow->state == JPX_FLOW_RESTING) ? flow
-											 : NULL;
+	/* The service: an index into tables of ours, out of memory that is not ours alone. */
+	return flow && (flow->state == JPX_FLOW_LIVE || flow->state == JPX_FLOW_RESTING) &&
+			       flow->key.service_id < JPX_MAX_SERVICES
+		       ? flow
+		       : NULL;
+}
+
+void flows_source(const struct flows *flows, __u32 slot, struct sockaddr_in6 *source)
+{
+	const struct jpx_flow_config *cfg = &flows->state->flow_config;
+
+	*source = (struct sockaddr_in6){ .sin6_family = AF_INET6 };
+	memcpy(&source->sin6_addr, flows->state->uplinks[slot / cfg->port_count].addr, 16);
+	source->sin6_port = htons((in_port_t)(cfg->first_port + slot % cfg->port_count));
 }
 
 bool flows_is_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port)
 {
-	int place = place_of(flows, addr, false);
-
-	return place >= 0 && !memcmp(flows->state->uplinks[place].addr, addr, 16) &&
-	       flows_is_port(flows, ntohs(port));
+	return place_of(flows, addr, false) >= 0 && flows_is_port(flows, ntohs(port));
 }
 
 long flows_end(struct flows *flows, const struct jpx_flow_request *match)
@@ -719,6 +768,31 @@ static void note_held(void *arg, const struct in6_addr *addr, uint16_t port, uin
 	}
 }
 
+/*
+ * Ends flows of what is gone: a jpd died after it had taken a port, a service or an address
+ * away and before it ended them, or the fast path opened one in between.  The id may soon
+ * be another's.
+ */
+static void end_strays(struct flows *flows)
+{
+	const struct jpx_state *state = flows->state;
+	const struct jpx_flow_config *cfg = &state->flow_config;
+
+	for (__u32 i = 0; i < cfg->slots; i++) {
+		const struct jpx_flow *flow = &flows->flows[i];
+		struct jpx_flow_request match = { .match = JPX_MATCH_SLOT, .slot = i };
+		const struct jpx_service *service;
+
+		if (*(const volatile __u32 *)&flow->state != JPX_FLOW_LIVE)
+			continue;
+		service = &state->services[flow->key.service_id % JPX_MAX_SERVICES];
+		if (!(state->ports[flow->key.port_id].flags & JPX_PORT_IN_USE) ||
+		    !(service->flags & JPX_SERVICE_IN_USE) ||
+		    !leaves_from(service, i / cfg->port_count))
+			flows_end(flows, &match);
+	}
+}
+
 /* A port that a socket has taken is the socket's: a flow there ends. */
 static void leave_held(struct flows *flows)
 {
@@ -743,11 +817,12 @@ static void leave_held(struct flows *flows)
 	}
 }
 
+/* Once, until something else is wrong. */
 static void complain(struct flows *flows, const char *why)
 {
-	if (!flows->complained)
+	if (strcmp(flows->complaint, why))
 		jpx_warning("flows: %s", why);
-	flows->complained = true;
+	snprintf(flows->complaint, sizeof(flows->complaint), "%s", why);
 }
 
 /* Is there, or may there soon be, a flow? */
@@ -786,6 +861,7 @@ void flows_audit(struct flows *flows)
 	free_places(flows);
 	if (!flows->bpf)
 		return; /* each port is held by a socket of ours */
+	end_strays(flows);
 	if (!any_stateful(flows)) {
 		release_ports(flows);
 		return;
@@ -845,8 +921,14 @@ struct flows *flows_new(struct event_base *base, struct datapath *dp, struct jpx
 	flows->state = state;
 	flows->bpf = maps != NULL;
 	flows->socket = -1;
-	if (!flows->bpf && fitting.max > MEMORY_FLOWS_MAX)
-		fitting.max = MEMORY_FLOWS_MAX;
+	fitting.max = possible_max(flows, limits->max);
+	if (adopted && !is_sane(state)) {
+		snprintf(err, err_len,
+			 "what is pinned for flows contradicts itself; remove the pin directory "
+			 "and attach again");
+		flows_free(flows, false);
+		return NULL;
+	}
 	ret = adopted ? 0 : first_config(flows, &fitting);
 	if (!ret && !flows_set_limits(flows, &fitting, note, sizeof(note)))
 		jpx_warning("%s", note);
@@ -856,6 +938,8 @@ struct flows *flows_new(struct event_base *base, struct datapath *dp, struct jpx
 		flows->held = calloc(state->flow_config.slots, sizeof(*flows->held));
 		ret = flows->held ? 0 : -ENOMEM;
 	}
+	if (!ret && adopted)
+		end_strays(flows);
 	if (!ret)
 		return flows;
 	snprintf(err, err_len, "cannot keep flows: %s", strerror(-ret));

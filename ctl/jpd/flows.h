@@ -56,10 +56,12 @@ bool flows_may_refuse(struct flows *flows, unsigned int port_id);
 bool flows_may_pass_on(struct flows *flows, unsigned int port_id);
 
 /* The flow of uplink address and port (port in network order), live or resting; NULL if there is
- * none.  SLOT may be NULL.  flows_is_live(): not over by its time either. */
-struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port,
-				 __u32 *slot);
+ * none.  flows_is_live(): not over by its time either. */
+struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port);
 bool flows_is_live(const struct flows *flows, const struct jpx_flow *flow);
+
+/* The uplink address and port (network order) that are SLOT's. */
+void flows_source(const struct flows *flows, __u32 slot, struct sockaddr_in6 *source);
 
 /* Can a flow leave from there, whether one does or not? */
 bool flows_is_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port);

@@ -105,7 +105,7 @@ static const struct jpx_flow *flow_of(struct icmp *icmp, const struct icmp_error
 				      const struct arrival *at)
 {
 	const struct jpx_flow *flow =
-		flows_by_uplink(icmp->flows, &e->from.sin6_addr, e->from.sin6_port, NULL);
+		flows_by_uplink(icmp->flows, &e->from.sin6_addr, e->from.sin6_port);
 	const struct jpx_service *service;
 	const struct jpx_port *port;
 

@@ -354,13 +354,66 @@ static void refresh_dports_of(struct proxy *proxy, const struct jpx_service *ser
 
 /* ---- services ----------------------------------------------------------- */
 
-static int wished_service(struct proxy *proxy, const struct proxy_wish *wish,
-			  struct jpx_service *service, struct proxy_answer *answer)
+/* A service as it was asked for, and the addresses that its flows shall leave from. */
+struct wished {
+	struct jpx_service service;
+	struct in6_addr uplinks[JPX_SERVICE_UPLINKS];
+	unsigned int uplink_count;
+};
+
+/* What is for one mode only. */
+static int check_mode(const struct proxy_wish *wish, const struct in6_addr *registrar,
+		      struct proxy_answer *answer)
 {
+	if (wish->mode != JPX_MODE_STATEFUL && (wish->intercept == 1 || wish->uplink_address_count))
+		return refuse(answer, -EINVAL, true, "%s is for --mode stateful",
+			      wish->intercept == 1 ? "--intercept" : "--uplink-address");
+	if (wish->mode == JPX_MODE_STATEFUL && wish->form != PROXY_UNSET)
+		return refuse(answer, -EINVAL, true,
+			      "--jpy is for --mode stateless: there is no "
+			      "JPY message in stateful mode");
+	if (wish->intercept == 1 && jpx_addr_is_link_local(registrar))
+		return refuse(answer, -EINVAL, true,
+			      "--intercept: pledges cannot send to the link-local \"%s\" through a "
+			      "router",
+			      wish->registrar);
+	return 0;
+}
+
+static int read_uplinks(const struct proxy_wish *wish, const struct in6_addr *registrar,
+			struct wished *wished, struct proxy_answer *answer)
+{
+	if (wish->uplink_address_count > JPX_SERVICE_UPLINKS)
+		return refuse(answer, -E2BIG, true, "%u uplink addresses are too many: %d at most",
+			      wish->uplink_address_count, JPX_SERVICE_UPLINKS);
+	for (unsigned int i = 0; i < wish->uplink_address_count; i++) {
+		const char *text = wish->uplink_addresses[i];
+		struct in6_addr *addr = &wished->uplinks[wished->uplink_count++];
+		char why[256];
+
+		if (jpx_addr_parse(text, addr, why, sizeof(why)))
+			return refuse(answer, -EINVAL, true, "--uplink-address: %s", why);
+		if (!jpx_addr_is_host(addr))
+			return refuse(answer, -EINVAL, true,
+				      "--uplink-address \"%s\" is not the address of one host",
+				      text);
+		if (IN6_IS_ADDR_V4MAPPED(addr) != IN6_IS_ADDR_V4MAPPED(registrar))
+			return refuse(answer, -EINVAL, true,
+				      "--uplink-address \"%s\" is not of the Registrar's family",
+				      text);
+	}
+	return 0;
+}
+
+static int wished_service(struct proxy *proxy, const struct proxy_wish *wish, struct wished *wished,
+			  struct proxy_answer *answer)
+{
+	struct jpx_service *service = &wished->service;
 	struct sockaddr_in6 sa;
 	char why[256], zone[IF_NAMESIZE] = "";
+	int ret;
 
-	memset(service, 0, sizeof(*service));
+	memset(wished, 0, sizeof(*wished));
 	if (jpx_endpoint_parse(wish->registrar, 0, &sa, why, sizeof(why)))
 		return refuse(answer, -EINVAL, true, "Registrar %s", why);
 	if (!jpx_addr_is_host(&sa.sin6_addr))
@@ -373,18 +426,11 @@ static int wished_service(struct proxy *proxy, const struct proxy_wish *wish,
 			      "Registrar \"%s\" is link-local and does not say on which interface; "
 			      "add it (%%eth0) or use --uplink",
 			      wish->registrar);
-	if (wish->mode != JPX_MODE_STATEFUL && (wish->intercept == 1 || wish->uplink_address_count))
-		return refuse(answer, -EINVAL, true, "%s is for --mode stateful",
-			      wish->intercept == 1 ? "--intercept" : "--uplink-address");
-	if (wish->mode == JPX_MODE_STATEFUL && wish->form != PROXY_UNSET)
-		return refuse(answer, -EINVAL, true,
-			      "--jpy is for --mode stateless: there is no "
-			      "JPY message in stateful mode");
-	if (wish->intercept == 1 && jpx_addr_is_link_local(&sa.sin6_addr))
-		return refuse(answer, -EINVAL, true,
-			      "--intercept: pledges cannot send to the link-local \"%s\" through a "
-			      "router",
-			      wish->registrar);
+	ret = check_mode(wish, &sa.sin6_addr, answer);
+	if (!ret)
+		ret = read_uplinks(wish, &sa.sin6_addr, wished, answer);
+	if (ret)
+		return ret;
 	if (wish->uplink && strlen(wish->uplink) >= sizeof(service->uplink_ifname))
 		return refuse(answer, -EINVAL, true, "\"%s\" is no interface name", wish->uplink);
 	if (wish->uplink)
@@ -407,13 +453,12 @@ static int wished_service(struct proxy *proxy, const struct proxy_wish *wish,
 }
 
 /* What a stateful service has besides others, once it has its id. */
-static int begin_stateful(struct proxy *proxy, unsigned int id, const struct proxy_wish *wish,
-			  struct jpx_service *service, struct proxy_answer *answer)
+static int begin_stateful(struct proxy *proxy, unsigned int id, struct wished *wished,
+			  struct proxy_answer *answer)
 {
-	bool ipv4 = IN6_IS_ADDR_V4MAPPED((struct in6_addr *)service->registrar);
-	struct in6_addr addrs[JPX_SERVICE_UPLINKS];
+	struct jpx_service *service = &wished->service;
+	char text[INET6_ADDRSTRLEN];
 	bool ready[JPX_SERVICE_UPLINKS];
-	unsigned int count = wish->uplink_address_count;
 
 	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
 		const struct jpx_service *other = &proxy->state.services[s];
@@ -427,37 +472,47 @@ static int begin_stateful(struct proxy *proxy, unsigned int id, const struct pro
 				      "only",
 				      other->name, ntohs(other->registrar_port));
 	}
-	if (count > JPX_SERVICE_UPLINKS)
-		return refuse(answer, -E2BIG, true, "%u uplink addresses are too many: %d at most",
-			      count, JPX_SERVICE_UPLINKS);
-	for (unsigned int i = 0; i < count; i++) {
-		char why[256];
-
-		if (jpx_addr_parse(wish->uplink_addresses[i], &addrs[i], why, sizeof(why)))
-			return refuse(answer, -EINVAL, true, "--uplink-address: %s", why);
-		if (!jpx_addr_is_host(&addrs[i]))
-			return refuse(answer, -EINVAL, true,
-				      "--uplink-address \"%s\" is not the address of one host",
-				      wish->uplink_addresses[i]);
-		if (IN6_IS_ADDR_V4MAPPED(&addrs[i]) != ipv4)
-			return refuse(answer, -EINVAL, true,
-				      "--uplink-address \"%s\" is not of the Registrar's family",
-				      wish->uplink_addresses[i]);
-		ready[i] = netwatch_is_local(proxy->nw, &addrs[i]);
+	for (unsigned int i = 0; i < wished->uplink_count; i++) {
+		ready[i] = netwatch_is_local(proxy->nw, &wished->uplinks[i]);
 		if (!ready[i])
 			note(proxy,
 			     "uplink address %s is not on this host; flows leave from it as "
 			     "soon as it is",
-			     wish->uplink_addresses[i]);
+			     jpx_addr_format(&wished->uplinks[i], text, sizeof(text)));
 	}
-	if (flows_set_uplinks(proxy->flows, id, service, addrs, ready, count)) {
-		flows_set_uplinks(proxy->flows, id, service, addrs, ready, 0);
+	if (flows_set_uplinks(proxy->flows, id, service, wished->uplinks, ready,
+			      wished->uplink_count)) {
+		flows_set_uplinks(proxy->flows, id, service, wished->uplinks, ready, 0);
 		return refuse(
 			answer, -ENOSPC, false,
 			"the table of flows has no room for so many uplink addresses; give it "
 			"more: in jpd.conf(5), flows: max, ports");
 	}
 	return 0;
+}
+
+/* Do KNOWN's flows leave from the addresses that WISHED names, if it names any, and no others? */
+static bool same_uplinks(const struct proxy *proxy, const struct jpx_service *known,
+			 const struct wished *wished)
+{
+	bool in[JPX_SERVICE_UPLINKS] = { false };
+
+	if (!wished->uplink_count)
+		return true;
+	for (unsigned int i = 0; i < wished->uplink_count; i++) {
+		bool found = false;
+
+		for (unsigned int k = 0; k < known->uplink_count; k++)
+			if (!memcmp(proxy->state.uplinks[known->uplinks[k]].addr,
+				    &wished->uplinks[i], 16))
+				found = in[k] = true;
+		if (!found)
+			return false;
+	}
+	for (unsigned int k = 0; k < known->uplink_count; k++)
+		if (!in[k])
+			return false;
+	return true;
 }
 
 static int choose_join_port(struct proxy *proxy, const struct proxy_wish *wish, __be16 *join_port,
@@ -544,8 +599,9 @@ static void open_uplinks(struct proxy *proxy)
 }
 
 static int create_service(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
-			  struct jpx_service *service, struct proxy_answer *answer)
+			  struct wished *wished, struct proxy_answer *answer)
 {
+	struct jpx_service *service = &wished->service;
 	unsigned int id = table_free_service(&proxy->state);
 	int ret;
 
@@ -557,7 +613,7 @@ static int create_service(struct proxy *proxy, const char *name, const struct pr
 		return ret;
 	snprintf(service->name, sizeof(service->name), "%s", name);
 	if (service->mode == JPX_MODE_STATEFUL) {
-		ret = begin_stateful(proxy, id, wish, service, answer);
+		ret = begin_stateful(proxy, id, wished, answer);
 		if (ret)
 			return ret;
 	}
@@ -602,14 +658,14 @@ static void remove_service(struct proxy *proxy, unsigned int id)
 static int implied_service(struct proxy *proxy, const struct proxy_wish *wish,
 			   struct proxy_answer *answer)
 {
-	struct jpx_service service;
+	struct wished wished;
 	unsigned int like;
 	char name[JPX_NAME_LEN];
-	int ret = wished_service(proxy, wish, &service, answer);
+	int ret = wished_service(proxy, wish, &wished, answer);
 
 	if (ret)
 		return ret;
-	like = table_service_like(&proxy->state, &service);
+	like = table_service_like(&proxy->state, &wished.service);
 	if (like) {
 		const struct jpx_service *known = &proxy->state.services[like];
 
@@ -617,6 +673,12 @@ static int implied_service(struct proxy *proxy, const struct proxy_wish *wish,
 			return refuse(answer, -EEXIST, false,
 				      "that Registrar is already served as \"%s\" on join port %u",
 				      known->name, ntohs(known->join_port));
+		if (!same_uplinks(proxy, known, &wished))
+			return refuse(
+				answer, -EEXIST, false,
+				"that Registrar is already served as \"%s\" from other uplink "
+				"addresses",
+				known->name);
 		return (int)like;
 	}
 	for (unsigned int i = 1;; i++) {
@@ -624,8 +686,8 @@ static int implied_service(struct proxy *proxy, const struct proxy_wish *wish,
 		if (!table_service_by_name(&proxy->state, name))
 			break;
 	}
-	service.flags |= JPX_SERVICE_IMPLIED;
-	return create_service(proxy, name, wish, &service, answer);
+	wished.service.flags |= JPX_SERVICE_IMPLIED;
+	return create_service(proxy, name, wish, &wished, answer);
 }
 
 /* ---- verbs -------------------------------------------------------------- */
@@ -676,6 +738,8 @@ static void note_what_is_missing(struct proxy *proxy, unsigned int port_id)
 			     "registrar %s: no route to it; pledges are relayed as soon as "
 			     "there is one",
 			     service->name);
+		if (service->flags & JPX_SERVICE_INTERCEPT && *intercept_error(proxy->intercept))
+			note(proxy, "%s", intercept_error(proxy->intercept));
 	}
 }
 
@@ -875,7 +939,7 @@ static int keep_service(struct proxy *proxy, unsigned int id)
 int proxy_add_registrar(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
 			struct proxy_answer *answer)
 {
-	struct jpx_service service;
+	struct wished wished;
 	unsigned int known;
 	int ret;
 
@@ -890,12 +954,13 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 	if (!wish->registrar)
 		return end(proxy, refuse(answer, -EINVAL, true,
 					 "registrar %s: its address is missing", name));
-	ret = wished_service(proxy, wish, &service, answer);
+	ret = wished_service(proxy, wish, &wished, answer);
 	if (ret)
 		return end(proxy, ret);
-	service.flags |= JPX_SERVICE_EVERY_PORT;
+	wished.service.flags |= JPX_SERVICE_EVERY_PORT;
 	known = table_service_by_name(&proxy->state, name);
-	if (known && table_services_alike(&proxy->state.services[known], &service) &&
+	if (known && table_services_alike(&proxy->state.services[known], &wished.service) &&
+	    same_uplinks(proxy, &proxy->state.services[known], &wished) &&
 	    (wish->join_port == PROXY_UNSET ||
 	     wish->join_port == ntohs(proxy->state.services[known].join_port)))
 		return end(proxy, keep_service(proxy, known)); /* said twice is said once */
@@ -905,10 +970,11 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 				  "there is another registrar \"%s\"; remove it first: jpctl "
 				  "registrar del %s",
 				  name, name));
-	ret = create_service(proxy, name, wish, &service, answer);
+	ret = create_service(proxy, name, wish, &wished, answer);
 	if (ret < 0)
 		return end(proxy, ret);
 	refresh(proxy);
+	flows_audit(proxy->flows);
 	if (!proxy->state.services[ret].ifindex)
 		note(proxy,
 		     "registrar %s: no route to it; pledges are relayed as soon as there "
@@ -955,6 +1021,7 @@ int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
 	port->services |= 1ULL << service_id;
 	datapath_put_port(proxy->dp, port_id, port);
 	refresh(proxy);
+	flows_audit(proxy->flows);
 	return end(proxy, 0);
 }
 
@@ -978,8 +1045,10 @@ static void adopt(struct proxy *proxy)
 	}
 	remove_unused(proxy, ~0ULL); /* died between service and port */
 	jpx_info("adopted %u pledge port%s from the pinned maps", ports, ports == 1 ? "" : "s");
-	if (!ports)
-		datapath_unpin(proxy->dp); /* the one before died between pinning and attaching */
+	if (!ports) { /* the one before died between pinning and attaching, or at the end */
+		flows_audit(proxy->flows);
+		datapath_unpin(proxy->dp);
+	}
 	slots_audit(proxy->slots, true);
 }
 
@@ -1061,7 +1130,8 @@ void proxy_free(struct proxy *proxy)
 		event_free(proxy->pause);
 	keepalive_free(proxy->keepalive);
 	relay_free(proxy->relay);
-	intercept_free(proxy->intercept, !empty);
+	/* Without BPF nobody relays from here on: then nothing must be taken, either. */
+	intercept_free(proxy->intercept, !empty && datapath_maps(proxy->dp));
 	flows_free(proxy->flows, empty);
 	slots_free(proxy->slots);
 	netwatch_free(proxy->nw);

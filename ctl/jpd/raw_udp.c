@@ -26,13 +26,28 @@ static int set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-/* A raw socket gets a copy of every UDP datagram there is: not this one. */
-static int hear_nothing(int fd)
+/*
+ * A raw socket gets a copy of every UDP datagram there is: not this one.  Nor shall the
+ * others pay for the copy: it is bound to an address that no datagram is to (RFC 6666, RFC
+ * 7600).  What it sends names its source itself.
+ */
+static int hear_nothing(int fd, int family)
 {
 	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
 	struct sock_fprog prog = { .len = 1, .filter = &none };
+	struct sockaddr_in6 nobody6 = { .sin6_family = AF_INET6, .sin6_addr.s6_addr = { 1 } };
+	struct sockaddr_in nobody4 = { .sin_family = AF_INET };
+	bool ipv4 = family == AF_INET;
+	int level = ipv4 ? IPPROTO_IP : IPPROTO_IPV6, option = ipv4 ? IP_FREEBIND : IPV6_FREEBIND;
 
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
+	nobody6.sin6_addr.s6_addr[15] = 1;	     /* 100::1 */
+	nobody4.sin_addr.s_addr = htonl(0xc0000008); /* 192.0.0.8 */
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) ||
+	       set_int(fd, level, option, 1) ||
+	       (ipv4 ? bind(fd, (struct sockaddr *)&nobody4, sizeof(nobody4))
+		     : bind(fd, (struct sockaddr *)&nobody6, sizeof(nobody6))) ||
+	       /* or it would send from addresses that are not on this host */
+	       set_int(fd, level, option, 0);
 }
 
 static int open_raw(int family)
@@ -41,7 +56,7 @@ static int open_raw(int family)
 
 	if (fd < 0)
 		return -1;
-	if (hear_nothing(fd) || set_int(fd, SOL_SOCKET, SO_SNDBUF, 4 << 20) ||
+	if (hear_nothing(fd, family) || set_int(fd, SOL_SOCKET, SO_SNDBUF, 4 << 20) ||
 	    (family == AF_INET6
 		     ? set_int(fd, IPPROTO_IPV6, IPV6_CHECKSUM, offsetof(struct udphdr, check)) ||
 			       set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, JPX_HOP_LIMIT) ||

@@ -315,7 +315,7 @@ static void translate(struct endpoint *ep, const struct sockaddr_in6 *from,
 	struct relay *relay = ep->relay;
 	const struct jpx_service *service = &relay->state->services[ep->service_id];
 	struct jpx_stats *stats = &relay->stats[ep->port_id];
-	struct sockaddr_in6 to, source = { .sin6_family = AF_INET6 };
+	struct sockaddr_in6 to, source;
 	unsigned int ifindex = service->uplink_ifname[0] ? service->ifindex : 0;
 	struct jpx_flow_key key;
 	struct jpx_flow *flow;
@@ -334,8 +334,7 @@ static void translate(struct endpoint *ep, const struct sockaddr_in6 *from,
 	flow = flows_at(relay->flows, (__u32)slot);
 	note_mac(relay, ep, from, flow);
 	to_registrar(service, &to);
-	memcpy(&source.sin6_addr, relay->state->uplinks[flow->uplink].addr, 16);
-	source.sin6_port = flow->uplink_port;
+	flows_source(relay->flows, (__u32)slot, &source);
 	fd = flows_socket_of(relay->flows, (__u32)slot);
 	if (fd >= 0) {
 		struct in6_pktinfo info = { .ipi6_addr = source.sin6_addr,
@@ -527,7 +526,7 @@ static void flows_readable(evutil_socket_t fd, short what, void *arg)
 		if (!sent_to(&b.msg[i].msg_hdr, &to) || !arrived_at(&b.msg[i].msg_hdr, &info))
 			continue;
 		from_registrar_by_flow(
-			relay, flows_by_uplink(relay->flows, &to.sin6_addr, to.sin6_port, NULL),
+			relay, flows_by_uplink(relay->flows, &to.sin6_addr, to.sin6_port),
 			&b.addr[i], info.ipi6_ifindex, relay->in[i], b.msg[i].msg_len);
 	}
 }

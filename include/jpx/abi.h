@@ -187,7 +187,7 @@ struct jpx_flow_config {
 	__u32 max;	    /* ... in all */
 	__u32 port_groups;  /* of JPX_GROUP ports each, for one uplink; ports behind the last one
 			     * are in no group */
-	__u32 uplink_hash;  /* multiplier for which no two addresses share a place (below) */
+	__u32 uplink_hash;  /* multiplier for which no two addresses share a hash */
 	__u32 slots;	    /* of jpx_flows */
 	__u32 capacity;	    /* the most that max can be: the tables were made for it */
 	__u32 pad[3];
@@ -209,8 +209,7 @@ struct jpx_uplink {
 	__u8 pad[3];
 };
 
-/* map jpx_uplink_places: place + 1 by (low 32 bits of the address as in memory *
- * uplink_hash) >> (32 - JPX_PLACE_BITS), or 0 */
+/* map jpx_uplink_places: place + 1, or 0, by jpx_uplink_hash() of the address (flow_tables.h) */
 #define JPX_PLACE_BITS 10
 
 /* Who a flow is for: the same for both engines, and all that tells flows apart. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What there is to know of flows for who only looks: when one is over.  And what lists
- * the flows of a pledge address (map jpx_pledges): touched only by the code in flow.h,
+ * What there is to know of flows for who only looks: when one is over, and where an
+ * uplink address has its place.  And what lists the flows of a pledge address (map jpx_pledges): touched only by the code in flow.h,
  * and in the maps only by BPF, which can lock it.
  */
 #ifndef JPX_FLOW_TABLES_H
@@ -14,6 +14,32 @@
 static inline int jpx_flow_is_over(const struct jpx_flow_config *cfg, __u32 last, __u32 now)
 {
 	return now - last > cfg->idle && now - last < 0x80000000U;
+}
+
+/*
+ * Where jpx_uplink_places tells of an address.  HI and LO: its 16 bytes as they lie in memory,
+ * of an IPv4 one 0 and its four.  All of them count: a router often has the same last ones
+ * on every interface.
+ */
+static inline __u32 jpx_uplink_hash(const struct jpx_flow_config *cfg, __u64 hi, __u64 lo)
+{
+	__u64 all = hi * 0x9e3779b97f4a7c15ULL + lo;
+
+	return ((__u32)(all ^ all >> 32) * cfg->uplink_hash) >> (32 - JPX_PLACE_BITS);
+}
+
+/* The same of ADDR, which is 16 bytes, an IPv4 one mapped. */
+static inline __u32 jpx_uplink_hash_of(const struct jpx_flow_config *cfg, const __u8 *addr)
+{
+	const __u8 mapped[12] = { [10] = 0xff, [11] = 0xff };
+	__u64 half[2];
+	__u32 quad;
+
+	__builtin_memcpy(half, addr, sizeof(half));
+	__builtin_memcpy(&quad, addr + 12, sizeof(quad));
+	return __builtin_memcmp(addr, mapped, sizeof(mapped))
+		       ? jpx_uplink_hash(cfg, half[0], half[1])
+		       : jpx_uplink_hash(cfg, 0, quad);
 }
 
 struct jpx_pledge_key {

@@ -74,7 +74,7 @@ int bench_flows_limit(struct bench *b, uint32_t max)
 static int put_uplinks(struct bench *b)
 {
 	struct jpx_uplink uplinks[BENCH_UPLINKS + 1] = { 0 };
-	uint32_t places[1 << JPX_PLACE_BITS], clashes = 1, low;
+	uint32_t places[1 << JPX_PLACE_BITS], clashes = 1;
 	int err = 0;
 
 	for (uint32_t p = 0; p <= BENCH_UPLINK4; p++) {
@@ -100,8 +100,7 @@ static int put_uplinks(struct bench *b)
 		for (uint32_t p = 0; p <= BENCH_UPLINK4; p++) {
 			uint32_t *place;
 
-			memcpy(&low, uplinks[p].addr + 12, 4);
-			place = &places[(low * config.uplink_hash) >> (32 - JPX_PLACE_BITS)];
+			place = &places[jpx_uplink_hash_of(&config, uplinks[p].addr)];
 			clashes += *place != 0;
 			*place = p + 1;
 		}

@@ -57,8 +57,9 @@ reload() { # CONFIG: of the flows
 	wait_for has 'applied again, 0 items failed' "$work/jpd.log"
 }
 
-echo_start() {
-	spawn registrar echo "$build/tests/echo" "[::]:5684"
+echo_start() { # PREFIX...: of the command
+	[ -z "$echo_pid" ] || stop "$echo_pid" # a failed test's
+	spawn registrar echo "$@" "$build/tests/echo" "[::]:5684"
 	echo_pid=$spawned
 	wait_for has 'echo: listening' "$work/echo.log"
 }
@@ -296,8 +297,9 @@ group_ports() {
 		release 30000 30001 30002 30003 30004 30005
 		[ "$e" = plain ] || check "ports-taken-later-$e" taken_later 30006
 		[ "$e" = plain ] || release 30006
-		check "ports-reload-$e" reload 'ports = "30000-30007" idle = 1 rest = 1'
+		reload 'ports = "30000-30007" idle = 1 rest = 1'
 		sleep 3.5
+		reload 'ports = "30000-30007" idle = 60 rest = 1'
 		check "ports-released-$e" only_ports "$(ports_but_taken)" --base fe80::c:0:20
 		if [ "$e" = xdp ]; then
 			check "ports-restored-after-kill-$e" restored_after_kill
@@ -434,9 +436,21 @@ group_flood() {
 
 # ---- jpd comes and goes ---------------------------------------------------------------------
 
+# One right checksum in 65535 looks like one that was left to hardware, and is handed off to jpd;
+# if there is none, that one is lost.  No others.
+lost_without_jpd() { # HANDED-OFF-BEFORE
+	it "(.sent - .answered) <= ($(handoffs checksum_partial) - $1) and .served == .sockets and
+		.duplicate == 0 and .wrong == 0 and .refused == {}"
+}
+
+handoffs() { # REASON
+	stats ".handoffs.$1"
+}
+
 # Those that talk lose nothing, those that are silent find their flows again, on the same ports.
 survives_restarts() {
-	local i
+	local i partial
+	partial=$(handoffs checksum_partial)
 	echo_start || return 1
 	crowd_begin talking --pledges 20 --rounds 200 --rate 800
 	crowd_begin silent --pledges 20 --hold 4 --base fe80::c:0:20
@@ -453,7 +467,7 @@ survives_restarts() {
 	stop "$jpd_pid" || return 1
 	cp "$build/jpd" "$work/jpd-new" && jpd=$work/jpd-new && jpd_run || return 1
 	alive "$crowd_talking" || { echo "# the crowd was too quick"; return 1; }
-	crowd_end talking && it "$lost_nothing" && crowd_end silent && it "$lost_nothing" &&
+	crowd_end talking && lost_without_jpd "$partial" && crowd_end silent && it "$lost_nothing" &&
 		it '.after_hold == { sent: 20, answered: 20 }' && echo_stop &&
 		echo_says '.pairs == 40 and .collisions == 0'
 }
@@ -469,8 +483,10 @@ flows_survive_restart() {
 }
 
 opens_without_jpd() {
+	local partial
+	partial=$(handoffs checksum_partial)
 	echo_start && jpd_kill
-	crowd --pledges 10 --rounds 3 --base fe80::c:0:30 && it "$lost_nothing" && echo_stop &&
+	crowd --pledges 10 --rounds 3 --base fe80::c:0:30 && lost_without_jpd "$partial" && echo_stop &&
 		echo_says '.pairs == 10 and .collisions == 0' && jpd_run
 }
 
@@ -563,9 +579,7 @@ ends_without_a_pause() { # PLEDGES ACTION...
 		attach_pj1 || return 1
 	flood_port=1 flood --sources "$pledges" --ports 8 --base fe80::d:0:1 || return 1
 	[ "$(counter)" -ge $((pledges * 79 / 10)) ] || { echo "# $(counter) flows"; return 1; }
-	spawn registrar echo chrt -f 20 "$build/tests/echo" "[::]:5684"
-	echo_pid=$spawned
-	wait_for has 'echo: listening' "$work/echo.log" || return 1
+	echo_start chrt -f 20 || return 1
 	spawn pledge steady "$build/tests/flow_tool" steady --ms 4000 "$(target)"
 	sleep 1
 	start=$(date +%s%N)

@@ -86,8 +86,7 @@ static void place_uplinks(void)
 		ff_config.uplink_hash = (uint32_t)rnd() | 1;
 		meet = false;
 		for (int i = 0; i < FF_UPLINKS; i++) {
-			memcpy(&value, addrs[i] + 12, 4);
-			hash[i] = (value * ff_config.uplink_hash) >> (32 - JPX_PLACE_BITS);
+			hash[i] = jpx_uplink_hash_of(&ff_config, addrs[i]);
 			for (int j = 0; j < i; j++)
 				meet |= hash[i] == hash[j];
 		}
