@@ -10,11 +10,11 @@
  * one key cannot be, nor more than the pledge may have.  jpx_flow_hints only helps to
  * find quickly.
  *
- * A flow's port is found by a keyed hash, so that the flow is found by it, too: the hash names two
- * groups of eight ports, the flow gets a random one of the first that has one free, and a byte of
- * hash for each port, eight in one word, tells which of them to look at.  So a packet touches one
- * word of a small table and then its own flow, and nothing else that is another's: with a million
- * flows each look at memory that was not used lately costs 50 to 120 ns.
+ * A flow's port is found by a keyed hash, so that the flow is found by it, too.  The hash names a
+ * port, and that is the flow's if it is free; else it gets another one of the same group of eight,
+ * or of a second group, and a byte of hash for each port, eight in one word, tells which of them to
+ * look at.  So most packets touch no table but their own flow: where there are a million, each
+ * look at memory that was not used lately costs 100 to 200 ns.
  *
  * Any number of CPUs may do anything here at once.  What one of them begins it
  * must finish: in BPF nothing interrupts it for good.  So jpd never opens or ends
@@ -108,10 +108,11 @@ static inline void jpx_flow_touch(struct jpx_flow *flow, __u32 now)
 		flow->last = now;
 }
 
-/* Where a flow may be: a group of ports. */
+/* Where a flow may be: a group of ports, and which of them it would rather have. */
 struct jpx_home {
 	__u32 place; /* in jpx_uplinks */
 	__u32 group;
+	__u32 port; /* of the group, 0 to 7 */
 };
 
 /* The first (WHICH 0) or second home of flows with HASH among the uplinks of SERVICE. */
@@ -125,6 +126,7 @@ static inline struct jpx_home jpx_flow_home(const struct jpx_flow_config *cfg,
 	nth = (h >> 16 & 0xff) * service->uplink_count >> 8;
 	home.place = service->uplinks[nth & (JPX_SERVICE_UPLINKS - 1)];
 	home.group = (h & 0xffff) * cfg->port_groups >> 16;
+	home.port = (__u32)(hash >> 56) & (JPX_GROUP - 1);
 	return home;
 }
 
@@ -149,12 +151,26 @@ static inline __u32 jpx_first_byte(__u64 tops)
 	return (__u32)(((tops & -tops) >> 7) * 0x0001020304050607ULL >> 56);
 }
 
-/* The flow with KEY, if it is at HOME. */
-JPX_HOT struct jpx_flow *jpx_flow_at_home(const struct jpx_flow_config *cfg, struct jpx_home home,
-					  __u8 tag, const struct jpx_flow_key *key, __u32 now)
+/* Is FLOW, if there is one, alive and for KEY? */
+JPX_HOT int jpx_flow_serves(const struct jpx_flow_config *cfg, const struct jpx_flow *flow,
+			    const struct jpx_flow_key *key, __u32 now)
 {
-	__u64 *hint = jpx_flow_hint_at(home.place * cfg->port_groups + home.group), found;
-	__u32 first = home.place * cfg->port_count + home.group * JPX_GROUP;
+	return flow && jpx_flow_has_key(flow, key) && flow->state == JPX_FLOW_LIVE &&
+	       !jpx_flow_is_over(cfg, flow->last, now);
+}
+
+JPX_HOT __u32 jpx_home_slot(const struct jpx_flow_config *cfg, const struct jpx_home *home)
+{
+	return home->place * cfg->port_count + home->group * JPX_GROUP;
+}
+
+/* The flow with KEY, if it is at HOME. */
+JPX_HOT struct jpx_flow *jpx_flow_at_home(const struct jpx_flow_config *cfg,
+					  const struct jpx_home *home, __u8 tag,
+					  const struct jpx_flow_key *key, __u32 now)
+{
+	__u64 *hint = jpx_flow_hint_at(home->place * cfg->port_groups + home->group), found;
+	__u32 first = jpx_home_slot(cfg, home);
 	struct jpx_flow *flow;
 
 	if (!hint)
@@ -163,8 +179,7 @@ JPX_HOT struct jpx_flow *jpx_flow_at_home(const struct jpx_flow_config *cfg, str
 	/* Two flows of eight with one tag are rare, three are left to who looks at all. */
 	for (int i = 0; i < 2 && found; i++) {
 		flow = jpx_flow_at(first + jpx_first_byte(found));
-		if (flow && jpx_flow_has_key(flow, key) && flow->state == JPX_FLOW_LIVE &&
-		    !jpx_flow_is_over(cfg, flow->last, now))
+		if (jpx_flow_serves(cfg, flow, key, now))
 			return flow;
 		found &= found - 1;
 	}
@@ -177,15 +192,19 @@ JPX_HOT struct jpx_flow *jpx_flow_recall(const struct jpx_flow_config *cfg,
 					 const struct jpx_flow_key *key, __u32 now)
 {
 	__u64 hash = jpx_flow_hash(cfg, key);
-	__u8 tag = jpx_flow_tag(hash);
+	struct jpx_home home = jpx_flow_home(cfg, service, hash, 0);
 	struct jpx_flow *flow;
 
 	if (!cfg->port_groups)
 		return 0;
-	flow = jpx_flow_at_home(cfg, jpx_flow_home(cfg, service, hash, 0), tag, key, now);
-	if (!flow)
-		flow = jpx_flow_at_home(cfg, jpx_flow_home(cfg, service, hash, 1), tag, key, now);
-	return flow;
+	flow = jpx_flow_at(jpx_home_slot(cfg, &home) + home.port);
+	if (jpx_flow_serves(cfg, flow, key, now))
+		return flow;
+	flow = jpx_flow_at_home(cfg, &home, jpx_flow_tag(hash), key, now);
+	if (flow)
+		return flow;
+	home = jpx_flow_home(cfg, service, hash, 1);
+	return jpx_flow_at_home(cfg, &home, jpx_flow_tag(hash), key, now);
 }
 
 /* Lets jpx_flow_recall() find FLOW, at SLOT, by TAG (in vain where it is not at home), or with 0
@@ -380,7 +399,7 @@ static inline int jpx_flow_sweep(const struct jpx_flow_config *cfg, __u32 slot, 
 
 struct jpx_flow_search {
 	struct jpx_home home[2];
-	__u32 turn; /* which port of a home is the first one to look at */
+
 	__u32 service_id, now;
 	__u32 nth, offset; /* which of the service's uplinks, and which of its ports, is next */
 	__u32 slot;	   /* JPX_NO_SLOT until one is claimed */
@@ -404,8 +423,7 @@ static long jpx_flow_probe(__u32 i, struct jpx_flow_search *s)
 		if (!cfg->port_groups)
 			return 0;
 		place = home.place;
-		slot = place * cfg->port_count + home.group * JPX_GROUP +
-		       ((i + s->turn) & (JPX_GROUP - 1));
+		slot = jpx_home_slot(cfg, &home) + ((home.port + i) & (JPX_GROUP - 1));
 	} else {
 		place = service->uplinks[s->nth & (JPX_SERVICE_UPLINKS - 1)];
 		slot = place * cfg->port_count + s->offset;
@@ -434,8 +452,8 @@ static long jpx_flow_probe(__u32 i, struct jpx_flow_search *s)
 }
 
 /*
- * A slot for nobody else, for a flow with HASH: a random one of its homes' ports (RFC 6056 3.3.3,
- * with chance in place of the counter), else the next free one from a random port onwards (3.3.1).
+ * A slot for nobody else, for a flow with HASH: at one of its homes (RFC 6056 3.3.3: not to be
+ * guessed without the secret), else the next free one from a random port onwards (3.3.1).
  * JPX_NO_SLOT: none is free.
  */
 JPX_OUTLINE __u32 jpx_flow_claim(jpx_flow_ctx *ctx, __u32 service_id, __u64 hash, __u32 now)
@@ -451,8 +469,7 @@ JPX_OUTLINE __u32 jpx_flow_claim(jpx_flow_ctx *ctx, __u32 service_id, __u64 hash
 		return JPX_NO_SLOT;
 	s.home[0] = jpx_flow_home(cfg, service, hash, 0);
 	s.home[1] = jpx_flow_home(cfg, service, hash, 1);
-	s.turn = jpx_flow_random();
-	s.nth = s.turn / JPX_GROUP % service->uplink_count;
+	s.nth = jpx_flow_random() % service->uplink_count;
 	s.offset = jpx_flow_random() % cfg->port_count;
 	for (int held = 0; held < JPX_FLOW_TRIES; held++) {
 		s.slot = JPX_NO_SLOT;
