@@ -112,8 +112,7 @@ static long jpx_end_one(__u32 i, struct jpx_pass *pass)
 	struct jpx_flow *flow;
 	__u64 word;
 
-	if (pass->match.match & JPX_MATCH_SLOT)
-		i = pass->match.slot;
+	i += pass->slot;
 	flow = jpx_flow_at(i);
 	if (!flow)
 		return 1;
@@ -147,7 +146,12 @@ int jpx_flow_ask(struct xdp_md *ctx)
 		answer = jpx_flow_open(ctx, &pass.match.key, pass.match.mac);
 		break;
 	case JPX_ASK_END:
-		times = pass.match.match & JPX_MATCH_SLOT ? 1 : cfg->slots;
+		pass.slot = pass.match.slot;
+		times = pass.match.match & JPX_MATCH_SLOT ? 1 : pass.match.slots;
+		if (!times) {
+			pass.slot = 0;
+			times = cfg->slots;
+		}
 		bpf_loop(times, jpx_end_one, &pass, 0);
 		answer = pass.ended;
 		break;

@@ -27,6 +27,7 @@
 #include "xdp.h"
 
 #define MEMORY_FLOWS_MAX 4096 /* without BPF each flow has a socket */
+#define END_AT_ONCE	 4096 /* slots: 2 ms if a flow in each ends */
 #define TICK_NS		 (1ULL << JPX_TICK_SHIFT)
 
 /* Never less than so many seconds, wherever in a tick they begin: rounded up.  (A flow is over
@@ -665,9 +666,23 @@ struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *add
 long flows_end(struct flows *flows, const struct jpx_flow_request *match)
 {
 	struct jpx_flow_request request = *match;
+	long ended = 0, some;
 
+	if (!flows->bpf)
+		return end_in_memory(flows, match);
 	request.verb = JPX_ASK_END;
-	return flows->bpf ? ask(flows, &request) : end_in_memory(flows, match);
+	if (match->match & JPX_MATCH_SLOT)
+		return ask(flows, &request);
+	/* Nothing else runs on that CPU meanwhile, so in parts: 240000 flows took 130 ms. */
+	request.slots = END_AT_ONCE;
+	for (request.slot = 0; request.slot < flows->state->flow_config.slots;
+	     request.slot += END_AT_ONCE) {
+		some = ask(flows, &request);
+		if (some < 0)
+			return some;
+		ended += some;
+	}
+	return ended;
 }
 
 void flows_count(const struct flows *flows, __u32 counts[JPX_MAX_PORTS])

@@ -29,9 +29,11 @@ struct jpx_flow_request {
 	__u64 mac;
 	__u32 slot;
 	__u32 uplink;
+	__u32 slots; /* END without JPX_MATCH_SLOT: how many to look at, from slot on; 0: all */
+	__u32 pad;
 	__s64 answer;
 };
 
-JPX_ASSERT(flow_request, sizeof(struct jpx_flow_request) == 48);
+JPX_ASSERT(flow_request, sizeof(struct jpx_flow_request) == 56);
 
 #endif
