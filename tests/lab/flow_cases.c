@@ -297,6 +297,7 @@ static void answers(void)
 #define SWEEP_US 1300000 /* about a second, and a busy machine */
 #define EVERY_US 250000
 #define LATE_US	 100000
+#define STALL_US 700000 /* too late with what keeps flows alive for anything to be said */
 
 /* When what was seen, from the last packet of the flows that have none any more. */
 struct timeline {
@@ -311,6 +312,11 @@ static void stir(struct timeline *t, struct pledge *pledges)
 {
 	if (now_us() < t->stir)
 		return;
+	if (!wrongs && t->stir && now_us() > t->stir + STALL_US) {
+		printf("# the machine stood still for %llu ms\n",
+		       (unsigned long long)(now_us() - t->stir) / 1000);
+		exit(3);
+	}
 	t->stir = now_us() + EVERY_US;
 	if (!asks(&pledges[0], SMALL, WAIT_MS))
 		wrong("after %llu ms the pledge that talks is not served",

@@ -14,7 +14,8 @@
 JPX_LAB=t-flows${JPX_FLOWS_PART:-}
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"
-needs "$build/tests/crowd" "$build/tests/echo" "$build/tests/flow_cases" "$build/tests/flow_tool" bpftool
+needs "$build/tests/crowd" "$build/tests/echo" "$build/tests/flow_cases" "$build/tests/flow_tool" \
+	bpftool chrt taskset
 
 registrar="[2001:db8:2::52]:5684"
 crowd_size=100
@@ -175,15 +176,26 @@ killed_timers() {
 	return "$status"
 }
 
+# again_if_slow COMMAND...: once more if nothing could be said; by then all is over and has rested.
+again_if_slow() {
+	local status
+	"$@"
+	status=$?
+	[ "$status" = 3 ] || return "$status"
+	sleep 5.5
+	[ -n "$jpd_pid" ] || jpd_run || return 1
+	"$@"
+}
+
 group_timers() {
 	local e
 	for e in xdp socket plain; do
 		check "timers-jpd-$e" flow_jpd "$e" 'ports = "30000-30003" idle = 2 rest = 2'
-		check "timers-$e" cases timers 30000 4
+		check "timers-$e" again_if_slow cases timers 30000 4
 		check "timers-stop-$e" jpd_stop
 	done
 	check timers-jpd-killed flow_jpd xdp 'ports = "30000-30003" idle = 2 rest = 2'
-	check timers-killed killed_timers
+	check timers-killed again_if_slow killed_timers
 	check timers-jpd-again jpd_run
 	check timers-stop-killed jpd_stop
 }
@@ -390,8 +402,8 @@ full() { # BOUND FRAMES REASON
 	# All memory that a flood takes is taken by this.
 	flood --random 3000 --seed 7 --rate "$rate" || return 1
 	had=$(memory)
-	flood --random "$frames" --rate "$rate" --pin-dir "$pin_dir" || return 1
 	alive "$crowd_others" || { echo "# the crowd was too quick"; ret=1; }
+	flood --random "$frames" --rate "$rate" --pin-dir "$pin_dir" || return 1
 	neighbours_seen
 	crowd_end others && echo_stop || return 1
 	counted=$(($(drops "$reason") - before))
@@ -571,26 +583,34 @@ detach_pj1() {
 	jp detach pj1 >>"$work/attach.log" 2>&1
 }
 
-# All flows but the steady one's end by ACTION, and no answer is late for it.
+# All flows end by ACTION but those of a steady pledge on each CPU, and no answer is late for it.
 ends_without_a_pause() { # PLEDGES ACTION...
-	local pledges=$1 start ms
+	local pledges=$1 start ms cpu cpus pids_of=()
 	shift
+	cpus=$(nproc)
 	reload "$large idle = 1" && wait_for counter_is 0 && reload "$large idle = 600" &&
 		attach_pj1 || return 1
 	flood_port=1 flood --sources "$pledges" --ports 8 --base fe80::d:0:1 || return 1
 	[ "$(counter)" -ge $((pledges * 79 / 10)) ] || { echo "# $(counter) flows"; return 1; }
 	echo_start chrt -f 20 || return 1
-	spawn pledge steady "$build/tests/flow_tool" steady --ms 4000 "$(target)"
+	for ((cpu = 0; cpu < cpus; cpu++)); do
+		spawn pledge "steady-$cpu" taskset -c "$cpu" "$build/tests/flow_tool" steady --ms 4000 \
+			"$(target)"
+		pids_of+=("$spawned")
+	done
 	sleep 1
 	start=$(date +%s%N)
-	"$@" && wait_for counter_is 1 || return 1
+	"$@" && wait_for counter_is "$cpus" || return 1
 	ms=$((($(date +%s%N) - start) / 1000000))
-	wait "$spawned"
+	wait "${pids_of[@]}"
 	echo_stop
-	cp "$work/steady.log" "$work/crowd.json"
-	echo "# all had ended after $ms ms; steady: $(cat "$work/crowd.json")"
-	it '.sent == .answered and (.worst_us | max) < 50000' && [ "$ms" -lt 2500 ] &&
-		echo_says '.pairs == 1'
+	for ((cpu = 0; cpu < cpus; cpu++)); do cat "$work/steady-$cpu.log"; done >"$work/crowd.json"
+	echo "# all had ended after $ms ms"
+	sed 's/^/# steady: /' "$work/crowd.json"
+	# Each of its ten figures is for 400 ms; what is late before or after has another cause.
+	jq -se "all(.sent == .answered and (.worst_us[2:$((2 + (ms + 599) / 400))] | max) < 50000)" \
+		"$work/crowd.json" >/dev/null &&
+		[ "$ms" -lt 2500 ] && echo_says ".pairs == $cpus"
 }
 
 counter_is() {
@@ -715,7 +735,7 @@ attach_again() {
 	jp detach pj0 && attach pj0 --registrar "$registrar" --mode stateful --xdp "$xdp"
 }
 
-# The same ids and join port, for one or another Registrar.
+# The same ids and join port, for one or another Registrar; another service stays.
 registrar_again() { # REGISTRAR
 	jp registrar del main && jp registrar add main "$1" --mode stateful --xdp "$xdp" && all_serving
 }
@@ -723,7 +743,14 @@ registrar_again() { # REGISTRAR
 by_name() { # ENGINE
 	flow_jpd "$1" '' && jp detach pj0 >>"$work/attach.log" &&
 		jp registrar add main "$registrar" --mode stateful --xdp "$xdp" >>"$work/attach.log" &&
-		attach pj0 --xdp "$xdp"
+		jp registrar add stays '[2001:db8:2::53]:5685' --mode stateful --xdp "$xdp" \
+			>>"$work/attach.log" &&
+		attach pj0 --xdp "$xdp" && attach pj1 --xdp "$xdp"
+}
+
+# The service and its uplink stay, for another port.
+two_ports() { # ENGINE
+	flow_jpd "$1" '' && attach pj1 --registrar "$registrar" --mode stateful --xdp "$xdp"
 }
 
 uplink_replaced() {
@@ -742,7 +769,7 @@ group_gone() {
 	for e in xdp socket plain; do
 		xdp=off
 		[ "$e" = xdp ] && xdp=auto
-		check "gone-jpd-$e" flow_jpd "$e" ''
+		check "gone-jpd-$e" two_ports "$e"
 		check "gone-detached-$e" around stale attach_again
 		check "gone-stop-first-$e" jpd_stop
 		check "gone-jpd-by-name-$e" by_name "$e"
