@@ -174,13 +174,18 @@ int bench_live_transmit(struct bench *b, const struct bpf_program *generator, co
 #define BENCH_LEVELS 3 /* 10, 10^4 and 10^6 flows */
 extern const uint32_t bench_levels[BENCH_LEVELS];
 
+/* In which order flows are visited: single datagrams at random, or flights of BENCH_FLIGHT, as a
+ * DTLS handshake sends them, each of a flow chosen at random. */
+#define BENCH_FLIGHT 4
+enum bench_order { BENCH_SINGLE, BENCH_FLIGHTS, BENCH_ORDERS };
+
 struct bench_level {
 	struct bench_series floor[2], jpx[2]; /* live, by way: to the Registrar, to the pledge */
 	struct bench_series look;	      /* alone: reading one flow after the other */
 };
 
 struct bench_many_figures {
-	struct bench_level levels[BENCH_LEVELS];
+	struct bench_level levels[BENCH_ORDERS][BENCH_LEVELS];
 	struct bench_series first, again;  /* live: 10^6 first datagrams, and the same once more */
 	struct bench_series first_inner;   /* the program alone, of that many */
 	struct bench_series refused;	   /* live: newcomers while the table is full */

@@ -212,27 +212,31 @@ static int fill_inner(struct many *t, uint32_t count)
 
 /* ---- the cost of many ---------------------------------------------------------- */
 
-/* Random visits to the first COUNT pledges. */
-static void scatter(struct many *t, uint32_t count)
+/* Visits to the first COUNT pledges, EACH datagrams in a row to one, in random order. */
+static void scatter(struct many *t, uint32_t count, uint32_t each)
 {
-	for (uint32_t i = 0; i < BENCH_MANY; i++)
-		t->visits[i] = t->pledges[i % count];
-	for (uint32_t i = BENCH_MANY - 1; i > 0; i--) {
-		uint32_t other = (uint32_t)(next_random(t) % (i + 1));
-		struct bench_visit v = t->visits[i];
+	uint32_t flights = BENCH_MANY / each;
 
-		t->visits[i] = t->visits[other];
-		t->visits[other] = v;
+	for (uint32_t i = 0; i < flights; i++)
+		t->visits[i * each] = t->pledges[i % count];
+	for (uint32_t i = flights - 1; i > 0; i--) {
+		uint32_t other = (uint32_t)(next_random(t) % (i + 1));
+		struct bench_visit v = t->visits[i * each];
+
+		t->visits[i * each] = t->visits[other * each];
+		t->visits[other * each] = v;
 	}
+	for (uint32_t i = 0; i < flights * each; i++)
+		t->visits[i] = t->visits[i / each * each];
 }
 
-static int run_level(struct many *t, int level)
+static int run_level(struct many *t, enum bench_order order, int level)
 {
-	struct bench_level *to = &t->m->levels[level];
+	struct bench_level *to = &t->m->levels[order][level];
 	double look;
 	int err;
 
-	scatter(t, bench_levels[level]);
+	scatter(t, bench_levels[level], order == BENCH_FLIGHTS ? BENCH_FLIGHT : 1);
 	err = inner(t, t->b->bpf->progs.bench_inner_look, set_patterns(t, TO_REGISTRAR, false),
 		    BENCH_MANY, &look);
 	if (!err)
@@ -346,8 +350,8 @@ static int run_round(struct many *t)
 		if (!err && i == BENCH_LEVELS - 1)
 			err = visit(t, "second datagrams", set_patterns(t, TO_REGISTRAR, false),
 				    bench_levels[i], &again);
-		if (!err)
-			err = run_level(t, i);
+		for (int order = 0; !err && order < BENCH_ORDERS; order++)
+			err = run_level(t, order, i);
 	}
 	if (!err)
 		err = run_flood(t);
