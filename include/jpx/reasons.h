@@ -62,7 +62,7 @@
 		 "no new flow: no UDP port is free on the uplink addresses (ports, "             \
 		 "--uplink-address)")                                                            \
 	JPX_DROP(NO_FLOW, "no_flow",                                                             \
-		 "from the Registrar to a port whose flow is over, or has never been")           \
+		 "from the Registrar to a port whose flow is over")           \
 	/* ICMP errors from the uplink */                                                        \
 	JPX_DROP(ICMP_SHORT, "icmp_short",                                                       \
 		 "an ICMP error that quotes too little of a datagram to name a flow")            \
