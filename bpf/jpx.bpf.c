@@ -222,10 +222,9 @@ static __always_inline int jpx_udp_in(struct xdp_md *ctx, const struct jpx_frame
 		if (meaning->back)
 			return plain ? jpx_unwrap_plain(ctx, f, meaning->back)
 				     : jpx_unwrap(ctx, shape, meaning->back);
-		if (meaning->flow && !(meaning->join | meaning->intercept)) {
-			verdict = plain ? jpx_translate_back_plain(ctx) : JPX_NOT_PLAIN;
-			return verdict == JPX_NOT_PLAIN ? jpx_translate_back(ctx, shape) : verdict;
-		}
+		if (meaning->flow && !(meaning->join | meaning->intercept))
+			return plain ? jpx_translate_back_plain(ctx)
+				     : jpx_translate_back(ctx, shape);
 	}
 
 	if (!(meaning->join | meaning->intercept))

@@ -188,10 +188,8 @@ static __always_inline struct jpx_flow *jpx_flow_of(const struct jpx_flow_config
 	return state == JPX_FLOW_LIVE || state == JPX_FLOW_RESTING ? flow : 0;
 }
 
-#define JPX_NOT_PLAIN (-1)
-
-/* Registrar to pledge.  F came to a UDP port that flows may leave from.  PLAIN, a constant: F is,
- * and JPX_NOT_PLAIN is returned, and nothing done, where the answer is not. */
+/* Registrar to pledge.  F came to a UDP port that flows may leave from.  PLAIN, a constant: F is;
+ * then the writing of an answer is there twice, once for each family. */
 static __always_inline int jpx_translate_back_frame(struct xdp_md *ctx, const struct jpx_frame *f,
 						    int plain)
 {
@@ -232,11 +230,6 @@ static __always_inline int jpx_translate_back_frame(struct xdp_md *ctx, const st
 	    !(port->services >> (service_id & 63) & 1))
 		return jpx_drop(port_id, JPX_DROP_UNKNOWN_PLEDGE_PORT);
 	a.ipv4 = jpx_decided(flow->key.kind & JPX_FLOW_IPV4);
-	if (plain) {
-		if (a.ipv4 || port->link != JPX_LINK_ETHERNET || port->l2_len != ETH_HLEN)
-			return JPX_NOT_PLAIN;
-		a.ipv4 = 0;
-	}
 	a.pledge = bpf_be64_to_cpu(flow->key.pledge);
 	a.content_len = udp_len - JPX_UDP_HLEN;
 	why = jpx_port_takes(port, a.content_len, a.ipv4);
@@ -252,8 +245,12 @@ static __always_inline int jpx_translate_back_frame(struct xdp_md *ctx, const st
 	a.udp_port = flow->key.udp_port;
 	a.from_registrar = !!(flow->key.kind & JPX_FLOW_INTERCEPTED);
 	a.from_port = a.from_registrar ? service->registrar_port : service->join_port;
-	verdict = jpx_answer(ctx, f, port, port_id, service, &a,
-			     plain ? ETH_HLEN : port->l2_len & 31);
+	if (plain && !a.ipv4) {
+		a.ipv4 = 0;
+		verdict = jpx_answer(ctx, f, port, port_id, service, &a, port->l2_len & 31);
+	} else {
+		verdict = jpx_answer(ctx, f, port, port_id, service, &a, port->l2_len & 31);
+	}
 	if (verdict == XDP_TX || verdict == XDP_REDIRECT) {
 		jpx_flow_touch(flow, now);
 		flow->to_pledge++;
@@ -273,7 +270,7 @@ JPX_OUTLINE int jpx_translate_back(struct xdp_md *ctx, __u32 shape)
 	return jpx_translate_back_frame(ctx, &f, 0);
 }
 
-/* A plain frame.  JPX_NOT_PLAIN: it must be given to the other one. */
+/* A plain frame. */
 JPX_OUTLINE int jpx_translate_back_plain(struct xdp_md *ctx)
 {
 	struct jpx_frame f;

@@ -162,9 +162,9 @@ static __always_inline int jpx_unwrap_plain(struct xdp_md *ctx, const struct jpx
 	known = jpx_unwrap_known(f->udp + JPX_UDP_HLEN, f->end, udp_len - JPX_UDP_HLEN,
 				 service->form, &u);
 	port = known && !u.v4 ? jpx_unwrap_port(&u, service_id) : 0;
-	if (!port || port->link != JPX_LINK_ETHERNET || port->l2_len != ETH_HLEN)
+	if (!port)
 		return jpx_unwrap(ctx, jpx_frame_shape(f), service_id);
-	return jpx_unwrap_frame(ctx, f, service, port, &u, content_sum, ETH_HLEN, 0);
+	return jpx_unwrap_frame(ctx, f, service, port, &u, content_sum, port->l2_len & 31, 0);
 }
 
 #endif
