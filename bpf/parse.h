@@ -159,6 +159,9 @@ static __always_inline __u32 jpx_decided(__u32 yes)
 {
 	__u32 known = 0;
 
+	/* What the compiler knows it must go on knowing. */
+	if (__builtin_constant_p(yes))
+		return !!yes;
 	if (yes) {
 		known = 1;
 		barrier_var(known);
