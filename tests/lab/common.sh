@@ -155,15 +155,19 @@ pj_address() { # IF: the proxy's address on a pledge port
 	lab_link_local proxy "$1"
 }
 
-# coap_get N JOIN-PORT [OPTION...]: a DTLS handshake and a GET by pledge interface plN.
+# coap_get N JOIN-PORT [OPTION...]: a DTLS handshake and a GET by pledge interface plN; a pledge
+# that gives up begins anew where coap_tries says so.
 coap_get() {
-	local n=$1 port=$2 log
+	local n=$1 port=$2 log try
 	shift 2
 	log=$(mktemp "$work/coap.XXXXXX.log")
-	in_ns pledge timeout "${coap_seconds:-15}" coap-client-openssl -B 10 -u me -k secretPSK "$@" \
-		"coaps://[$(pj_address "pj$n")%pl$n]:$port/time" >"$log" 2>&1
-	# The whole line: warnings carry the time of day, too.
-	has '^[A-Z][a-z][a-z] [ 0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]$' "$log"
+	for ((try = 1; try <= ${coap_tries:-1}; try++)); do
+		in_ns pledge timeout "${coap_seconds:-15}" coap-client-openssl -B 10 -u me -k secretPSK \
+			"$@" "coaps://[$(pj_address "pj$n")%pl$n]:$port/time" >"$log" 2>&1
+		# The whole line: warnings carry the time of day, too.
+		has '^[A-Z][a-z][a-z] [ 0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]$' "$log" && return 0
+	done
+	return 1
 }
 
 no_drops() {
