@@ -15,14 +15,17 @@ needs openssl coap-client-openssl coap-server-openssl "$build/tests/crowd" "$bui
 registrar6=2001:db8:2::52
 registrar4=198.51.100.52
 
-by_engine() { # XDP: since the last start of jpd this engine alone relayed
-	local fast sock
+# Since the last start of jpd this engine alone relayed.  One right checksum in 65535 looks like
+# one that was left to hardware, and is handed off: that many, and no more, are the other's.
+by_engine() { # XDP
+	local fast sock partial
 	fast=$(stats .fast_path.packets)
 	sock=$(stats .socket.packets)
+	partial=$(stats .handoffs.checksum_partial)
 	if [ "$1" = off ]; then
 		[ "$fast" = 0 ] && [ "$sock" -gt 5 ]
 	else
-		[ "$fast" -gt 5 ] && [ "$sock" = 0 ]
+		[ "$fast" -gt 5 ] && [ "$sock" = "$partial" ]
 	fi && return 0
 	echo "# $fast packets by the fast path, $sock by the socket engine"
 	stats '.handoffs | to_entries[] | select(.value > 0) | "# \(.key)=\(.value)"'
