@@ -29,7 +29,12 @@ endif
 
 # ---- what is built from what ---------------------------------------------
 
-PACKAGES := libbpf libxdp libcbor libevent libmnl jansson libconfuse libsystemd libcap-ng libcrypto
+PACKAGES := libbpf libxdp libcbor libevent libmnl jansson libconfuse libsystemd libcap-ng libcrypto libcoap-3-openssl
+# Without them the ways of discovery that need them are left out: make WITH_CARES= WITH_AVAHI=
+WITH_CARES := $(shell pkg-config --exists libcares && echo yes)
+WITH_AVAHI := $(shell pkg-config --exists avahi-client && echo yes)
+PACKAGES   += $(if $(WITH_CARES),libcares) $(if $(WITH_AVAHI),avahi-client)
+WITH_DEFS  := $(if $(WITH_CARES),-DJPX_WITH_CARES) $(if $(WITH_AVAHI),-DJPX_WITH_AVAHI)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES))
 
@@ -38,8 +43,8 @@ HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 # -iquote: our headers never shadow the system's of the same name.
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DJPX_VERSION='"$(VERSION)"' $(WARN) -Iinclude \
-	     -iquote ctl/common -iquote $(BUILD)/bpf $(PKG_CFLAGS) -MMD -MP
-LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+	     -iquote ctl/common -iquote $(BUILD)/bpf $(WITH_DEFS) $(PKG_CFLAGS) -MMD -MP
+LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now,--as-needed $(LDFLAGS)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)

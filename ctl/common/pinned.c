@@ -157,14 +157,18 @@ int jpx_pinned_state(const struct jpx_pinned *pinned, struct jpx_state *state)
 	return ret;
 }
 
-/* Every field of struct jpx_stats is a 64-bit counter. */
+/* Every field of struct jpx_stats before services is a 64-bit counter. */
 static void add_stats(struct jpx_stats *sum, const struct jpx_stats *one)
 {
 	const __u64 *from = (const __u64 *)one;
 	__u64 *to = (__u64 *)sum;
 
-	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+	for (size_t i = 0; i < offsetof(struct jpx_stats, services) / sizeof(*to); i++)
 		to[i] += from[i];
+	for (size_t i = 0; i < JPX_MAX_SERVICES; i++) {
+		sum->services[i].to_registrar += one->services[i].to_registrar;
+		sum->services[i].to_pledge += one->services[i].to_pledge;
+	}
 }
 
 static int possible_cpus(void)

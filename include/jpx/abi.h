@@ -20,7 +20,7 @@
 #include "reasons.h"
 
 #define JPX_ABI_MAGIC	 0x4a505831 /* "JPX1" */
-#define JPX_ABI_VERSION	 2
+#define JPX_ABI_VERSION	 3
 
 #define JPX_MAX_PORTS	 256  /* pledge ports, by port id; 0 is no port (one byte on the wire) */
 #define JPX_MAX_SERVICES 64   /* by service id; 0 is no service (a bit each in jpx_port.services) */
@@ -115,6 +115,8 @@ struct jpx_port {
 #define JPX_SERVICE_IPV4	0x80 /* Registrar and uplink are IPv4 */
 #define JPX_SERVICE_INTERCEPT	0x100 /* also serves pledges that send to the Registrar's address */
 #define JPX_SERVICE_ADDRESSES	0x200 /* uplinks were named by the operator, not taken from the route */
+#define JPX_SERVICE_SILENT	0x400 /* its Registrar does not answer: relayed, not announced */
+#define JPX_SERVICE_RETIRED	0x800 /* discovered, and no longer: not announced, gone when idle */
 
 struct jpx_service {
 	__u8 registrar[16];
@@ -135,7 +137,8 @@ struct jpx_service {
 	__u8 uplink_count;	/* of uplinks[] in use; stateful only */
 	__u32 bounce_ifindex;	/* where XDP_TX leads to the same wire; 0 where it cannot be used */
 	__u32 registrar_sum;	/* as path_sum, of the Registrar's address and port and the next header */
-	__u32 pad;
+	__u16 priority;		/* lower is better; those of the best that answer are announced */
+	__u16 weight;		/* among those of one priority (RFC 2782) */
 	__u8 uplinks[JPX_SERVICE_UPLINKS]; /* places in jpx_uplinks that its flows leave from */
 	__u8 l2[24];		/* the link header, ready to copy */
 	char uplink_ifname[JPX_IFNAME_LEN]; /* as asked for with --uplink; empty: by route */
@@ -279,6 +282,12 @@ struct jpx_way {
 	__u64 bytes; /* of content, the DTLS datagram */
 };
 
+/* Packets of one service: for seeing that they move.  They wrap. */
+struct jpx_activity {
+	__u32 to_registrar;
+	__u32 to_pledge;
+};
+
 struct jpx_stats {
 	struct jpx_way to_registrar;
 	struct jpx_way to_pledge;
@@ -287,6 +296,7 @@ struct jpx_stats {
 		__u64 handoffs[24]; /* in jpx_stats: by enum jpx_handoff */
 		__u64 told[24];	    /* in jpx_socket_stats: by enum jpx_told */
 	};
+	struct jpx_activity services[JPX_MAX_SERVICES]; /* by service id */
 };
 
 #define JPX_ASSERT(name, cond) typedef char jpx_assert_##name[(cond) ? 1 : -1]
@@ -300,7 +310,7 @@ JPX_ASSERT(uplink, sizeof(struct jpx_uplink) == 24);
 JPX_ASSERT(flow, sizeof(struct jpx_flow) == 64);
 JPX_ASSERT(reserved, sizeof(struct jpx_reserved) == 132);
 JPX_ASSERT(flow_config, sizeof(struct jpx_flow_config) == 64);
-JPX_ASSERT(stats, sizeof(struct jpx_stats) == 544);
+JPX_ASSERT(stats, sizeof(struct jpx_stats) == 1056);
 JPX_ASSERT(drops, JPX_DROP_COUNT <= 40);
 JPX_ASSERT(handoffs, JPX_HANDOFF_COUNT <= 24);
 JPX_ASSERT(told, JPX_TOLD_COUNT <= 24);

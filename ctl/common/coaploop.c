@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * See coaploop.h.  libcoap does its own epoll and gives one descriptor for all of it.
+ *
+ * libcoap 4.3.1 neither says which socket it opened nor binds one to an interface.  POSIX
+ * does: a new descriptor is the lowest that is free.  So we look which one that is before
+ * libcoap opens the socket, see that this is what it became, and bind it.  One thread only.
+ */
+#include "coaploop.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct coaploop {
+	coap_context_t *context;
+	struct event *event;
+};
+
+static void readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct coaploop *loop = arg;
+
+	(void)fd;
+	(void)what;
+	coap_io_process(loop->context, COAP_IO_NO_WAIT);
+}
+
+struct coaploop *coaploop_new(struct event_base *base)
+{
+	struct coaploop *loop = calloc(1, sizeof(*loop));
+	int fd;
+
+	if (!loop)
+		return NULL;
+	coap_startup();
+	loop->context = coap_new_context(NULL);
+	fd = loop->context ? coap_context_get_coap_fd(loop->context) : -1;
+	if (fd >= 0)
+		loop->event = event_new(base, fd, EV_READ | EV_PERSIST, readable, loop);
+	if (!loop->event || event_add(loop->event, NULL)) {
+		coaploop_free(loop);
+		return NULL;
+	}
+	return loop;
+}
+
+void coaploop_free(struct coaploop *loop)
+{
+	if (!loop)
+		return;
+	if (loop->event)
+		event_free(loop->event);
+	if (loop->context)
+		coap_free_context(loop->context);
+	free(loop);
+}
+
+coap_context_t *coaploop_context(struct coaploop *loop)
+{
+	return loop->context;
+}
+
+/* libcoap's timers are armed only when it is asked; after a call from outside of it, ask. */
+static void settle(struct coaploop *loop)
+{
+	event_active(loop->event, EV_READ, 0);
+}
+
+/* The descriptor that the next socket() gives, or -1. */
+static int next_descriptor(void)
+{
+	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
+/* Is FD a UDP socket now, and of nobody else? */
+static bool is_udp_socket(int fd)
+{
+	int type = 0, protocol = 0;
+	socklen_t len = sizeof(int);
+
+	return fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM &&
+	       !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) && protocol == IPPROTO_UDP;
+}
+
+static void to_coap(const struct sockaddr_in6 *sa, coap_address_t *out)
+{
+	coap_address_init(out);
+	out->size = sizeof(*sa);
+	memcpy(&out->addr.sin6, sa, sizeof(*sa));
+	out->addr.sin6.sin6_family = AF_INET6;
+}
+
+coap_session_t *coaploop_session(struct coaploop *loop, const struct sockaddr_in6 *to,
+				 const char *ifname, const struct in6_addr *from, int hops)
+{
+	struct sockaddr_in6 local = { .sin6_family = AF_INET6 };
+	int fd = next_descriptor(), index = ifname ? (int)if_nametoindex(ifname) : 0, error = 0;
+	coap_address_t server, source;
+	coap_session_t *session;
+
+	if (fd < 0 || (ifname && !index))
+		return NULL;
+	if (from) {
+		local.sin6_addr = *from;
+		if (IN6_IS_ADDR_LINKLOCAL(from))
+			local.sin6_scope_id = (uint32_t)index;
+	}
+	to_coap(to, &server);
+	to_coap(&local, &source);
+	errno = 0;
+	session = coap_new_client_session(loop->context, from ? &source : NULL, &server,
+					  COAP_PROTO_UDP);
+	if (!session) {
+		if (!errno)
+			errno = EIO;
+		return NULL;
+	}
+	if (!is_udp_socket(fd)) {
+		error = EPROTO;
+	} else {
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		if ((ifname && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
+					  (socklen_t)strlen(ifname))) ||
+		    (index &&
+		     setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof(index))) ||
+		    setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof(hops)))
+			error = errno;
+	}
+	if (error) {
+		coap_session_release(session);
+		errno = error;
+		return NULL;
+	}
+	settle(loop);
+	return session;
+}
+
+coap_endpoint_t *coaploop_endpoint(struct coaploop *loop, const struct sockaddr_in6 *addr)
+{
+	char ifname[IF_NAMESIZE];
+	struct ipv6_mreq group = { .ipv6mr_multiaddr = addr->sin6_addr,
+				   .ipv6mr_interface = addr->sin6_scope_id };
+	int fd = next_descriptor(), error = 0;
+	coap_endpoint_t *endpoint;
+	coap_address_t local;
+
+	if (fd < 0 || !if_indextoname(addr->sin6_scope_id, ifname))
+		return NULL;
+	to_coap(addr, &local);
+	errno = 0;
+	endpoint = coap_new_endpoint(loop->context, &local, COAP_PROTO_UDP);
+	if (!endpoint) {
+		if (!errno)
+			errno = EIO;
+		return NULL;
+	}
+	if (!is_udp_socket(fd)) {
+		error = EPROTO;
+	} else {
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
+			       (socklen_t)strlen(ifname)) ||
+		    (IN6_IS_ADDR_MULTICAST(&addr->sin6_addr) &&
+		     setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group))))
+			error = errno;
+	}
+	if (error) {
+		coap_free_endpoint(endpoint);
+		errno = error;
+		return NULL;
+	}
+	settle(loop);
+	return endpoint;
+}

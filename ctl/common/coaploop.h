@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * libcoap in our event loop, and its sockets on the interfaces that we mean.
+ */
+#ifndef JPX_COAPLOOP_H
+#define JPX_COAPLOOP_H
+
+#include <coap3/coap.h>
+#include <netinet/in.h>
+
+struct coaploop;
+struct event_base;
+
+/* A context of its own, served by BASE.  NULL: out of memory or of descriptors. */
+struct coaploop *coaploop_new(struct event_base *base);
+void coaploop_free(struct coaploop *loop);
+coap_context_t *coaploop_context(struct coaploop *loop);
+
+/* A client session over UDP towards TO, a host or a group, that sends and hears on interface
+ * IFNAME alone (NULL: any) and whose groups' datagrams go up to HOPS hops.  FROM: the address it
+ * sends from, or NULL.  To be released with coap_session_release().  NULL with errno set. */
+coap_session_t *coaploop_session(struct coaploop *loop, const struct sockaddr_in6 *to,
+				 const char *ifname, const struct in6_addr *from, int hops);
+
+/* An endpoint for requests to ADDR, whose interface is its scope: an address of the host, or a
+ * group, that it joins there.  It hears that interface alone.  NULL with errno set. */
+coap_endpoint_t *coaploop_endpoint(struct coaploop *loop, const struct sockaddr_in6 *addr);
+
+#endif
