@@ -116,8 +116,10 @@ TEST_DEFS := -DJPX_TEST_DIR='"tests/unit"'
 $(BUILD)/tests/test_jpreg_peers: UNIT_WITH := ctl/jpreg/peers.c
 $(BUILD)/tests/test_table: UNIT_WITH := ctl/jpd/table.c
 $(BUILD)/tests/test_icmp_error: UNIT_WITH := ctl/jpd/icmp_error.c
-$(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/flow_limits.c
+$(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/config_discovery.c ctl/jpd/flow_limits.c
 # ... and what it plays itself.
+$(BUILD)/tests/test_registrars: UNIT_WITH := ctl/jpd/registrars.c -Wl,--wrap=clock_gettime
+$(BUILD)/tests/test_view: UNIT_WITH := ctl/jpd/view.c -Wl,--wrap=netwatch_each_link
 $(BUILD)/tests/test_resolve: UNIT_WITH := ctl/jpd/resolve.c -Wl,--wrap=netwatch_link_by_name \
 	-Wl,--wrap=netwatch_link_by_index -Wl,--wrap=netwatch_route -Wl,--wrap=netwatch_neighbour
 

@@ -1141,6 +1141,29 @@ const struct netwatch_link *netwatch_link_by_index(const struct netwatch *nw, in
 	return link ? &link->pub : NULL;
 }
 
+static bool has_address(const struct link *link)
+{
+	const struct address *a;
+
+	LIST_FOREACH(a, &link->addresses, of_link) {
+		if (!jpx_addr_is_link_local(&a->addr))
+			return true;
+	}
+	return false;
+}
+
+void netwatch_each_link(const struct netwatch *nw,
+			void (*on_link)(void *arg, const struct netwatch_link *link,
+					bool has_address),
+			void *arg)
+{
+	const struct link *link;
+
+	for (size_t i = 0; i < sizeof(nw->by_index) / sizeof(*nw->by_index); i++)
+		LIST_FOREACH(link, &nw->by_index[i], by_index)
+			on_link(arg, &link->pub, has_address(link));
+}
+
 bool netwatch_is_local(const struct netwatch *nw, const struct in6_addr *addr)
 {
 	return address_find(nw, NULL, addr) != NULL;

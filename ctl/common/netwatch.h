@@ -57,6 +57,13 @@ void netwatch_free(struct netwatch *nw);
 const struct netwatch_link *netwatch_link_by_name(const struct netwatch *nw, const char *ifname);
 const struct netwatch_link *netwatch_link_by_index(const struct netwatch *nw, int ifindex);
 
+/* Calls ON_LINK for each link, in no order.  HAS_ADDRESS: it has a usable address that is not
+ * link-local. */
+void netwatch_each_link(const struct netwatch *nw,
+			void (*on_link)(void *arg, const struct netwatch_link *link,
+					bool has_address),
+			void *arg);
+
 /* Is ADDR a usable one (neither tentative nor failed) of any interface of this host, up
  * or down?  False, too, for one of so many that not all are kept. */
 bool netwatch_is_local(const struct netwatch *nw, const struct in6_addr *addr);

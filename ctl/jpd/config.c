@@ -14,6 +14,7 @@
 #include <jpx/jpy.h>
 
 #include "addr.h"
+#include "config_discovery.h"
 #include "log.h"
 #include "proxy.h"
 #include "words.h"
@@ -299,6 +300,7 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 		CFG_STR("log-level", NULL, CFGF_NODEFAULT),
 		CFG_STR("xdp", NULL, CFGF_NODEFAULT),
 		CFG_SEC("flows", flows, CFGF_NONE),
+		CFG_SEC("discovery", config_discovery_options(), CFGF_NONE),
 		CFG_SEC("registrar", registrar, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
 		CFG_SEC("port", port, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
 		CFG_END(),
@@ -320,6 +322,7 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 	memset(config, 0, sizeof(*config));
 	config->log_level = config->xdp = -1;
 	config->flows = flows_limits_default;
+	config->discovery = discovery_settings_default;
 	if (access(path, F_OK) && errno == ENOENT && !must_exist)
 		return 0;
 	cfg = cfg_init(top, CFGF_NONE);
@@ -340,6 +343,7 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 	cfg_set_validate_func(cfg, "port|max-flows", check_limit);
 	cfg_set_validate_func(cfg, "flows|ports", check_ports);
 	cfg_set_validate_func(cfg, "registrar", check_registrar);
+	config_discovery_validate(cfg);
 	ret = parse(cfg, path, err, err_len);
 	if (ret) {
 		cfg_free(cfg);
@@ -347,6 +351,7 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 	}
 	config->tree = cfg;
 	read_limits(cfg, &config->flows);
+	config_discovery_read(cfg, &config->discovery);
 	if (cfg_getstr(cfg, "log-level"))
 		config->log_level = jpx_log_level_by_name(cfg_getstr(cfg, "log-level"));
 	if (cfg_getstr(cfg, "xdp"))

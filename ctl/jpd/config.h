@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "discovery.h"
 #include "flow_limits.h"
 
 struct proxy;
@@ -17,6 +18,7 @@ struct config {
 	int log_level; /* -1: not said */
 	int xdp;       /* -1: not said */
 	struct flows_limits flows;
+	struct discovery_settings discovery;
 	void *tree;
 };
 

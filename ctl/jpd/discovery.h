@@ -19,8 +19,7 @@
 
 struct discovery;
 struct event_base;
-struct health;
-struct netwatch;
+struct proxy;
 struct registrars;
 
 #define DISCOVERY_JOINS                                                                            \
@@ -104,17 +103,19 @@ extern const struct discovery_way discovery_dns_sd;	 /* dns_sd.c */
 extern const struct discovery_way discovery_mdns;	 /* mdns.c */
 extern const struct discovery_way discovery_beacon;	 /* beacon.c */
 
-extern const struct discovery_settings discovery_settings_default;
+extern const struct discovery_settings discovery_settings_default; /* config_discovery.c */
 
-/* Starts all ways.  NULL: out of memory. */
-struct discovery *discovery_new(struct event_base *base, const struct netwatch *nw,
-				struct registrars *registrars, const struct health *health);
+/* Starts all ways; they do what SETTINGS, copied, says.  NULL: out of memory. */
+struct discovery *discovery_new(struct event_base *base, struct proxy *proxy,
+				const struct discovery_settings *settings);
 void discovery_free(struct discovery *discovery);
 
-/* From now on; SETTINGS is copied. */
+/* From now on. */
 void discovery_set(struct discovery *discovery, const struct discovery_settings *settings);
 
-/* Makes all ways agree with STATE.  Call after every change of it, or of what serves. */
-void discovery_sync(struct discovery *discovery, const struct jpx_state *state);
+/* Looks for Registrars now? */
+bool discovery_looks(const struct discovery *discovery);
+
+const struct registrars *discovery_registrars(const struct discovery *discovery);
 
 #endif

@@ -335,8 +335,8 @@ static int plan(unsigned int first, unsigned int count, struct jpx_reserved *add
 	return leaves_some(&reserved) ? to_added(added, &all) : -EADDRNOTAVAIL;
 }
 
-int local_ports_plan(unsigned int first, unsigned int count, struct jpx_reserved *added,
-		     char *err, size_t err_len)
+int local_ports_plan(unsigned int first, unsigned int count, struct jpx_reserved *added, char *err,
+		     size_t err_len)
 {
 	struct ports range, missing;
 	int ret = plan(first, count, added, &range, &missing);

@@ -16,6 +16,7 @@
 #include "../common/control.h"
 #include "config.h"
 #include "control.h"
+#include "discovery.h"
 #include "log.h"
 #include "privilege.h"
 #include "proxy.h"
@@ -31,6 +32,7 @@ struct daemon {
 	struct event_base *base;
 	const struct options *options;
 	struct proxy *proxy;
+	struct discovery *discovery;
 };
 
 static const struct argp_option option_table[] = {
@@ -116,6 +118,7 @@ static void on_hup(evutil_socket_t sig, short what, void *arg)
 
 		proxy_set_flow_limits(d->proxy, &config.flows);
 		failed = config_apply(&config, d->proxy);
+		discovery_set(d->discovery, &config.discovery);
 		jpx_info("configuration applied again, %d item%s failed", failed,
 			 failed == 1 ? "" : "s");
 		config_free(&config);
@@ -146,6 +149,11 @@ static int run(struct daemon *d, const struct options *o, const struct config *c
 	if (failed)
 		jpx_warning("%d item%s of the configuration could not be applied", failed,
 			    failed == 1 ? "" : "s");
+	d->discovery = discovery_new(d->base, d->proxy, &config->discovery);
+	if (!d->discovery) {
+		snprintf(err, sizeof(err), "out of memory");
+		goto out;
+	}
 	privilege_drop();
 	sd_notify(0, "READY=1\nSTATUS=relaying");
 	jpx_info("ready");
@@ -155,6 +163,7 @@ static int run(struct daemon *d, const struct options *o, const struct config *c
 out:
 	if (*err)
 		jpx_error("%s", err);
+	discovery_free(d->discovery);
 	proxy_free(d->proxy);
 	control_free(control);
 	if (term)

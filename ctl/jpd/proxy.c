@@ -26,6 +26,7 @@
 #include "resolve.h"
 #include "slots.h"
 #include "table.h"
+#include "words.h"
 #include "xdp.h"
 
 #define FIRST_JOIN_PORT JPX_COAPS_PORT
@@ -46,6 +47,7 @@ struct proxy {
 	struct jpx_state state;
 	struct in6_addr next_hops[JPX_MAX_SERVICES];
 	enum jpx_xdp default_xdp;
+	bool looks; /* for Registrars, where none is configured */
 	/* Whose port ids were, and in which order they were given back (0: never). */
 	struct {
 		char ifname[JPX_IFNAME_LEN];
@@ -53,6 +55,9 @@ struct proxy {
 	} former[JPX_MAX_PORTS];
 	unsigned long freed;
 	struct proxy_answer *answer; /* of the verb that runs now, or NULL */
+	struct event *told;	     /* the listener is to be told of a change */
+	void (*listener)(void *arg);
+	void *listener_arg;
 };
 
 /* ---- answers ------------------------------------------------------------ */
@@ -293,6 +298,18 @@ static void refresh(struct proxy *proxy)
 	refresh_intercept(proxy);
 	relay_sync(proxy->relay);
 	keepalive_run(proxy->keepalive);
+	if (proxy->listener)
+		event_active(proxy->told, EV_TIMEOUT, 0);
+}
+
+static void on_told(evutil_socket_t fd, short what, void *arg)
+{
+	struct proxy *proxy = arg;
+
+	(void)fd;
+	(void)what;
+	if (proxy->listener)
+		proxy->listener(proxy->listener_arg);
 }
 
 /*
@@ -598,37 +615,6 @@ static void open_uplinks(struct proxy *proxy)
 	}
 }
 
-static int create_service(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
-			  struct wished *wished, struct proxy_answer *answer)
-{
-	struct jpx_service *service = &wished->service;
-	unsigned int id = table_free_service(&proxy->state);
-	int ret;
-
-	if (!id)
-		return refuse(answer, -ENOSPC, false, "%d Registrars are configured, no more fit",
-			      JPX_MAX_SERVICES - 1);
-	ret = choose_join_port(proxy, wish, &service->join_port, answer);
-	if (ret)
-		return ret;
-	snprintf(service->name, sizeof(service->name), "%s", name);
-	if (service->mode == JPX_MODE_STATEFUL) {
-		ret = begin_stateful(proxy, id, wished, answer);
-		if (ret)
-			return ret;
-	}
-	proxy->state.services[id] = *service;
-	ret = service->mode == JPX_MODE_STATEFUL ? 0 : open_uplink(proxy, id);
-	if (ret) {
-		memset(&proxy->state.services[id], 0, sizeof(*service));
-		return refuse(answer, ret, false,
-			      "cannot open a UDP socket towards the Registrar: %s", strerror(-ret));
-	}
-	datapath_put_service(proxy->dp, id, &proxy->state.services[id]);
-	refresh_dports_of(proxy, &proxy->state.services[id]);
-	return (int)id;
-}
-
 static void remove_service(struct proxy *proxy, unsigned int id)
 {
 	struct jpx_service *service = &proxy->state.services[id], before = *service;
@@ -652,6 +638,50 @@ static void remove_service(struct proxy *proxy, unsigned int id)
 	/* Last, when nothing opens new ones: the id may soon be another service's. */
 	flows_end(proxy->flows, &match);
 	flows_audit(proxy->flows);
+}
+
+/* What was discovered gives way to what is configured.  The id that is free then, or 0. */
+static unsigned int make_room(struct proxy *proxy)
+{
+	for (unsigned int id = JPX_MAX_SERVICES - 1; id; id--)
+		if (proxy->state.services[id].source != JPX_SOURCE_CONFIG) {
+			remove_service(proxy, id);
+			return id;
+		}
+	return 0;
+}
+
+static int create_service(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
+			  struct wished *wished, struct proxy_answer *answer)
+{
+	struct jpx_service *service = &wished->service;
+	unsigned int id = table_free_service(&proxy->state);
+	int ret;
+
+	if (!id && service->source == JPX_SOURCE_CONFIG)
+		id = make_room(proxy);
+	if (!id)
+		return refuse(answer, -ENOSPC, false, "%d Registrars are served, no more fit",
+			      JPX_MAX_SERVICES - 1);
+	ret = choose_join_port(proxy, wish, &service->join_port, answer);
+	if (ret)
+		return ret;
+	snprintf(service->name, sizeof(service->name), "%s", name);
+	if (service->mode == JPX_MODE_STATEFUL) {
+		ret = begin_stateful(proxy, id, wished, answer);
+		if (ret)
+			return ret;
+	}
+	proxy->state.services[id] = *service;
+	ret = service->mode == JPX_MODE_STATEFUL ? 0 : open_uplink(proxy, id);
+	if (ret) {
+		memset(&proxy->state.services[id], 0, sizeof(*service));
+		return refuse(answer, ret, false,
+			      "cannot open a UDP socket towards the Registrar: %s", strerror(-ret));
+	}
+	datapath_put_service(proxy->dp, id, &proxy->state.services[id]);
+	refresh_dports_of(proxy, &proxy->state.services[id]);
+	return (int)id;
 }
 
 /* The service that WISH names, made if there is none like it.  Its id, or a negative errno. */
@@ -717,6 +747,11 @@ static void note_what_is_missing(struct proxy *proxy, unsigned int port_id)
 		     "%s: the Registrars that it named are gone, others do not serve it; name "
 		     "one: jpctl attach %s --registrar [ADDR]:PORT",
 		     port->ifname, port->ifname);
+	else if (!port->services && proxy->looks)
+		note(proxy,
+		     "%s: no Registrar to relay to yet; one is being looked for (jpctl registrar "
+		     "list shows what is found), or add one: jpctl registrar add NAME [ADDR]:PORT",
+		     port->ifname);
 	else if (!port->services)
 		note(proxy,
 		     "%s: no Registrar to relay to yet; add one: jpctl registrar add NAME "
@@ -1025,6 +1060,89 @@ int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
 	return end(proxy, 0);
 }
 
+/* ---- what was discovered -------------------------------------------------- */
+
+/* A name that tells where it comes from: coap-1, grasp-1, ... */
+static void name_found(const struct proxy *proxy, const struct jpx_service *like,
+		       char name[JPX_NAME_LEN])
+{
+	for (unsigned int i = 1;; i++) {
+		snprintf(name, JPX_NAME_LEN, "%s-%u", jpx_source_word(like->source), i);
+		if (!table_service_by_name(&proxy->state, name))
+			return;
+	}
+}
+
+int proxy_serve(struct proxy *proxy, const struct jpx_service *like)
+{
+	struct wished wished = { .service = *like };
+	struct proxy_wish wish = PROXY_WISH_NONE;
+	struct proxy_answer answer = { 0 };
+	char name[JPX_NAME_LEN];
+	int id;
+
+	wished.service.flags = JPX_SERVICE_IN_USE | JPX_SERVICE_EVERY_PORT;
+	wished.service.xdp = (__u8)proxy->default_xdp;
+	name_found(proxy, like, name);
+	id = create_service(proxy, name, &wish, &wished, &answer);
+	if (id < 0) {
+		jpx_log_limited(JPX_LOG_WARNING, "discovery: cannot serve a Registrar: %s",
+				answer.error);
+		return id;
+	}
+	refresh(proxy);
+	flows_audit(proxy->flows);
+	return id;
+}
+
+void proxy_serve_as(struct proxy *proxy, unsigned int id, __u16 priority, __u16 weight,
+		    bool retired)
+{
+	struct jpx_service *service = &proxy->state.services[id];
+	__u16 flags = service->flags & (__u16)~JPX_SERVICE_RETIRED;
+
+	if (retired)
+		flags |= JPX_SERVICE_RETIRED;
+	if (!(flags & JPX_SERVICE_IN_USE) ||
+	    (flags == service->flags && priority == service->priority && weight == service->weight))
+		return;
+	service->flags = flags;
+	service->priority = priority;
+	service->weight = weight;
+	datapath_put_service(proxy->dp, id, service);
+	refresh(proxy);
+}
+
+void proxy_serve_no_more(struct proxy *proxy, unsigned int id)
+{
+	remove_service(proxy, id);
+	refresh(proxy);
+}
+
+bool proxy_leads_to_pledges(struct proxy *proxy, const struct in6_addr *addr)
+{
+	struct netwatch_route route;
+
+	if (netwatch_route(proxy->nw, addr, 0, &route))
+		return false;
+	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
+		if (proxy->state.ports[id].flags & JPX_PORT_IN_USE &&
+		    proxy->state.ports[id].ifindex == (__u32)route.ifindex)
+			return true;
+	return false;
+}
+
+void proxy_tell(struct proxy *proxy, void (*listener)(void *arg), void *arg)
+{
+	proxy->listener = listener;
+	proxy->listener_arg = arg;
+}
+
+const struct netwatch *proxy_network(const struct proxy *proxy)
+{
+	return proxy->nw;
+}
+
 /* ---- life --------------------------------------------------------------- */
 
 /* Takes over what a jpd before us pinned: the same ids, the same UDP ports. */
@@ -1076,12 +1194,15 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir,
 	}
 	proxy->base = base;
 	proxy->pause = evtimer_new(base, on_pause_over, proxy);
+	proxy->told = event_new(base, -1, 0, on_told, proxy);
 	xdp_init();
 	flows_sizes(limits, &sizes);
 	if (datapath_open(pin_dir, &sizes, &proxy->dp, &proxy->state, &adopted, why_no_bpf,
 			  sizeof(why_no_bpf), err, err_len)) {
 		if (proxy->pause)
 			event_free(proxy->pause);
+		if (proxy->told)
+			event_free(proxy->told);
 		free(proxy);
 		return NULL;
 	}
@@ -1103,7 +1224,7 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir,
 		keepalive_new(base, &proxy->state, proxy->next_hops, proxy->dp, proxy->nw);
 	proxy->audit = event_new(base, -1, EV_PERSIST, on_audit, proxy);
 	if (!proxy->intercept || !proxy->slots || !proxy->relay || !proxy->keepalive ||
-	    !proxy->audit || !proxy->pause ||
+	    !proxy->audit || !proxy->pause || !proxy->told ||
 	    event_add(proxy->audit, &(struct timeval){ .tv_sec = AUDIT_S })) {
 		snprintf(err, err_len, "out of memory");
 		goto fail;
@@ -1128,6 +1249,8 @@ void proxy_free(struct proxy *proxy)
 		event_free(proxy->audit);
 	if (proxy->pause)
 		event_free(proxy->pause);
+	if (proxy->told)
+		event_free(proxy->told);
 	keepalive_free(proxy->keepalive);
 	relay_free(proxy->relay);
 	/* Without BPF nobody relays from here on: then nothing must be taken, either. */
@@ -1144,6 +1267,11 @@ void proxy_free(struct proxy *proxy)
 void proxy_set_default_xdp(struct proxy *proxy, enum jpx_xdp xdp)
 {
 	proxy->default_xdp = xdp;
+}
+
+void proxy_set_discovery(struct proxy *proxy, bool looks)
+{
+	proxy->looks = looks;
 }
 
 void proxy_set_flow_limits(struct proxy *proxy, const struct flows_limits *limits)

@@ -16,6 +16,7 @@ struct event_base;
 struct flowlist;
 struct flows_limits;
 struct jpx_flow_request;
+struct netwatch;
 struct proxy;
 
 /* What somebody asks for; UNSET where they said nothing. */
@@ -30,7 +31,7 @@ struct proxy_wish {
 	/* Addresses of this host that flows leave from; none: the one that the route gives. */
 	const char *uplink_addresses[JPX_SERVICE_UPLINKS + 1];
 	unsigned int uplink_address_count;
-	bool later;    /* the interface may come later */
+	bool later; /* the interface may come later */
 };
 #define PROXY_WISH_NONE                                                                            \
 	(struct proxy_wish)                                                                        \
@@ -59,6 +60,9 @@ void proxy_free(struct proxy *proxy);
 /* For ports and services that do not say --xdp. */
 void proxy_set_default_xdp(struct proxy *proxy, enum jpx_xdp xdp);
 
+/* Are Registrars looked for where none is configured?  For what an operator is told. */
+void proxy_set_discovery(struct proxy *proxy, bool looks);
+
 /* For flows from now on; what has to wait is logged. */
 void proxy_set_flow_limits(struct proxy *proxy, const struct flows_limits *limits);
 
@@ -72,6 +76,29 @@ int proxy_del_registrar(struct proxy *proxy, const char *name, struct proxy_answ
 /* Makes port IFNAME serve service NAME as one of those that it names. */
 int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
 		 struct proxy_answer *answer);
+
+/* ---- for serving.c: Registrars that were discovered ---- */
+
+/* Makes a service of LIKE (registrar, registrar_port, mode, form, source, priority, weight), for
+ * every port that names none.  Its id, or a negative errno, which the log has explained. */
+int proxy_serve(struct proxy *proxy, const struct jpx_service *like);
+/* What was said of a discovered one's priority and weight now, and whether it is still named: one
+ * that is RETIRED is relayed, for handshakes that run, and not announced. */
+void proxy_serve_as(struct proxy *proxy, unsigned int service_id, __u16 priority, __u16 weight,
+		    bool retired);
+void proxy_serve_no_more(struct proxy *proxy, unsigned int service_id);
+
+/* Does what is sent to ADDR leave on a pledge port? */
+bool proxy_leads_to_pledges(struct proxy *proxy, const struct in6_addr *addr);
+
+/* LISTENER is called from the loop after each change of what proxy_state() shows. */
+void proxy_tell(struct proxy *proxy, void (*listener)(void *arg), void *arg);
+
+/* When a packet of this service last went either way, seconds ago; UINT_MAX: never since this
+ * jpd watches it. */
+unsigned int proxy_idle(const struct proxy *proxy, unsigned int service_id);
+
+const struct netwatch *proxy_network(const struct proxy *proxy);
 
 /* Ends the flows that MATCH says; returns how many there were, or a negative number if it could
  * not be done (the log says why). */

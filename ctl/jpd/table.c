@@ -33,8 +33,8 @@ unsigned int table_slot_by_ifindex(const struct jpx_state *state, unsigned int i
 
 bool table_services_alike(const struct jpx_service *a, const struct jpx_service *b)
 {
-	const __u16 wishes = JPX_SERVICE_ANY_CONTENT | JPX_SERVICE_INTERCEPT |
-			     JPX_SERVICE_ADDRESSES;
+	const __u16 wishes =
+		JPX_SERVICE_ANY_CONTENT | JPX_SERVICE_INTERCEPT | JPX_SERVICE_ADDRESSES;
 
 	return !memcmp(a->registrar, b->registrar, 16) && a->registrar_port == b->registrar_port &&
 	       a->mode == b->mode && a->form == b->form &&

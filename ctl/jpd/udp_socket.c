@@ -45,8 +45,8 @@ int udp_socket_open(const struct sockaddr_in6 *local, const char *ifname, unsign
 	    (flags & UDP_SOCKET_ORIGDST && (set_int(fd, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1) ||
 					    set_int(fd, IPPROTO_IP, IP_RECVORIGDSTADDR, 1))) ||
 	    (flags & UDP_SOCKET_TRANSPARENT && set_int(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1)) ||
-	    (ifname && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
-				  (socklen_t)strlen(ifname))) ||
+	    (ifname &&
+	     setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname, (socklen_t)strlen(ifname))) ||
 	    bind(fd, (const struct sockaddr *)local, sizeof(*local))) {
 		saved = errno;
 		close(fd);

@@ -46,7 +46,13 @@ enum jpx_engine { JPX_ENGINE_SOCKET, JPX_ENGINE_XDP_NATIVE, JPX_ENGINE_XDP_GENER
 /* What the operator asked for with --xdp; AUTO is native, else generic, else none. */
 enum jpx_xdp { JPX_XDP_AUTO, JPX_XDP_NATIVE, JPX_XDP_GENERIC, JPX_XDP_OFF };
 
-enum jpx_source { JPX_SOURCE_CONFIG, JPX_SOURCE_COAP, JPX_SOURCE_GRASP, JPX_SOURCE_DNS_SD };
+enum jpx_source {
+	JPX_SOURCE_CONFIG,
+	JPX_SOURCE_COAP,
+	JPX_SOURCE_GRASP,
+	JPX_SOURCE_DNS_SD,
+	JPX_SOURCE_COUNT
+};
 
 /* map jpx_meta, one entry */
 struct jpx_meta {

@@ -351,6 +351,61 @@ static void limits(void **unused)
 	config_free(&config);
 }
 
+/* What the file does not say is as the default has it; what it says is taken word for word. */
+static void discovery(void **unused)
+{
+	struct discovery_settings d = discovery_settings_default;
+	static const char *const none[] = { "", "discovery {}\n" };
+	struct config config;
+	char err[600];
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+		write_file(none[i]);
+		assert_int_equal(config_read(path, true, &config, err, sizeof(err)), 0);
+		assert_memory_equal(&config.discovery, &d, sizeof(d));
+		config_free(&config);
+	}
+	assert_true(d.coap_answer && d.coap_ask && d.grasp_flood && d.grasp_hear && d.dns_sd &&
+		    d.mdns && !d.beacon);
+	assert_int_equal(d.look, DISCOVERY_AUTO);
+	assert_int_equal(d.mode, -1);
+
+	write_file("discovery {\n coap-answer = no\n grasp-hear = false\n beacon = yes\n}\n");
+	assert_int_equal(config_read(path, true, &config, err, sizeof(err)), 0);
+	d.coap_answer = d.grasp_hear = false;
+	d.beacon = true;
+	assert_memory_equal(&config.discovery, &d, sizeof(d));
+	config_free(&config);
+
+	write_file(
+		"discovery {\n registrars = yes\n mode = stateful\n uplinks = {eth0, eth1.7}\n"
+		" hosts = {\"[2001:db8::1]\", \"[2001:db8::2]:5700\"}\n domain = example.org\n"
+		" max-registrars = 16\n leisure = 1\n beacon-period = 100\n beacon-priority = 0\n"
+		" beacon-pan-priority = 255\n beacon-network-id = a1B2\n"
+		" beacon-reading = octets\n}\n");
+	assert_int_equal(config_read(path, true, &config, err, sizeof(err)), 0);
+	assert_int_equal(config.discovery.look, DISCOVERY_YES);
+	assert_int_equal(config.discovery.mode, JPX_MODE_STATEFUL);
+	assert_string_equal(config.discovery.uplinks[0], "eth0");
+	assert_string_equal(config.discovery.uplinks[1], "eth1.7");
+	assert_string_equal(config.discovery.uplinks[2], "");
+	assert_int_equal(config.discovery.host_count, 2);
+	assert_int_equal(ntohs(config.discovery.hosts[0].sin6_port), 5683);
+	assert_int_equal(ntohs(config.discovery.hosts[1].sin6_port), 5700);
+	assert_int_equal(config.discovery.hosts[1].sin6_addr.s6_addr[15], 2);
+	assert_string_equal(config.discovery.domain, "example.org");
+	assert_int_equal(config.discovery.max, 16);
+	assert_int_equal(config.discovery.leisure, 1);
+	assert_int_equal(config.discovery.beacon_period, 100);
+	assert_int_equal(config.discovery.beacon_priority, 0);
+	assert_int_equal(config.discovery.beacon_pan_priority, 255);
+	assert_int_equal(config.discovery.beacon_network_id_len, 2);
+	assert_memory_equal(config.discovery.beacon_network_id, "\xa1\xb2", 2);
+	assert_true(config.discovery.beacon_octets);
+	config_free(&config);
+}
+
 /* Registrars come first, wherever they are in the file: ports name them. */
 static void order(void **unused)
 {
@@ -449,6 +504,20 @@ static const struct {
 	{ "port eth0 {\n  max-flows = 0\n}\n", 2, "max-flows 0 is not from 1 to 1048576" },
 	{ "port eth0 {\n  max-flows = 1048577\n}\n", 2, "max-flows 1048577" },
 	{ "port eth0 {\n  intercept = true\n}\n", 2, "intercept" },
+	{ "discovery {\n  registrars = maybe\n}\n", 2, "none of auto, yes, no" },
+	{ "discovery {\n  mode = both\n}\n", 2, "\"both\"" },
+	{ "discovery {\n  hosts = {\"[fe80::1%lo]\"}\n}\n", 2, "one host beyond the link" },
+	{ "discovery {\n  hosts = {\"[ff05::fd]\"}\n}\n", 2, "one host beyond the link" },
+	{ "discovery {\n  hosts = {registrar.example}\n}\n", 2, "registrar.example" },
+	{ "discovery {\n  uplinks = {a-name-much-too-long}\n}\n", 2, "no interface name" },
+	{ "discovery {\n  max-registrars = 17\n}\n", 2, "17 is not from 1 to 16" },
+	{ "discovery {\n  leisure = 0\n}\n", 2, "leisure 0" },
+	{ "discovery {\n  domain = \"\"\n}\n", 2, "domain" },
+	{ "discovery {\n  beacon-network-id = abc\n}\n", 2, "1 to 16 bytes" },
+	{ "discovery {\n  beacon-network-id = 0g\n}\n", 2, "1 to 16 bytes" },
+	{ "discovery {\n  beacon-reading = bits\n}\n", 2, "columns nor octets" },
+	{ "discovery {\n  beacon-priority = 128\n}\n", 2, "beacon-priority 128" },
+	{ "discovery {\n  coap = yes\n}\n", 2, "coap" },
 	{ "flows {\n  max = 0\n}\n", 2, "max 0 is not from 1 to 1048576" },
 	{ "flows {\n  max = 1048577\n}\n", 2, "max 1048577" },
 	{ "flows {\n  max = -1\n}\n", 2, "max -1" },
@@ -536,9 +605,10 @@ int main(void)
 		cmocka_unit_test(no_config_file), cmocka_unit_test(empty_file),
 		cmocka_unit_test(for_the_daemon), cmocka_unit_test(registrars),
 		cmocka_unit_test(stateful),	  cmocka_unit_test(many_addresses),
-		cmocka_unit_test(limits),	  cmocka_unit_test(order),
-		cmocka_unit_test(failures),	  cmocka_unit_test(errors),
-		cmocka_unit_test(long_errors),	  cmocka_unit_test(after_an_error),
+		cmocka_unit_test(limits),	  cmocka_unit_test(discovery),
+		cmocka_unit_test(order),	  cmocka_unit_test(failures),
+		cmocka_unit_test(errors),	  cmocka_unit_test(long_errors),
+		cmocka_unit_test(after_an_error),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, make_dir, remove_dir);
