@@ -365,6 +365,8 @@ static void test_most_items(void **state)
 
 	(void)state;
 	fill(&flood, GRASP_ITEMS_MAX);
+	for (size_t i = 0; i < flood.count; i++)
+		flood.items[i] = (struct grasp_item){ .name = "a" };
 	len = grasp_write(&flood, buf, sizeof(buf));
 	assert_true(len > 0);
 	assert_int_equal(read_bytes(buf, (size_t)len, &again), 0);
