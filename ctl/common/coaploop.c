@@ -19,10 +19,29 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "log.h"
+
 struct coaploop {
 	coap_context_t *context;
 	struct event *event;
 };
+
+/* What a stranger's datagram can make libcoap say is for who debugs, however urgent libcoap
+ * finds it, and may quote that datagram. */
+static void on_log(coap_log_t level, const char *message)
+{
+	char line[200];
+	size_t len = 0;
+
+	(void)level;
+	for (; message[len] && message[len] != '\n' && len < sizeof(line) - 1; len++)
+		line[len] = message[len];
+	for (size_t i = 0; i < len; i++)
+		if (line[i] < ' ' || line[i] > '~')
+			line[i] = '?';
+	line[len] = '\0';
+	jpx_log_limited(JPX_LOG_DEBUG, "libcoap: %s", line);
+}
 
 static void readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -41,8 +60,7 @@ struct coaploop *coaploop_new(struct event_base *base)
 	if (!loop)
 		return NULL;
 	coap_startup();
-	/* It prints to stderr what strangers make it say: malformed datagrams, each RST. */
-	coap_set_log_level(LOG_EMERG);
+	coap_set_log_handler(on_log);
 	loop->context = coap_new_context(NULL);
 	fd = loop->context ? coap_context_get_coap_fd(loop->context) : -1;
 	if (fd >= 0)
@@ -96,6 +114,17 @@ static bool is_udp_socket(int fd)
 	       !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) && protocol == IPPROTO_UDP;
 }
 
+/* libcoap connects before the interface is known: the route and the source address may be
+ * those of another one.  Chooses both again. */
+static int connect_again(int fd, const struct sockaddr_in6 *to)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	if (connect(fd, &nobody, sizeof(nobody)))
+		return -1;
+	return connect(fd, (const struct sockaddr *)to, sizeof(*to));
+}
+
 static void to_coap(const struct sockaddr_in6 *sa, coap_address_t *out)
 {
 	coap_address_init(out);
@@ -135,6 +164,8 @@ coap_session_t *coaploop_session(struct coaploop *loop, const struct sockaddr_in
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 		if ((ifname && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
 					  (socklen_t)strlen(ifname))) ||
+		    (ifname && !from && !IN6_IS_ADDR_MULTICAST(&to->sin6_addr) &&
+		     connect_again(fd, &server.addr.sin6)) ||
 		    (index &&
 		     setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof(index))) ||
 		    setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof(hops)))
