@@ -133,18 +133,28 @@ void health_unreachable(struct health *health, unsigned int service_id)
 	w->icmp_last = now;
 }
 
+/* What has not gone on is over. */
+static void drop_old_doubts(struct watch *w, ms_t now)
+{
+	if (now - w->forwarded > PAUSE)
+		w->forwarding = 0;
+	if (now - w->icmp_last > PERSISTS_GAP)
+		w->icmp = 0;
+}
+
 static void count(struct health *health, unsigned int id, ms_t now)
 {
 	struct watch *w = &health->watches[id];
 	uint32_t to_registrar = 0, to_pledge = 0;
 
+	drop_old_doubts(w, now);
 	health->count(health->arg, id, &to_registrar, &to_pledge);
 	if (to_pledge != w->to_pledge) {
 		w->came = w->moved = now;
 		forget_doubts(w);
 	}
 	if (to_registrar != w->to_registrar) {
-		if (!w->forwarding || now - w->forwarded > PAUSE)
+		if (!w->forwarding)
 			w->forwarding = now;
 		w->forwarded = w->moved = now;
 	}
@@ -238,13 +248,11 @@ static bool probe_is_due(const struct watch *w, const struct jpx_service *servic
 	ms_t first = service->source == JPX_SOURCE_CONFIG ? FIRST_CONFIG : FIRST_FOUND;
 	ms_t over = w->changed + w->hold;
 
-	if (!may_probe(service))
-		return false;
-	if (w->standing == OUT && now >= over && w->asked < over)
-		return true;
+	if (w->standing == OUT)
+		return now - w->asked >= PROBE_EVERY || (now >= over && w->asked < over);
 	if (w->icmp)
 		return now - w->asked >= CONFIRM;
-	if (w->forwarding && w->forwarded - w->forwarding >= DOUBT)
+	if (w->forwarding && now - w->forwarding >= DOUBT)
 		return now - w->asked >= DOUBT;
 	if (!w->asked)
 		return now - w->since >= first && now - w->came >= PROBE_EVERY;
@@ -256,11 +264,17 @@ static void probe(struct health *health, unsigned int id, ms_t now)
 	struct watch *w = &health->watches[id];
 	int ret;
 
+	if (!may_probe(service_of(health, id))) {
+		w->asked_first = 0;
+		return;
+	}
 	if (!probe_is_due(w, service_of(health, id), now))
 		return;
 	w->asked = now;
 	ret = probes_send(health->probes, id);
-	if (!ret && !w->asked_first)
+	if (ret)
+		w->asked_first = 0; /* what could not be asked is not unanswered */
+	else if (!w->asked_first)
 		w->asked_first = now;
 	if (ret)
 		jpx_log_limited(JPX_LOG_DEBUG, "registrar %s: cannot probe it: %s",

@@ -607,7 +607,8 @@ static int watch_flows(struct relay *relay)
 /* ---- what the proxy calls ----------------------------------------------- */
 
 struct relay *relay_new(struct event_base *base, const struct jpx_state *state, struct datapath *dp,
-			struct netwatch *nw, struct flows *flows)
+			struct netwatch *nw, struct flows *flows,
+			void (*unreachable)(void *arg, unsigned int service_id), void *arg)
 {
 	struct relay *relay = calloc(1, sizeof(*relay));
 
@@ -619,7 +620,7 @@ struct relay *relay_new(struct event_base *base, const struct jpx_state *state, 
 	relay->stats = datapath_socket_stats(dp);
 	relay->macs = pledge_macs_new(dp, nw);
 	relay->raw = raw_udp_new();
-	relay->icmp = icmp_new(base, state, flows, relay->stats);
+	relay->icmp = icmp_new(base, state, flows, relay->stats, unreachable, arg);
 	if (relay->macs && relay->raw && relay->icmp && watch_flows(relay) == 0)
 		return relay;
 	relay_free(relay);
