@@ -29,7 +29,7 @@ endif
 
 # ---- what is built from what ---------------------------------------------
 
-PACKAGES := libbpf libxdp libcbor libevent libmnl jansson libconfuse libsystemd libcap-ng libcrypto libcoap-3-openssl
+PACKAGES := libbpf libxdp libcbor libevent libmnl jansson libconfuse libsystemd libcap-ng libcrypto libssl libcoap-3-openssl
 # Without them the ways of discovery that need them are left out: make WITH_CARES= WITH_AVAHI=
 WITH_CARES := $(shell pkg-config --exists libcares && echo yes)
 WITH_AVAHI := $(shell pkg-config --exists avahi-client && echo yes)

@@ -139,8 +139,7 @@ static __always_inline int jpx_translate_frame(struct xdp_md *ctx, const struct 
 	if (flow->mac != a.mac && a.mac)
 		flow->mac = a.mac; /* one aligned word: a reader sees the old or the new one */
 	flow->to_registrar++;
-	stats->to_registrar.packets++;
-	stats->to_registrar.bytes += a.udp_len - JPX_UDP_HLEN;
+	jpx_count_to_registrar(stats, service_id, a.udp_len - JPX_UDP_HLEN);
 	return verdict;
 }
 
@@ -254,8 +253,7 @@ static __always_inline int jpx_translate_back_frame(struct xdp_md *ctx, const st
 	if (verdict == XDP_TX || verdict == XDP_REDIRECT) {
 		jpx_flow_touch(flow, now);
 		flow->to_pledge++;
-		stats->to_pledge.packets++;
-		stats->to_pledge.bytes += a.content_len;
+		jpx_count_to_pledge(stats, service_id, a.content_len);
 	}
 	return verdict;
 }

@@ -70,7 +70,7 @@ static __always_inline struct jpx_port *jpx_unwrap_port(const struct jpx_unwrapp
  * whole message.  V4: what U has of it, decided.
  */
 static __always_inline int jpx_unwrap_frame(struct xdp_md *ctx, const struct jpx_frame *f,
-					    const struct jpx_service *service,
+					    const struct jpx_service *service, __u32 service_id,
 					    const struct jpx_port *port,
 					    const struct jpx_unwrapped *u, __u64 content_sum,
 					    __u32 l2_len, __u32 v4)
@@ -102,10 +102,8 @@ static __always_inline int jpx_unwrap_frame(struct xdp_md *ctx, const struct jpx
 	a.udp_port = bpf_htons(u->udp_port);
 	a.from_port = service->join_port;
 	verdict = jpx_answer(ctx, f, port, port_id, service, &a, l2_len);
-	if (verdict == XDP_TX || verdict == XDP_REDIRECT) {
-		stats->to_pledge.packets++;
-		stats->to_pledge.bytes += u->content_len;
-	}
+	if (verdict == XDP_TX || verdict == XDP_REDIRECT)
+		jpx_count_to_pledge(stats, service_id, u->content_len);
 	return verdict;
 }
 
@@ -139,8 +137,8 @@ JPX_OUTLINE int jpx_unwrap(struct xdp_md *ctx, __u32 shape, __u32 service_id)
 	port = jpx_unwrap_port(&u, service_id);
 	if (!port)
 		return jpx_drop(0, JPX_DROP_UNKNOWN_PLEDGE_PORT);
-	return jpx_unwrap_frame(ctx, &f, service, port, &u, content_sum, port->l2_len & 31,
-				jpx_decided(u.v4));
+	return jpx_unwrap_frame(ctx, &f, service, service_id, port, &u, content_sum,
+				port->l2_len & 31, jpx_decided(u.v4));
 }
 
 /* The same for a plain frame; what is not plain enough goes to the function above. */
@@ -164,7 +162,8 @@ static __always_inline int jpx_unwrap_plain(struct xdp_md *ctx, const struct jpx
 	port = known && !u.v4 ? jpx_unwrap_port(&u, service_id) : 0;
 	if (!port)
 		return jpx_unwrap(ctx, jpx_frame_shape(f), service_id);
-	return jpx_unwrap_frame(ctx, f, service, port, &u, content_sum, port->l2_len & 31, 0);
+	return jpx_unwrap_frame(ctx, f, service, service_id, port, &u, content_sum,
+				port->l2_len & 31, 0);
 }
 
 #endif

@@ -64,10 +64,8 @@ static __always_inline int jpx_wrap_frame(struct xdp_md *ctx, const struct jpx_f
 		     jpx_addr_mapped(service->registrar, ipv4));
 
 	verdict = jpx_send(ctx, JPX_TX_SERVICE(service_id), service->bounce_ifindex, port_id);
-	if (verdict != XDP_DROP) {
-		stats->to_registrar.packets++;
-		stats->to_registrar.bytes += content_len;
-	}
+	if (verdict != XDP_DROP)
+		jpx_count_to_registrar(stats, service_id, content_len);
 	return verdict;
 
 hand_off:

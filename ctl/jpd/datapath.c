@@ -22,6 +22,16 @@
 
 #define BPFFS_MAGIC 0xcafe4a11
 
+#define ACTIVITY_AGE_MS 200 /* for which one look at it is good */
+
+/* What services have moved, when last looked at. */
+struct activity {
+	bool watched[JPX_MAX_PORTS];
+	struct jpx_activity before[JPX_MAX_SERVICES]; /* of each port, when first seen */
+	struct jpx_activity sum[JPX_MAX_SERVICES];
+	struct timespec at;
+};
+
 struct datapath {
 	struct jpx_pinned maps;
 	bool bpf, pinned;
@@ -30,6 +40,7 @@ struct datapath {
 	struct jpx_stats *socket_stats;
 	/* What the maps hold, to know what is ready there right now. */
 	struct jpx_state shadow;
+	struct activity activity;
 };
 
 #define SOCKET_STATS_SIZE (JPX_MAX_PORTS * sizeof(struct jpx_stats))
@@ -524,6 +535,63 @@ void datapath_port_packets(const struct datapath *dp, unsigned int port_id, __u6
 		jpx_pinned_port_stats(&dp->maps, port_id, &fast);
 	*to_registrar = fast.to_registrar.packets + dp->socket_stats[port_id].to_registrar.packets;
 	*to_pledge = fast.to_pledge.packets + dp->socket_stats[port_id].to_pledge.packets;
+}
+
+static void add_activity(struct jpx_activity sum[JPX_MAX_SERVICES], const struct jpx_stats *stats)
+{
+	for (unsigned int s = 0; s < JPX_MAX_SERVICES; s++) {
+		sum[s].to_registrar += stats->services[s].to_registrar;
+		sum[s].to_pledge += stats->services[s].to_pledge;
+	}
+}
+
+/* A port is looked at from its first use on, and when it is gone, too: what it has counted must
+ * neither appear at once nor vanish. */
+static void look_at_activity(struct datapath *dp)
+{
+	struct activity next = dp->activity;
+
+	memset(next.sum, 0, sizeof(next.sum));
+	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++) {
+		struct jpx_stats fast = { 0 };
+		bool first = !next.watched[id];
+
+		if (first && !(dp->shadow.ports[id].flags & JPX_PORT_IN_USE))
+			continue;
+		if (dp->bpf && jpx_pinned_port_stats(&dp->maps, id, &fast))
+			return; /* out of memory: all stays as it was */
+		next.watched[id] = true;
+		add_activity(next.sum, &fast);
+		add_activity(next.sum, &dp->socket_stats[id]);
+		if (!first)
+			continue;
+		add_activity(next.before, &fast);
+		add_activity(next.before, &dp->socket_stats[id]);
+	}
+	dp->activity = next;
+}
+
+static long long age_ms(const struct timespec *at, const struct timespec *now)
+{
+	return at->tv_sec ? (now->tv_sec - at->tv_sec) * 1000LL +
+				    (now->tv_nsec - at->tv_nsec) / 1000000
+			  : ACTIVITY_AGE_MS;
+}
+
+void datapath_service_packets(struct datapath *dp, unsigned int service_id, __u32 *to_registrar,
+			      __u32 *to_pledge)
+{
+	const struct jpx_activity *sum = &dp->activity.sum[service_id];
+	const struct jpx_activity *before = &dp->activity.before[service_id];
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (age_ms(&dp->activity.at, &now) >= ACTIVITY_AGE_MS) {
+		look_at_activity(dp);
+		dp->activity.at = now;
+	}
+	*to_registrar = sum->to_registrar - before->to_registrar;
+	*to_pledge = sum->to_pledge - before->to_pledge;
 }
 
 int datapath_noted_mac(const struct datapath *dp, const struct jpx_mac_key *key,

@@ -65,6 +65,12 @@ int datapath_counters(const struct datapath *dp, struct jpx_counters *counters);
 void datapath_port_packets(const struct datapath *dp, unsigned int port_id, __u64 *to_registrar,
 			   __u64 *to_pledge);
 
+/* The packets of one service, by both engines and on all ports that were ever in use since the
+ * start: only differences mean anything.  One look at the counters serves all services for a
+ * while, so that asking for each of them is cheap. */
+void datapath_service_packets(struct datapath *dp, unsigned int service_id, __u32 *to_registrar,
+			      __u32 *to_pledge);
+
 /* The MAC that the forward way noted for a pledge.  Returns 0 or -ENOENT. */
 int datapath_noted_mac(const struct datapath *dp, const struct jpx_mac_key *key,
 		       unsigned char mac[6]);

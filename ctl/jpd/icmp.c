@@ -27,6 +27,8 @@ struct icmp {
 	const struct jpx_state *state;
 	struct flows *flows;
 	struct jpx_stats *counters;
+	icmp_unreachable_fn *unreachable;
+	void *arg;
 	struct event *event6, *event4;
 	unsigned char in[BUFFER];
 };
@@ -90,11 +92,19 @@ static bool is_stateful(const struct jpx_service *service)
 	return service->flags & JPX_SERVICE_IN_USE && service->mode == JPX_MODE_STATEFUL;
 }
 
-/* Else errors are no concern of ours, whatever they quote. */
 static bool any_stateful(const struct icmp *icmp)
 {
 	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++)
 		if (is_stateful(&icmp->state->services[s]))
+			return true;
+	return false;
+}
+
+/* Else errors are no concern of ours, whatever they quote. */
+static bool any_service(const struct icmp *icmp)
+{
+	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++)
+		if (icmp->state->services[s].flags & JPX_SERVICE_IN_USE)
 			return true;
 	return false;
 }
@@ -121,6 +131,46 @@ static const struct jpx_flow *flow_of(struct icmp *icmp, const struct icmp_error
 	if (!(port->flags & JPX_PORT_IN_USE) || !(port->services >> flow->key.service_id & 1))
 		return NULL;
 	return flow;
+}
+
+/* The stateless service that a datagram as E quotes it was of, likewise; or 0. */
+static unsigned int stateless_of(const struct icmp *icmp, const struct icmp_error *e,
+				 const struct arrival *at)
+{
+	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
+		const struct jpx_service *service = &icmp->state->services[s];
+
+		if (service->flags & JPX_SERVICE_IN_USE && service->mode == JPX_MODE_STATELESS &&
+		    service->uplink_port && e->from.sin6_port == service->uplink_port &&
+		    e->to.sin6_port == service->registrar_port &&
+		    !memcmp(&e->from.sin6_addr, service->uplink, 16) &&
+		    !memcmp(&e->to.sin6_addr, service->registrar, 16) &&
+		    IN6_ARE_ADDR_EQUAL(&e->from.sin6_addr, &at->to) &&
+		    ends_is_uplink(icmp->state, service, at->ifindex))
+			return s;
+	}
+	return 0;
+}
+
+/* Not: too big, time exceeded, a parameter that somebody did not like. */
+static bool says_unreachable(const struct icmp_error *e)
+{
+	return e->ipv4 ? e->type == ICMP_DEST_UNREACH && e->code != ICMP_FRAG_NEEDED
+		       : e->type == ICMP6_DST_UNREACH;
+}
+
+static void note_unreachable(struct icmp *icmp, const struct icmp_error *e,
+			     const struct arrival *at)
+{
+	const struct jpx_flow *flow;
+	unsigned int service_id;
+
+	if (!says_unreachable(e))
+		return;
+	flow = flow_of(icmp, e, at);
+	service_id = flow ? flow->key.service_id : stateless_of(icmp, e, at);
+	if (service_id)
+		icmp->unreachable(icmp->arg, service_id);
 }
 
 /* The flow is not touched: that errors come keeps nothing alive. */
@@ -159,9 +209,11 @@ static void take(struct icmp *icmp, bool ipv4, const unsigned char *msg, size_t 
 	case ICMP_READ_OTHER:
 		break;
 	case ICMP_READ_SHORT:
-		reason = JPX_DROP_ICMP_SHORT;
+		if (any_stateful(icmp))
+			reason = JPX_DROP_ICMP_SHORT;
 		break;
 	case ICMP_READ_DONE:
+		note_unreachable(icmp, &e, at);
 		reason = pass_on(icmp, &e, at);
 		break;
 	}
@@ -202,7 +254,7 @@ static size_t ip4_header(const unsigned char *packet, size_t len)
 static void readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct icmp *icmp = arg;
-	bool ipv4 = fd == fd_for(icmp, true), ours = any_stateful(icmp);
+	bool ipv4 = fd == fd_for(icmp, true), ours = any_service(icmp);
 
 	(void)what;
 	for (int i = 0; i < BATCH; i++) {
@@ -291,7 +343,7 @@ static void close_raw(struct event *event)
 }
 
 struct icmp *icmp_new(struct event_base *base, const struct jpx_state *state, struct flows *flows,
-		      struct jpx_stats *counters)
+		      struct jpx_stats *counters, icmp_unreachable_fn *unreachable, void *arg)
 {
 	struct icmp *icmp = calloc(1, sizeof(*icmp));
 
@@ -300,6 +352,8 @@ struct icmp *icmp_new(struct event_base *base, const struct jpx_state *state, st
 	icmp->state = state;
 	icmp->flows = flows;
 	icmp->counters = counters;
+	icmp->unreachable = unreachable;
+	icmp->arg = arg;
 	icmp->event6 = open_raw(base, icmp, false);
 	icmp->event4 = open_raw(base, icmp, true);
 	if (icmp->event6 && icmp->event4)

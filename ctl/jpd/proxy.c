@@ -18,6 +18,7 @@
 #include "datapath.h"
 #include "features.h"
 #include "flows.h"
+#include "health.h"
 #include "intercept.h"
 #include "keepalive.h"
 #include "log.h"
@@ -41,6 +42,7 @@ struct proxy {
 	struct intercept *intercept;
 	struct relay *relay;
 	struct keepalive *keepalive;
+	struct health *health;
 	struct event *audit;
 	struct event *pause; /* pending for a while after each refresh that the network caused */
 	bool changed_in_pause;
@@ -227,6 +229,9 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 	struct resolve_way way;
 
 	resolve_service(proxy->nw, &next, &proxy->next_hops[id]);
+	next.flags &= (__u16)~JPX_SERVICE_SILENT;
+	if (!health_usable(proxy->health, id))
+		next.flags |= JPX_SERVICE_SILENT;
 	if (next.mode == JPX_MODE_STATEFUL)
 		refresh_uplinks(proxy, id, &next);
 	next.flags &= (__u16)~JPX_SERVICE_NO_TRANSMIT;
@@ -284,6 +289,7 @@ static void refresh(struct proxy *proxy)
 {
 	bool again = true;
 
+	health_sync(proxy->health);
 	/* A new uplink program changes what ports can transmit, and they what is an uplink. */
 	for (int i = 0; again && i < 3; i++) {
 		slots_audit(proxy->slots, false);
@@ -638,6 +644,7 @@ static void remove_service(struct proxy *proxy, unsigned int id)
 	/* Last, when nothing opens new ones: the id may soon be another service's. */
 	flows_end(proxy->flows, &match);
 	flows_audit(proxy->flows);
+	health_forget(proxy->health, id);
 }
 
 /* What was discovered gives way to what is configured.  The id that is free then, or 0. */
@@ -1138,6 +1145,11 @@ void proxy_tell(struct proxy *proxy, void (*listener)(void *arg), void *arg)
 	proxy->listener_arg = arg;
 }
 
+unsigned int proxy_idle(const struct proxy *proxy, unsigned int id)
+{
+	return health_idle(proxy->health, id);
+}
+
 const struct netwatch *proxy_network(const struct proxy *proxy)
 {
 	return proxy->nw;
@@ -1180,6 +1192,17 @@ static void on_audit(evutil_socket_t fd, short what, void *arg)
 	flows_audit(((struct proxy *)arg)->flows);
 }
 
+static void count_service(void *arg, unsigned int service_id, uint32_t *to_registrar,
+			  uint32_t *to_pledge)
+{
+	datapath_service_packets(((struct proxy *)arg)->dp, service_id, to_registrar, to_pledge);
+}
+
+static void on_unreachable(void *arg, unsigned int service_id)
+{
+	health_unreachable(((struct proxy *)arg)->health, service_id);
+}
+
 struct proxy *proxy_new(struct event_base *base, const char *pin_dir,
 			const struct flows_limits *limits, char *err, size_t err_len)
 {
@@ -1219,12 +1242,14 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir,
 		goto fail;
 	proxy->intercept = intercept_new(base);
 	proxy->slots = slots_new(&proxy->state, proxy->dp, proxy->nw, note_line, proxy);
-	proxy->relay = relay_new(base, &proxy->state, proxy->dp, proxy->nw, proxy->flows);
+	proxy->health = health_new(base, &proxy->state, count_service, on_change, proxy);
+	proxy->relay = relay_new(base, &proxy->state, proxy->dp, proxy->nw, proxy->flows,
+				 on_unreachable, proxy);
 	proxy->keepalive =
 		keepalive_new(base, &proxy->state, proxy->next_hops, proxy->dp, proxy->nw);
 	proxy->audit = event_new(base, -1, EV_PERSIST, on_audit, proxy);
-	if (!proxy->intercept || !proxy->slots || !proxy->relay || !proxy->keepalive ||
-	    !proxy->audit || !proxy->pause || !proxy->told ||
+	if (!proxy->health || !proxy->intercept || !proxy->slots || !proxy->relay ||
+	    !proxy->keepalive || !proxy->audit || !proxy->pause || !proxy->told ||
 	    event_add(proxy->audit, &(struct timeval){ .tv_sec = AUDIT_S })) {
 		snprintf(err, err_len, "out of memory");
 		goto fail;
@@ -1251,6 +1276,7 @@ void proxy_free(struct proxy *proxy)
 		event_free(proxy->pause);
 	if (proxy->told)
 		event_free(proxy->told);
+	health_free(proxy->health);
 	keepalive_free(proxy->keepalive);
 	relay_free(proxy->relay);
 	/* Without BPF nobody relays from here on: then nothing must be taken, either. */
@@ -1296,6 +1322,11 @@ const struct jpx_state *proxy_state(struct proxy *proxy)
 {
 	flows_count(proxy->flows, proxy->state.flow_counts);
 	return &proxy->state;
+}
+
+const char *proxy_why(struct proxy *proxy, unsigned int service_id, char *buf, size_t len)
+{
+	return health_text(proxy->health, service_id, buf, len);
 }
 
 int proxy_counters(struct proxy *proxy, struct jpx_counters *counters)

@@ -109,6 +109,8 @@ struct flowlist *proxy_flows(struct proxy *proxy);
 
 /* Valid until the next call. */
 const struct jpx_state *proxy_state(struct proxy *proxy);
+/* One sentence about whether service SERVICE_ID's Registrar answers.  Returns BUF. */
+const char *proxy_why(struct proxy *proxy, unsigned int service_id, char *buf, size_t len);
 int proxy_counters(struct proxy *proxy, struct jpx_counters *counters);
 
 #endif

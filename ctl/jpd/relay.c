@@ -169,22 +169,39 @@ static bool sent(int fd, const struct msghdr *msg)
 	return sendmsg(fd, msg, MSG_DONTWAIT) >= 0 || sendmsg(fd, msg, MSG_DONTWAIT) >= 0;
 }
 
-static void count_sent(bool ok, size_t len, struct jpx_stats *stats, struct jpx_way *way,
-		       size_t content_len)
+/* Where a datagram is counted: at a pledge port, one way, and for a service. */
+struct tally {
+	struct jpx_stats *stats;
+	struct jpx_way *way;
+	__u32 *activity;
+};
+
+static struct tally tally_to_registrar(struct jpx_stats *stats, unsigned int service_id)
+{
+	return (struct tally){ stats, &stats->to_registrar,
+			       &stats->services[service_id].to_registrar };
+}
+
+static struct tally tally_to_pledge(struct jpx_stats *stats, unsigned int service_id)
+{
+	return (struct tally){ stats, &stats->to_pledge, &stats->services[service_id].to_pledge };
+}
+
+static void count_sent(bool ok, size_t len, const struct tally *tally, size_t content_len)
 {
 	if (!ok) {
-		stats->drops[JPX_DROP_SEND_FAILED]++;
+		tally->stats->drops[JPX_DROP_SEND_FAILED]++;
 		jpx_log_limited(JPX_LOG_WARNING, "cannot send %zu bytes: %s", len, strerror(errno));
 		return;
 	}
-	way->packets++;
-	way->bytes += content_len;
+	tally->way->packets++;
+	tally->way->bytes += content_len;
+	(*tally->activity)++;
 }
 
 /* Sends one datagram; counts it, or why not. */
 static void send_one(int fd, const struct sockaddr_in6 *to, const struct in6_pktinfo *from,
-		     const void *data, size_t len, struct jpx_stats *stats, struct jpx_way *way,
-		     size_t content_len)
+		     const void *data, size_t len, struct tally tally, size_t content_len)
 {
 	struct iovec iov = { (void *)(uintptr_t)data, len };
 	union control control = { 0 };
@@ -203,7 +220,7 @@ static void send_one(int fd, const struct sockaddr_in6 *to, const struct in6_pkt
 		CMSG_FIRSTHDR(&msg)->cmsg_len = CMSG_LEN(sizeof(*from));
 		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), from, sizeof(*from));
 	}
-	count_sent(sent(fd, &msg), len, stats, way, content_len);
+	count_sent(sent(fd, &msg), len, &tally, content_len);
 }
 
 /* ---- pledge to Registrar ------------------------------------------------ */
@@ -274,7 +291,7 @@ static void wrap(struct endpoint *ep, const struct sockaddr_in6 *from, int i, si
 	if (service->uplink_ifname[0])
 		source.ipi6_ifindex = service->ifindex;
 	send_one(event_get_fd(relay->uplinks[ep->service_id]->event), &to, &source, relay->out[i],
-		 (size_t)out, stats, &stats->to_registrar, len);
+		 (size_t)out, tally_to_registrar(stats, ep->service_id), len);
 }
 
 static void flow_key(const struct endpoint *ep, const struct sockaddr_in6 *from,
@@ -317,6 +334,7 @@ static void translate(struct endpoint *ep, const struct sockaddr_in6 *from,
 	struct jpx_stats *stats = &relay->stats[ep->port_id];
 	struct sockaddr_in6 to, source;
 	unsigned int ifindex = service->uplink_ifname[0] ? service->ifindex : 0;
+	struct tally tally = tally_to_registrar(stats, ep->service_id);
 	struct jpx_flow_key key;
 	struct jpx_flow *flow;
 	long slot;
@@ -340,12 +358,12 @@ static void translate(struct endpoint *ep, const struct sockaddr_in6 *from,
 		struct in6_pktinfo info = { .ipi6_addr = source.sin6_addr,
 					    .ipi6_ifindex = ifindex };
 
-		send_one(fd, &to, &info, content, len, stats, &stats->to_registrar, len);
+		send_one(fd, &to, &info, content, len, tally, len);
 	} else {
 		int ret = raw_udp_send(relay->raw, &source, &to, ifindex, content, len);
 
 		errno = -ret;
-		count_sent(ret == 0, len, stats, &stats->to_registrar, len);
+		count_sent(ret == 0, len, &tally, len);
 	}
 	flow->to_registrar++;
 }
@@ -428,7 +446,7 @@ static void from_registrar(struct endpoint *ep, struct batch *b, int i)
 	if (!is_ipv4(&to.sin6_addr))
 		to.sin6_scope_id = port->ifindex;
 	send_one(event_get_fd(join->event), &to, NULL, relay->in[i] + content.off, content.len,
-		 stats, &stats->to_pledge, content.len);
+		 tally_to_pledge(stats, ep->service_id), content.len);
 }
 
 static void uplink_readable(evutil_socket_t fd, short what, void *arg)
@@ -487,7 +505,8 @@ static void from_registrar_by_flow(struct relay *relay, struct jpx_flow *flow,
 	}
 	flows_touch(relay->flows, flow);
 	flow->to_pledge++;
-	send_one(event_get_fd(join->event), &to, NULL, content, len, stats, &stats->to_pledge, len);
+	send_one(event_get_fd(join->event), &to, NULL, content, len,
+		 tally_to_pledge(stats, flow->key.service_id), len);
 }
 
 /* Where MSG was sent to, if the kernel said so. */
@@ -588,7 +607,8 @@ static int watch_flows(struct relay *relay)
 /* ---- what the proxy calls ----------------------------------------------- */
 
 struct relay *relay_new(struct event_base *base, const struct jpx_state *state, struct datapath *dp,
-			struct netwatch *nw, struct flows *flows)
+			struct netwatch *nw, struct flows *flows,
+			void (*unreachable)(void *arg, unsigned int service_id), void *arg)
 {
 	struct relay *relay = calloc(1, sizeof(*relay));
 
@@ -600,7 +620,7 @@ struct relay *relay_new(struct event_base *base, const struct jpx_state *state, 
 	relay->stats = datapath_socket_stats(dp);
 	relay->macs = pledge_macs_new(dp, nw);
 	relay->raw = raw_udp_new();
-	relay->icmp = icmp_new(base, state, flows, relay->stats);
+	relay->icmp = icmp_new(base, state, flows, relay->stats, unreachable, arg);
 	if (relay->macs && relay->raw && relay->icmp && watch_flows(relay) == 0)
 		return relay;
 	relay_free(relay);

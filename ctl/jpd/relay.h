@@ -20,8 +20,11 @@ struct flows;
 struct netwatch;
 struct relay;
 
+/* UNREACHABLE is called, from the loop with ARG, when ICMP says that a service's Registrar cannot
+ * be reached.  NULL with errno set. */
 struct relay *relay_new(struct event_base *base, const struct jpx_state *state, struct datapath *dp,
-			struct netwatch *nw, struct flows *flows);
+			struct netwatch *nw, struct flows *flows,
+			void (*unreachable)(void *arg, unsigned int service_id), void *arg);
 void relay_free(struct relay *relay);
 
 /* Opens a socket on any address for stateless service SERVICE_ID's traffic with its Registrar:

@@ -462,8 +462,12 @@ static void add_up(struct jpx_stats *sum, const struct jpx_stats *per_cpu)
 		const uint64_t *from = (const uint64_t *)&per_cpu[cpu];
 		uint64_t *to = (uint64_t *)sum;
 
-		for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+		for (size_t i = 0; i < offsetof(struct jpx_stats, services) / sizeof(*to); i++)
 			to[i] += from[i];
+		for (size_t i = 0; i < JPX_MAX_SERVICES; i++) {
+			sum->services[i].to_registrar += per_cpu[cpu].services[i].to_registrar;
+			sum->services[i].to_pledge += per_cpu[cpu].services[i].to_pledge;
+		}
 	}
 }
 

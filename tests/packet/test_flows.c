@@ -80,6 +80,7 @@ static void comes_back(const char *text, const struct frame_spec *spec, uint32_t
 	struct outcome o = { .kind = RELAYED,
 			     .counted_at = port,
 			     .to_pledge = true,
+			     .service = flow->key.service_id,
 			     .same_interface = port == FX_PORT_DUAL_ARM,
 			     .content_len = spec->content_len };
 	uint8_t in[FRAME_MAX], want[FRAME_MAX];

@@ -376,6 +376,7 @@ static void one_registrar_case(const struct registrar_case *c)
 	struct frame_spec to, spec;
 	struct outcome o = c->is;
 
+	o.service = service;
 	short_content(content, content_len);
 	fx_to_pledge4(port, service, FX_PLEDGE_MAC, &to);
 	to.content = content;
@@ -506,6 +507,7 @@ static void test_there_and_back(void **state)
 		o = (struct outcome){ .kind = RELAYED,
 				      .counted_at = port,
 				      .to_pledge = true,
+				      .service = service,
 				      .content_len = content_len };
 		o.same_interface = port == FX_PORT_DUAL_ARM;
 		if (want_len - fx_ports[port].l2_len > 1500) {
@@ -557,6 +559,7 @@ static void test_macs_apart(void **state)
 	for (int turn = 0; turn < 4; turn++) {
 		struct outcome o = { .kind = RELAYED,
 				     .to_pledge = true,
+				     .service = FX_SVC_02,
 				     .counted_at = FX_PORT_DUAL,
 				     .content_len = sizeof(content) };
 

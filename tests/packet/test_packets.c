@@ -1028,6 +1028,7 @@ static void one_registrar_case(const struct registrar_case *c)
 	len = frame_build(&spec, in);
 
 	if (o.kind == RELAYED) {
+		o.service = service;
 		fx_to_pledge(port, service, c->mac ? c->mac : FX_PLEDGE_MAC, &out);
 		if (c->pledge)
 			frame_addr(c->pledge, out.dst);
@@ -1120,7 +1121,9 @@ static void test_vector_frames(void **state)
 static void mac_case(const char *text, const char *message, uint32_t service, uint8_t port,
 		     const char *pledge, size_t skip, uint64_t mac)
 {
-	struct outcome o = { .kind = RELAYED, .to_pledge = true, .counted_at = port };
+	struct outcome o = {
+		.kind = RELAYED, .to_pledge = true, .service = service, .counted_at = port
+	};
 	uint8_t in[FRAME_MAX], want[FRAME_MAX], bytes[256];
 	struct frame_spec spec, out;
 	size_t len, want_len;
@@ -1744,6 +1747,7 @@ static void agree(const char *text, enum jpx_form form, const uint8_t *message, 
 		to.content_len = content.len;
 		want_len = frame_build(&to, want);
 		fx_tx_only(JPX_TX_PORT(pledge.port_id));
+		o.service = service;
 		o.counted_at = pledge.port_id;
 		o.same_interface = fx_ports[pledge.port_id].bounce_ifindex == FX_IFINDEX_IN;
 	}

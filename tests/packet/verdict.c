@@ -90,6 +90,7 @@ int verdict_of(const struct outcome *o)
 static void count(struct jpx_stats *s, const struct outcome *o)
 {
 	struct jpx_way *way = o->to_pledge ? &s->to_pledge : &s->to_registrar;
+	struct jpx_activity *service = &s->services[o->service];
 
 	switch (o->kind) {
 	case FOREIGN:
@@ -97,6 +98,7 @@ static void count(struct jpx_stats *s, const struct outcome *o)
 	case RELAYED:
 		way->packets++;
 		way->bytes += o->content_len;
+		(*(o->to_pledge ? &service->to_pledge : &service->to_registrar))++;
 		break;
 	case DROPPED:
 		s->drops[o->why]++;

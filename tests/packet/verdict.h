@@ -34,7 +34,7 @@ struct outcome {
 	bool to_pledge;
 	bool noted; /* the pledge's MAC; ODD: as an EUI-64 address that lies */
 	bool odd;
-	uint32_t service; /* RELAYED: the way out */
+	uint32_t service; /* RELAYED: whose activity it is, and to the Registrar the way out */
 	bool same_interface;
 	size_t content_len;
 };
