@@ -141,6 +141,8 @@ $(BUILD)/tests/packets: $(PACKET_SRC) $(wildcard tests/packet/*.h) ctl/common/jp
 # What a lab test needs besides them.
 $(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privilege.c \
 	-Wl,--wrap=pwrite,--wrap=mnl_socket_recvfrom
+$(BUILD)/tests/ask_test: LAB_WITH := ctl/jpd/coap_ask.c ctl/jpd/coap_question.c \
+	ctl/jpd/grasp_way.c ctl/jpd/grasp_announce.c ctl/jpd/grasp_listen.c
 $(BUILD)/tests/lossy: $(BUILD)/bpf/lossy.skel.h
 
 $(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(SKEL)

@@ -185,7 +185,7 @@ static unsigned int filters(void)
 {
 	unsigned int count = 0;
 
-	while (brski_ask(count)->filter)
+	while (brski_ask(count))
 		count++;
 	return count;
 }

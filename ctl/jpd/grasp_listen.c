@@ -128,10 +128,6 @@ static void take_item(struct listener *l, const struct grasp_flood *flood,
 		refuse(l, &flood->initiator, "its loop count is not 1 to 255");
 		return;
 	}
-	if (!item->has_locator || !item->port) {
-		refuse(l, &flood->initiator, "it names a Registrar without address or port");
-		return;
-	}
 	heard.mode = meaning == GRASP_STATELESS ? JPX_MODE_STATELESS : JPX_MODE_STATEFUL;
 	heard.addr = item->addr;
 	heard.port = item->port;
