@@ -33,6 +33,11 @@ static bool is_socket_only(const struct jpx_service *service)
 	return service->flags & JPX_SERVICE_IPV4 && service->tx_ifindex && !service->l2_len;
 }
 
+static bool is_down(const struct jpx_service *service)
+{
+	return !(service->flags & (JPX_SERVICE_READY | JPX_SERVICE_LOCAL)) && !service->tx_ifindex;
+}
+
 /* Stateful, and none of the addresses that its flows leave from is on this host. */
 static bool is_homeless(const struct jpx_state *state, const struct jpx_service *service)
 {
@@ -53,6 +58,11 @@ static json_t *uplink_addresses(const struct jpx_state *state, const struct jpx_
 	return list;
 }
 
+static bool is_probed(const struct jpx_service *service)
+{
+	return !(service->flags & (JPX_SERVICE_ANY_CONTENT | JPX_SERVICE_NO_PROBE));
+}
+
 static const char *slot_engine(const struct jpx_state *state, unsigned int slot)
 {
 	return jpx_engine_word(slot && slot < JPX_MAX_SLOTS ? state->slots[slot].engine
@@ -70,11 +80,13 @@ const char *jpx_service_state(const struct jpx_state *state, unsigned int servic
 	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
 		if (state->ports[id].flags & JPX_PORT_READY &&
 		    state->ports[id].services >> service_id & 1)
-			return service->flags & JPX_SERVICE_READY   ? "serving"
-			       : service->flags & JPX_SERVICE_LOCAL ? "local"
-			       : is_socket_only(service)	    ? "socket"
-			       : service->tx_ifindex		    ? "resolving"
-								    : "uplink-down";
+			return service->flags & JPX_SERVICE_RETIRED  ? "retired"
+			       : is_down(service)		     ? "uplink-down"
+			       : service->flags & JPX_SERVICE_SILENT ? "silent"
+			       : service->flags & JPX_SERVICE_READY  ? "serving"
+			       : service->flags & JPX_SERVICE_LOCAL  ? "local"
+			       : is_socket_only(service)	     ? "socket"
+								     : "resolving";
 	return "no-port";
 }
 
@@ -153,7 +165,8 @@ json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
 		json_array_append_new(
 			services,
 			json_pack(
-				"{s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:o, s:i, s:s, s:b, s:o}",
+				"{s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:o, s:i, s:s, s:b, s:o, "
+				"s:i, s:i, s:b}",
 				"name", service->name, "address", address(service->registrar),
 				"port", ntohs(service->registrar_port), "mode",
 				jpx_mode_word(service->mode), "jpy", jpx_form_name(service->form),
@@ -164,7 +177,9 @@ json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
 				ntohs(service->uplink_port), "content",
 				service->flags & JPX_SERVICE_ANY_CONTENT ? "any" : "dtls",
 				"intercept", !!(service->flags & JPX_SERVICE_INTERCEPT),
-				"uplink_addresses", uplink_addresses(state, service)));
+				"uplink_addresses", uplink_addresses(state, service), "priority",
+				service->priority, "weight", service->weight, "probe",
+				is_probed(service)));
 	}
 	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "version", 1, "ports", ports, "uplinks",
 			 uplinks, "services", services, "daemon",
@@ -184,11 +199,29 @@ static json_t *way(const struct jpx_way *w)
 			 (json_int_t)w->bytes);
 }
 
+/* Packets of one service over all ports; they wrap at 2^32. */
+static json_t *activity(const struct jpx_state *state, const struct jpx_counters *counters,
+			unsigned int service_id)
+{
+	struct jpx_activity sum = { 0 };
+
+	for (unsigned int id = 0; id < JPX_MAX_PORTS; id++) {
+		const struct jpx_activity *f = &counters->fast[id].services[service_id];
+		const struct jpx_activity *s = &counters->socket[id].services[service_id];
+
+		sum.to_registrar += f->to_registrar + s->to_registrar;
+		sum.to_pledge += f->to_pledge + s->to_pledge;
+	}
+	return json_pack("{s:s, s:I, s:I}", "name", state->services[service_id].name,
+			 "to_registrar", (json_int_t)sum.to_registrar, "to_pledge",
+			 (json_int_t)sum.to_pledge);
+}
+
 json_t *jpx_report_stats(const struct jpx_state *state, const struct jpx_counters *counters)
 {
 	struct jpx_way to_registrar = { 0 }, to_pledge = { 0 };
 	json_t *drops = json_object(), *handoffs = json_object(), *told = json_object();
-	json_t *ports = json_array();
+	json_t *ports = json_array(), *services = json_array();
 	__u64 fast = 0, sock = 0;
 
 	for (unsigned int id = 0; id < JPX_MAX_PORTS; id++) {
@@ -207,6 +240,9 @@ json_t *jpx_report_stats(const struct jpx_state *state, const struct jpx_counter
 							state->ports[id].ifname, "to_registrar",
 							way(&up), "to_pledge", way(&down)));
 	}
+	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++)
+		if (state->services[s].flags & JPX_SERVICE_IN_USE)
+			json_array_append_new(services, activity(state, counters, s));
 	for (unsigned int r = 1; r < JPX_DROP_COUNT; r++) {
 		__u64 n = 0;
 
@@ -228,9 +264,9 @@ json_t *jpx_report_stats(const struct jpx_state *state, const struct jpx_counter
 			n += counters->socket[id].told[r];
 		json_object_set_new(told, jpx_told_word(r), json_integer((json_int_t)n));
 	}
-	return json_pack("{s:i, s:o, s:o, s:{s:I}, s:{s:I}, s:o, s:o, s:o, s:o}", "version", 1,
+	return json_pack("{s:i, s:o, s:o, s:{s:I}, s:{s:I}, s:o, s:o, s:o, s:o, s:o}", "version", 1,
 			 "to_registrar", way(&to_registrar), "to_pledge", way(&to_pledge),
 			 "fast_path", "packets", (json_int_t)fast, "socket", "packets",
 			 (json_int_t)sock, "drops", drops, "handoffs", handoffs, "told", told,
-			 "ports", ports);
+			 "ports", ports, "services", services);
 }

@@ -17,7 +17,8 @@ json_t *jpx_report_status(const struct jpx_state *state, pid_t pid);
 json_t *jpx_report_stats(const struct jpx_state *state, const struct jpx_counters *counters);
 
 /* One word for how a service stands: "serving", "no-route", "uplink-down",
- * "resolving", "local" (the Registrar is on this host), "socket" (the fast path does
+ * "resolving", "silent" (the Registrar does not answer), "retired" (discovered, and no longer),
+ * "local" (the Registrar is on this host), "socket" (the fast path does
  * not do IPv4 over this link), "no-port", "no-uplink-address" (stateful: none of those
  * that flows leave from is on this host). */
 const char *jpx_service_state(const struct jpx_state *state, unsigned int service_id);

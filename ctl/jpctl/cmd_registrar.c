@@ -65,7 +65,7 @@ static int list(struct jpctl *ctl, int argc, char **argv)
 		const json_t *services = json_object_get(result, "services");
 
 		if (json_array_size(services))
-			show_services(services);
+			show_services(services, true);
 		else
 			table_line(false, "No Registrar is known; add one: jpctl registrar add "
 					  "NAME [ADDR]:PORT");

@@ -138,7 +138,7 @@ static void print(const json_t *status, const char *note)
 		putchar('\n');
 	}
 	if (json_array_size(services)) {
-		show_services(services);
+		show_services(services, false);
 		putchar('\n');
 	}
 	if (not_ready)

@@ -21,7 +21,10 @@ enum {
 	OPT_XDP,
 	OPT_CONTENT,
 	OPT_INTERCEPT,
-	OPT_ADDRESS
+	OPT_ADDRESS,
+	OPT_PRIORITY,
+	OPT_WEIGHT,
+	OPT_PROBE
 };
 
 static const struct argp_option options[] = {
@@ -42,6 +45,12 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "xdp", OPT_XDP, "MODE", 0, "auto (default), native, generic or off", 0 },
 	{ "content", OPT_CONTENT, "WHAT", 0, "What to relay: dtls (default) or any", 0 },
+	{ "priority", OPT_PRIORITY, "N", 0,
+	  "Only Registrars of the lowest priority that answer are announced to pledges (100)", 0 },
+	{ "weight", OPT_WEIGHT, "N", 0, "Share among Registrars of one priority (1)", 0 },
+	{ "probe", OPT_PROBE, "WHETHER", 0,
+	  "Whether to ask the Registrar if it is there when it says nothing: yes (default) or no",
+	  0 },
 	{ 0 },
 };
 
@@ -67,6 +76,11 @@ static const char *jpy_word(unsigned int i)
 static const char *content_word(unsigned int i)
 {
 	return i == 0 ? "dtls" : i == 1 ? "any" : NULL;
+}
+
+static const char *whether_word(unsigned int i)
+{
+	return i == 0 ? "yes" : i == 1 ? "no" : NULL;
 }
 
 static void set(struct argp_state *state, const char *key, const char *arg)
@@ -100,16 +114,18 @@ static void add_address(struct argp_state *state, const char *arg)
 	json_array_append_new(list, json_string(arg));
 }
 
-static int port_number(struct argp_state *state, const char *arg)
+/* ARG as a number from MIN to 65535; WHAT it should be, for who is told that it is none. */
+static void set_number(struct argp_state *state, const char *option, const char *key,
+		       const char *arg, unsigned long min, const char *what)
 {
 	unsigned long n;
 	char *end;
 
 	errno = 0;
 	n = strtoul(arg, &end, 10);
-	if (*arg < '0' || *arg > '9' || *end || errno || n < 1 || n > 65535)
-		argp_error(state, "--join-port: \"%s\" is no UDP port from 1 to 65535", arg);
-	return (int)n;
+	if (*arg < '0' || *arg > '9' || *end || errno || n < min || n > 65535)
+		argp_error(state, "%s: \"%s\" is no %s from %lu to 65535", option, arg, what, min);
+	json_object_set_new(state->input, key, json_integer((json_int_t)n));
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -127,8 +143,17 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		set(state, "jpy", arg);
 		break;
 	case OPT_JOIN_PORT:
-		json_object_set_new(state->input, "join_port",
-				    json_integer(port_number(state, arg)));
+		set_number(state, "--join-port", "join_port", arg, 1, "UDP port");
+		break;
+	case OPT_PRIORITY:
+		set_number(state, "--priority", "priority", arg, 0, "number");
+		break;
+	case OPT_WEIGHT:
+		set_number(state, "--weight", "weight", arg, 0, "number");
+		break;
+	case OPT_PROBE:
+		jpctl_check_choice(state, "--probe", arg, whether_word);
+		json_object_set_new(state->input, "probe", json_boolean(strcmp(arg, "no")));
 		break;
 	case OPT_UPLINK:
 		usage_check_ifname(state, "--uplink", arg);

@@ -59,6 +59,8 @@ static const struct {
 	{ "socket", "serving through the socket engine: IPv4, and the uplink is no Ethernet",
 	  false },
 	{ "no-port", "no pledge port is ready for it", true },
+	{ "silent", "the Registrar does not answer", true },
+	{ "retired", "no longer found, goes when idle", false },
 	{ "no-uplink-address", "none of its uplink addresses is on this host", true },
 };
 
@@ -88,11 +90,12 @@ static void mode_cell(struct table *t, const json_t *service)
 		   many);
 }
 
-void show_services(const json_t *services)
+void show_services(const json_t *services, bool reasons)
 {
-	static const char *const headings[] = { "SERVICE",    "REGISTRAR", "MODE", "JPY",
-						">JOIN PORT", "FROM",	   "STATE" };
-	struct table *t = table_new(7, headings);
+	static const char *const headings[] = { "SERVICE", "REGISTRAR",	 "MODE",
+						"JPY",	   ">JOIN PORT", "FROM",
+						"STATE",   ">PRIORITY",	 "WHY" };
+	struct table *t = table_new(reasons ? 9 : 7, headings);
 	const json_t *s;
 	size_t i;
 
@@ -110,6 +113,10 @@ void show_services(const json_t *services)
 		table_cell(t, "%d", number(s, "join_port"));
 		table_cell(t, "%s", show_text(s, "source"));
 		service_state(t, show_text(s, "state"));
+		if (!reasons)
+			continue;
+		table_cell(t, "%d", number(s, "priority"));
+		table_cell(t, "%s", json_object_get(s, "why") ? show_text(s, "why") : "-");
 	}
 	table_print(t);
 }

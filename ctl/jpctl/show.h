@@ -7,6 +7,7 @@
 #define JPCTL_SHOW_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /* The string at KEY of OBJECT, or "?". */
 const char *show_text(const json_t *object, const char *key);
@@ -14,7 +15,7 @@ const char *show_text(const json_t *object, const char *key);
 /* "5684 main, 5685 other"; the caller frees it.  Cut short with a hint after a few. */
 char *show_join_ports(const json_t *join_ports);
 
-/* The table of services. */
-void show_services(const json_t *services);
+/* The table of services; with REASONS also how good each is and why it stands as it does. */
+void show_services(const json_t *services, bool reasons);
 
 #endif

@@ -81,6 +81,16 @@ static int check_port(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+static int check_rank(cfg_t *cfg, cfg_opt_t *opt)
+{
+	long rank = cfg_opt_getnint(opt, 0);
+
+	if (rank >= 0 && rank <= 65535)
+		return 0;
+	cfg_error(cfg, "%s %ld is not from 0 to 65535", opt->name, rank);
+	return -1;
+}
+
 /* The whole numbers of section flows, and port's: between which they may be. */
 static const struct limit {
 	const char *key;
@@ -279,6 +289,9 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 		CFG_STR("content", NULL, CFGF_NODEFAULT),
 		CFG_BOOL("intercept", cfg_false, CFGF_NODEFAULT),
 		CFG_STR_LIST("uplink-addresses", NULL, CFGF_NODEFAULT),
+		CFG_INT("priority", 0, CFGF_NODEFAULT),
+		CFG_INT("weight", 0, CFGF_NODEFAULT),
+		CFG_BOOL("probe", cfg_true, CFGF_NODEFAULT),
 		CFG_END(),
 	};
 	cfg_opt_t flows[] = {
@@ -334,6 +347,8 @@ int config_read(const char *path, bool must_exist, struct config *config, char *
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		cfg_set_validate_func(cfg, words[i], check_word);
 	cfg_set_validate_func(cfg, "registrar|join-port", check_port);
+	cfg_set_validate_func(cfg, "registrar|priority", check_rank);
+	cfg_set_validate_func(cfg, "registrar|weight", check_rank);
 	for (size_t i = 0; i < sizeof(limit_table) / sizeof(*limit_table); i++) {
 		char option[64];
 
@@ -393,6 +408,12 @@ static int apply_registrar(cfg_t *section, struct proxy *proxy)
 	     i < cfg_size(section, "uplink-addresses") && i <= JPX_SERVICE_UPLINKS; i++)
 		wish.uplink_addresses[wish.uplink_address_count++] =
 			cfg_getnstr(section, "uplink-addresses", i);
+	if (cfg_size(section, "priority"))
+		wish.priority = (int)cfg_getint(section, "priority");
+	if (cfg_size(section, "weight"))
+		wish.weight = (int)cfg_getint(section, "weight");
+	if (cfg_size(section, "probe"))
+		wish.probe = cfg_getbool(section, "probe") ? 1 : 0;
 	if (cfg_size(section, "join-port"))
 		wish.join_port = (int)cfg_getint(section, "join-port");
 	if (wish.join_port == 0)

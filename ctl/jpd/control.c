@@ -59,15 +59,17 @@ static int bad(struct outcome *o, const char *what, const char *value)
 static int read_wish(json_t *request, struct proxy_wish *wish, struct outcome *o)
 {
 	const char *mode = NULL, *jpy = NULL, *xdp = NULL, *content = NULL;
-	json_int_t join_port = PROXY_UNSET, max_flows = PROXY_UNSET;
+	json_int_t join_port = PROXY_UNSET, max_flows = PROXY_UNSET, priority = PROXY_UNSET,
+		   weight = PROXY_UNSET;
 	json_t *intercept = json_object_get(request, "intercept"), *addresses, *address;
+	json_t *probe = json_object_get(request, "probe");
 	size_t i;
 
 	*wish = PROXY_WISH_NONE;
-	if (json_unpack(request, "{s?s, s?s, s?s, s?I, s?s, s?s, s?s, s?I}", "registrar",
+	if (json_unpack(request, "{s?s, s?s, s?s, s?I, s?s, s?s, s?s, s?I, s?I, s?I}", "registrar",
 			&wish->registrar, "mode", &mode, "jpy", &jpy, "join_port", &join_port,
 			"uplink", &wish->uplink, "xdp", &xdp, "content", &content, "max_flows",
-			&max_flows))
+			&max_flows, "priority", &priority, "weight", &weight))
 		return bad(o, "well-typed request", "request");
 	if (mode && (wish->mode = jpx_mode_by_word(mode)) < 0)
 		return bad(o, "mode (stateless, stateful)", mode);
@@ -83,6 +85,14 @@ static int read_wish(json_t *request, struct proxy_wish *wish, struct outcome *o
 		return bad(o, "UDP port from 1 to 65535", "join_port");
 	if (json_object_get(request, "max_flows") && (max_flows < 0 || max_flows > 1 << 20))
 		return bad(o, "number of flows from 0 to 1048576", "max_flows");
+	if (json_object_get(request, "priority") && (priority < 0 || priority > 65535))
+		return bad(o, "number from 0 to 65535", "priority");
+	if (json_object_get(request, "weight") && (weight < 0 || weight > 65535))
+		return bad(o, "number from 0 to 65535", "weight");
+	wish->priority = (int)priority;
+	wish->weight = (int)weight;
+	if (probe)
+		wish->probe = json_is_true(probe);
 	wish->join_port = (int)join_port;
 	wish->max_flows = (int)max_flows;
 	if (intercept)
@@ -129,12 +139,28 @@ static int do_registrar_del(struct proxy *proxy, json_t *request, struct outcome
 	return proxy_del_registrar(proxy, text_of(request, "name"), &o->answer);
 }
 
+/* What only jpd knows of SERVICE, which has SERVICE_ID. */
+static void add_news(struct proxy *proxy, unsigned int service_id, json_t *service)
+{
+	char why[160];
+
+	json_object_set_new(service, "why",
+			    json_string(proxy_why(proxy, service_id, why, sizeof(why))));
+}
+
 static int do_registrar_list(struct proxy *proxy, json_t *request, struct outcome *o)
 {
-	json_t *status = jpx_report_status(proxy_state(proxy), getpid());
+	const struct jpx_state *state = proxy_state(proxy);
+	json_t *status = jpx_report_status(state, getpid());
+	json_t *services = json_object_get(status, "services");
+	size_t i = 0;
 
 	(void)request;
-	o->result = json_pack("{s:O}", "services", json_object_get(status, "services"));
+	/* The report lists those in use by their ids. */
+	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++)
+		if (state->services[id].flags & JPX_SERVICE_IN_USE)
+			add_news(proxy, id, json_array_get(services, i++));
+	o->result = json_pack("{s:O}", "services", services);
 	json_decref(status);
 	return 0;
 }
@@ -240,16 +266,20 @@ static int do_flows_flush(struct proxy *proxy, json_t *request, struct outcome *
 
 #define WISH_KEYS                                                                                  \
 	"registrar", "mode", "jpy", "join_port", "uplink", "xdp", "content", "intercept",          \
-		"uplink_addresses"
+		"uplink_addresses", "priority", "weight", "probe"
 
 /* The type of a key's value: a string, where it is not said otherwise. */
 static json_type type_of(const char *key, const json_t *value)
 {
-	if (!strcmp(key, "join_port") || !strcmp(key, "max_flows") || !strcmp(key, "limit"))
-		return JSON_INTEGER;
+	static const char *const numbers[] = { "join_port", "max_flows", "limit", "priority",
+					       "weight" };
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		if (!strcmp(key, numbers[i]))
+			return JSON_INTEGER;
 	if (!strcmp(key, "uplink_addresses"))
 		return JSON_ARRAY;
-	if (!strcmp(key, "intercept"))
+	if (!strcmp(key, "intercept") || !strcmp(key, "probe"))
 		return json_is_false(value) ? JSON_FALSE : JSON_TRUE;
 	return JSON_STRING;
 }
@@ -257,7 +287,7 @@ static json_type type_of(const char *key, const json_t *value)
 static const struct verb {
 	const char *name;
 	int (*run)(struct proxy *proxy, json_t *request, struct outcome *o);
-	const char *keys[12];
+	const char *keys[16];
 } verbs[] = {
 	{ "attach", do_attach, { "ifname", "max_flows", WISH_KEYS } },
 	{ "detach", do_detach, { "ifname" } },

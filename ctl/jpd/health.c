@@ -252,11 +252,11 @@ static bool probe_is_due(const struct watch *w, const struct jpx_service *servic
 		return now - w->asked >= PROBE_EVERY || (now >= over && w->asked < over);
 	if (w->icmp)
 		return now - w->asked >= CONFIRM;
-	if (w->forwarding && now - w->forwarding >= DOUBT)
+	if (w->forwarding && w->forwarded - w->forwarding >= DOUBT)
 		return now - w->asked >= DOUBT;
-	if (!w->asked)
-		return now - w->since >= first && now - w->came >= PROBE_EVERY;
-	return now - w->asked >= PROBE_EVERY && now - w->came >= PROBE_EVERY;
+	if (w->came && now - w->came < PROBE_EVERY)
+		return false;
+	return w->asked ? now - w->asked >= PROBE_EVERY : now - w->since >= first;
 }
 
 static void probe(struct health *health, unsigned int id, ms_t now)

@@ -30,8 +30,10 @@
 #include "words.h"
 #include "xdp.h"
 
-#define FIRST_JOIN_PORT JPX_COAPS_PORT
-#define AUDIT_S		10 /* how often programs are looked for where they should be */
+#define FIRST_JOIN_PORT	    JPX_COAPS_PORT
+#define CONFIGURED_PRIORITY 100 /* where none is said: there is room before and behind */
+#define CONFIGURED_WEIGHT   1
+#define AUDIT_S		    10 /* how often programs are looked for where they should be */
 
 struct proxy {
 	struct event_base *base;
@@ -428,6 +430,19 @@ static int read_uplinks(const struct proxy_wish *wish, const struct in6_addr *re
 	return 0;
 }
 
+/* What may be said anew of a service that there is; what is not said stays. */
+static void say_again(struct jpx_service *service, const struct proxy_wish *wish)
+{
+	if (wish->priority != PROXY_UNSET)
+		service->priority = (__u16)wish->priority;
+	if (wish->weight != PROXY_UNSET)
+		service->weight = (__u16)wish->weight;
+	if (wish->probe != PROXY_UNSET)
+		service->flags &= (__u16)~JPX_SERVICE_NO_PROBE;
+	if (wish->probe == 0)
+		service->flags |= JPX_SERVICE_NO_PROBE;
+}
+
 static int wished_service(struct proxy *proxy, const struct proxy_wish *wish, struct wished *wished,
 			  struct proxy_answer *answer)
 {
@@ -466,6 +481,9 @@ static int wished_service(struct proxy *proxy, const struct proxy_wish *wish, st
 	service->form = (__u8)(wish->form == PROXY_UNSET ? JPX_FORM_DRAFT21 : wish->form);
 	service->xdp = (__u8)(wish->xdp == PROXY_UNSET ? (int)proxy->default_xdp : wish->xdp);
 	service->source = JPX_SOURCE_CONFIG;
+	service->priority = CONFIGURED_PRIORITY;
+	service->weight = CONFIGURED_WEIGHT;
+	say_again(service, wish);
 	if (wish->any_content == 1)
 		service->flags |= JPX_SERVICE_ANY_CONTENT;
 	if (wish->intercept == 1)
@@ -691,6 +709,18 @@ static int create_service(struct proxy *proxy, const char *name, const struct pr
 	return (int)id;
 }
 
+/* Returns whether what WISH says was new. */
+static bool change_service(struct proxy *proxy, unsigned int id, const struct proxy_wish *wish)
+{
+	struct jpx_service *service = &proxy->state.services[id], before = *service;
+
+	say_again(service, wish);
+	if (!memcmp(service, &before, sizeof(before)))
+		return false;
+	datapath_put_service(proxy->dp, id, service);
+	return true;
+}
+
 /* The service that WISH names, made if there is none like it.  Its id, or a negative errno. */
 static int implied_service(struct proxy *proxy, const struct proxy_wish *wish,
 			   struct proxy_answer *answer)
@@ -716,6 +746,7 @@ static int implied_service(struct proxy *proxy, const struct proxy_wish *wish,
 				"that Registrar is already served as \"%s\" from other uplink "
 				"addresses",
 				known->name);
+		change_service(proxy, like, wish);
 		return (int)like;
 	}
 	for (unsigned int i = 1;; i++) {
@@ -965,16 +996,19 @@ int proxy_detach(struct proxy *proxy, const char *ifname, struct proxy_answer *a
 }
 
 /* One that "attach --registrar" made is now asked for by name: it stays, for every port. */
-static int keep_service(struct proxy *proxy, unsigned int id)
+static int keep_service(struct proxy *proxy, unsigned int id, const struct proxy_wish *wish)
 {
 	struct jpx_service *service = &proxy->state.services[id];
+	bool changed = change_service(proxy, id, wish);
 
-	if (!(service->flags & JPX_SERVICE_IMPLIED))
-		return 0;
-	service->flags &= (__u16)~JPX_SERVICE_IMPLIED;
-	service->flags |= JPX_SERVICE_EVERY_PORT;
-	datapath_put_service(proxy->dp, id, service);
-	refresh(proxy);
+	if (service->flags & JPX_SERVICE_IMPLIED) {
+		service->flags &= (__u16)~JPX_SERVICE_IMPLIED;
+		service->flags |= JPX_SERVICE_EVERY_PORT;
+		datapath_put_service(proxy->dp, id, service);
+		changed = true;
+	}
+	if (changed)
+		refresh(proxy);
 	return 0;
 }
 
@@ -1005,7 +1039,7 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 	    same_uplinks(proxy, &proxy->state.services[known], &wished) &&
 	    (wish->join_port == PROXY_UNSET ||
 	     wish->join_port == ntohs(proxy->state.services[known].join_port)))
-		return end(proxy, keep_service(proxy, known)); /* said twice is said once */
+		return end(proxy, keep_service(proxy, known, wish)); /* said twice is said once */
 	if (known)
 		return end(proxy,
 			   refuse(answer, -EEXIST, false,

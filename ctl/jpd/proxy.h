@@ -26,8 +26,10 @@ struct proxy_wish {
 	const char *registrar; /* "[ADDR]:PORT" or "ADDR:PORT", or NULL */
 	const char *uplink;    /* or NULL */
 	int mode, form, xdp, any_content, intercept;
-	int join_port; /* 1 to 65535, or UNSET */
-	int max_flows; /* of the port, 0: the general limit, or UNSET */
+	int join_port;	      /* 1 to 65535, or UNSET */
+	int max_flows;	      /* of the port, 0: the general limit, or UNSET */
+	int priority, weight; /* 0 to 65535, or UNSET */
+	int probe;	      /* 0: the Registrar is not to be probed, 1: it may be, or UNSET */
 	/* Addresses of this host that flows leave from; none: the one that the route gives. */
 	const char *uplink_addresses[JPX_SERVICE_UPLINKS + 1];
 	unsigned int uplink_address_count;
@@ -38,7 +40,8 @@ struct proxy_wish {
 	{                                                                                          \
 		.mode = PROXY_UNSET, .form = PROXY_UNSET, .xdp = PROXY_UNSET,                      \
 		.any_content = PROXY_UNSET, .intercept = PROXY_UNSET, .join_port = PROXY_UNSET,    \
-		.max_flows = PROXY_UNSET                                                           \
+		.max_flows = PROXY_UNSET, .priority = PROXY_UNSET, .weight = PROXY_UNSET,          \
+		.probe = PROXY_UNSET                                                               \
 	}
 
 /* What they get to read. */

@@ -39,7 +39,7 @@ _jpctl()
 	local cur prev cword words i verb='' action=''
 	local common='--run-dir --pin-dir --json --help --usage --version'
 	local service='--registrar --mode --jpy --join-port --uplink --xdp --content --intercept'
-	service+=' --uplink-address'
+	service+=' --uplink-address --priority --weight --probe'
 
 	COMPREPLY=()
 	cword=$COMP_CWORD
@@ -51,7 +51,7 @@ _jpctl()
 		case ${words[i]} in
 		--run-dir | --pin-dir | --registrar | --mode | --jpy | --join-port | --uplink | \
 			--xdp | --content | --uplink-address | --max-flows | --port | --service | \
-			--pledge | --limit) i=$((i + 1)) ;;
+			--pledge | --limit | --priority | --weight | --probe) i=$((i + 1)) ;;
 		-*) ;;
 		*)
 			if [[ -z $verb ]]; then
@@ -73,10 +73,12 @@ _jpctl()
 	--jpy) _jpctl_offer < <(printf '%s\n' draft-21 draft-06 draft-02 draft-01) && return ;;
 	--xdp) _jpctl_offer < <(printf '%s\n' auto native generic off) && return ;;
 	--content) _jpctl_offer < <(printf '%s\n' dtls any) && return ;;
+	--probe) _jpctl_offer < <(printf '%s\n' yes no) && return ;;
 	--uplink) _jpctl_offer < <(_jpctl_interfaces) && return ;;
 	--port) _jpctl_offer < <(_jpctl_names ifname status) && return ;;
 	--service) _jpctl_offer < <(_jpctl_names name registrar list) && return ;;
-	--registrar | --join-port | --uplink-address | --max-flows | --pledge | --limit) return ;;
+	--registrar | --join-port | --uplink-address | --max-flows | --pledge | --limit | \
+		--priority | --weight) return ;;
 	esac
 
 	if [[ $cur == -* ]]; then

@@ -84,6 +84,12 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 	    wish->any_content, wish->join_port);
 	if (wish->intercept != PROXY_UNSET)
 		say(proxy, " intercept=%d", wish->intercept);
+	if (wish->priority != PROXY_UNSET)
+		say(proxy, " priority=%d", wish->priority);
+	if (wish->weight != PROXY_UNSET)
+		say(proxy, " weight=%d", wish->weight);
+	if (wish->probe != PROXY_UNSET)
+		say(proxy, " probe=%d", wish->probe);
 	for (unsigned int i = 0; i < wish->uplink_address_count; i++)
 		say(proxy, " %s", wish->uplink_addresses[i]);
 	say(proxy, "\n");
@@ -252,6 +258,21 @@ static void registrars(void **unused)
 		" mode = stateless\n jpy = draft-01\n xdp = auto\n join-port = 1\n}\n",
 		NULL,
 		"registrar x [fe80::1%not-there-yet]:1 uplink=- mode=0 jpy=3 xdp=0 any=0 join=1\n",
+		0);
+}
+
+static void liveness(void **unused)
+{
+	(void)unused;
+	applies("registrar a {\n address = \"[2001:db8::1]:1\"\n priority = 0\n weight = 0\n"
+		" probe = no\n}\n"
+		"registrar b {\n address = \"[2001:db8::2]:1\"\n priority = 65535\n"
+		" weight = 65535\n probe = yes\n}\n",
+		NULL,
+		"registrar a [2001:db8::1]:1 uplink=- mode=-1 jpy=-1 xdp=-1 any=-1 join=-1 "
+		"priority=0 weight=0 probe=0\n"
+		"registrar b [2001:db8::2]:1 uplink=- mode=-1 jpy=-1 xdp=-1 any=-1 join=-1 "
+		"priority=65535 weight=65535 probe=1\n",
 		0);
 }
 
@@ -481,6 +502,10 @@ static const struct {
 	{ "registrar a {\n  join-port = 65536\n}\n", 2, "join-port 65536" },
 	{ "registrar a {\n  join-port = -1\n}\n", 2, "join-port -1" },
 	{ "registrar a {\n  join-port = five\n}\n", 2, "join-port" },
+	{ "registrar a {\n  priority = -1\n}\n", 2, "priority -1" },
+	{ "registrar a {\n  priority = 65536\n}\n", 2, "priority 65536" },
+	{ "registrar a {\n  weight = 65536\n}\n", 2, "weight 65536" },
+	{ "registrar a {\n  probe = sometimes\n}\n", 2, "probe" },
 	{ "registrar a {\n  join-port = 99999999999999999999\n}\n", 2, "join-port" },
 	{ "registrar a {\n  uplink = eth0\n}\n", 3, "no address" },
 	{ "registrar a {\n  colour = red\n}\n", 2, "colour" },
@@ -604,11 +629,11 @@ int main(void)
 		cmocka_unit_test(missing_file),	  cmocka_unit_test(directory),
 		cmocka_unit_test(no_config_file), cmocka_unit_test(empty_file),
 		cmocka_unit_test(for_the_daemon), cmocka_unit_test(registrars),
-		cmocka_unit_test(stateful),	  cmocka_unit_test(many_addresses),
-		cmocka_unit_test(limits),	  cmocka_unit_test(discovery),
-		cmocka_unit_test(order),	  cmocka_unit_test(failures),
-		cmocka_unit_test(errors),	  cmocka_unit_test(long_errors),
-		cmocka_unit_test(after_an_error),
+		cmocka_unit_test(liveness),	  cmocka_unit_test(stateful),
+		cmocka_unit_test(many_addresses), cmocka_unit_test(limits),
+		cmocka_unit_test(discovery),	  cmocka_unit_test(order),
+		cmocka_unit_test(failures),	  cmocka_unit_test(errors),
+		cmocka_unit_test(long_errors),	  cmocka_unit_test(after_an_error),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, make_dir, remove_dir);

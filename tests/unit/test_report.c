@@ -287,6 +287,74 @@ static void test_stateful(void **state)
 	json_decref(status);
 }
 
+/* Whether its Registrar answers, and how good it is. */
+static void test_liveness(void **state)
+{
+	static const struct {
+		unsigned int flags;
+		bool tx;
+		const char *word;
+	} rows[] = {
+		{ JPX_SERVICE_READY, true, "serving" },
+		{ JPX_SERVICE_READY | JPX_SERVICE_SILENT, true, "silent" },
+		{ JPX_SERVICE_SILENT, true, "silent" },
+		{ JPX_SERVICE_LOCAL | JPX_SERVICE_SILENT, false, "silent" },
+		{ JPX_SERVICE_SILENT, false, "uplink-down" },
+		{ JPX_SERVICE_READY | JPX_SERVICE_SILENT | JPX_SERVICE_RETIRED, true, "retired" },
+		{ JPX_SERVICE_READY | JPX_SERVICE_RETIRED, true, "retired" },
+	};
+	struct fixture *f = *state;
+	struct jpx_service *s = &f->state.services[1], before = *s;
+	const json_t *services;
+	json_t *status;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		s->flags = (__u16)(JPX_SERVICE_IN_USE | rows[i].flags);
+		s->tx_ifindex = rows[i].tx ? before.tx_ifindex : 0;
+		assert_string_equal(jpx_service_state(&f->state, 1), rows[i].word);
+	}
+	s->ifindex = 0;
+	assert_string_equal(jpx_service_state(&f->state, 1), "no-route");
+	*s = before;
+	s->priority = 10;
+	s->weight = 65535;
+	status = jpx_report_status(&f->state, 1);
+	services = json_object_get(status, "services");
+	assert_number(at(services, 0), "priority", 10);
+	assert_number(at(services, 0), "weight", 65535);
+	assert_bool(at(services, 0), "probe", true);
+	assert_bool(at(services, 1), "probe", false); /* any content */
+	json_decref(status);
+	s->flags |= JPX_SERVICE_NO_PROBE;
+	status = jpx_report_status(&f->state, 1);
+	assert_bool(at(json_object_get(status, "services"), 0), "probe", false);
+	json_decref(status);
+}
+
+/* What went to and came from each, by both engines and on all ports. */
+static void test_activity(void **state)
+{
+	static struct jpx_counters counters;
+	struct fixture *f = *state;
+	const json_t *services;
+	json_t *stats;
+
+	memset(&counters, 0, sizeof(counters));
+	counters.fast[1].services[1] = (struct jpx_activity){ 5, 3 };
+	counters.fast[7].services[1] = (struct jpx_activity){ 10, 20 };
+	counters.socket[1].services[1] = (struct jpx_activity){ 100, 200 };
+	counters.socket[1].services[63] = (struct jpx_activity){ 4294967295U, 1 };
+	stats = jpx_report_stats(&f->state, &counters);
+	services = json_object_get(stats, "services");
+	assert_size(stats, "services", 2);
+	assert_text(at(services, 0), "name", "main");
+	assert_number(at(services, 0), "to_registrar", 115);
+	assert_number(at(services, 0), "to_pledge", 223);
+	assert_number(at(services, 1), "to_registrar", 4294967295);
+	assert_number(at(services, 1), "to_pledge", 1);
+	json_decref(stats);
+}
+
 static void test_uplink_address_states(void **state)
 {
 	struct fixture *f = *state;
@@ -505,6 +573,8 @@ int main(void)
 		TEST(test_service_states),
 		TEST(test_daemon),
 		TEST(test_stateful),
+		TEST(test_liveness),
+		TEST(test_activity),
 		TEST(test_uplink_address_states),
 		TEST(test_empty),
 		TEST(test_full),
