@@ -23,7 +23,9 @@
  * Answer: {"ok": true, "result": OBJECT} where OBJECT may hold "notes", a list of
  * sentences that the operator should read; or {"ok": false, "error": SENTENCE,
  * "usage": BOOL} (usage: the request itself was wrong, jpctl exits with 2).
- * registrar-list's result is {"services": [...]} with status' service objects.
+ * registrar-list's result is {"services": [...], "found": [...], "looking": BOOL}: status' service
+ * objects with "why" and, of a discovered one, "learnt"; Registrars that are not served; whether
+ * Registrars are looked for.
  */
 #ifndef JPX_CONTROL_H
 #define JPX_CONTROL_H

@@ -35,6 +35,25 @@ static error_t parse_list(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static void show_list(const json_t *result)
+{
+	const json_t *services = json_object_get(result, "services");
+	const json_t *found = json_object_get(result, "found");
+
+	if (json_array_size(services))
+		show_services(services, true);
+	else if (json_is_true(json_object_get(result, "looking")))
+		table_line(false, "No Registrar is served yet; one is being looked for. Or add "
+				  "one: jpctl registrar add NAME [ADDR]:PORT");
+	else
+		table_line(false, "No Registrar is known; add one: jpctl registrar add NAME "
+				  "[ADDR]:PORT");
+	if (json_array_size(found)) {
+		table_line(false, "%s", "");
+		show_found(found);
+	}
+}
+
 static int list(struct jpctl *ctl, int argc, char **argv)
 {
 	static const struct argp argp = { .parser = parse_list,
@@ -62,13 +81,7 @@ static int list(struct jpctl *ctl, int argc, char **argv)
 	if (ctl->json) {
 		ret = jpctl_print_json(result);
 	} else {
-		const json_t *services = json_object_get(result, "services");
-
-		if (json_array_size(services))
-			show_services(services, true);
-		else
-			table_line(false, "No Registrar is known; add one: jpctl registrar add "
-					  "NAME [ADDR]:PORT");
+		show_list(result);
 		if (*note)
 			table_line(true, "%s", note);
 	}

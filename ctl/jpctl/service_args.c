@@ -152,7 +152,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		set_number(state, "--weight", "weight", arg, 0, "number");
 		break;
 	case OPT_PROBE:
-		jpctl_check_choice(state, "--probe", arg, whether_word);
+		usage_check_choice(state, "--probe", arg, whether_word);
 		json_object_set_new(state->input, "probe", json_boolean(strcmp(arg, "no")));
 		break;
 	case OPT_UPLINK:

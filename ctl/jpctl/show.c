@@ -90,6 +90,35 @@ static void mode_cell(struct table *t, const json_t *service)
 		   many);
 }
 
+/* How it became known, and on which interface. */
+static void from_cell(struct table *t, const json_t *one)
+{
+	const json_t *learnt = json_object_get(one, "learnt"), *word;
+	const char *source = show_text(one, "source"), *ifname = NULL;
+	size_t i;
+
+	json_array_foreach(learnt, i, word) {
+		if (strcmp(show_text(word, "source"), source) == 0)
+			ifname = json_string_value(json_object_get(word, "ifname"));
+	}
+	table_cell(t, "%s%s%s", source, ifname ? " on " : "", ifname ? ifname : "");
+}
+
+static void registrar_cell(struct table *t, const json_t *one)
+{
+	char registrar[JPX_ENDPOINT_STRLEN];
+
+	table_cell(t, "%s",
+		   jpx_endpoint_join(show_text(one, "address"), (unsigned int)number(one, "port"),
+				     registrar, sizeof(registrar)));
+}
+
+static void jpy_cell(struct table *t, const json_t *one)
+{
+	table_cell(t, "%s",
+		   strcmp(show_text(one, "mode"), "stateful") == 0 ? "-" : show_text(one, "jpy"));
+}
+
 void show_services(const json_t *services, bool reasons)
 {
 	static const char *const headings[] = { "SERVICE", "REGISTRAR",	 "MODE",
@@ -100,23 +129,36 @@ void show_services(const json_t *services, bool reasons)
 	size_t i;
 
 	json_array_foreach(services, i, s) {
-		const char *mode = show_text(s, "mode");
-		char registrar[JPX_ENDPOINT_STRLEN];
-
 		table_cell(t, "%s", show_text(s, "name"));
-		table_cell(t, "%s",
-			   jpx_endpoint_join(show_text(s, "address"),
-					     (unsigned int)number(s, "port"), registrar,
-					     sizeof(registrar)));
+		registrar_cell(t, s);
 		mode_cell(t, s);
-		table_cell(t, "%s", strcmp(mode, "stateful") == 0 ? "-" : show_text(s, "jpy"));
+		jpy_cell(t, s);
 		table_cell(t, "%d", number(s, "join_port"));
-		table_cell(t, "%s", show_text(s, "source"));
+		from_cell(t, s);
 		service_state(t, show_text(s, "state"));
 		if (!reasons)
 			continue;
 		table_cell(t, "%d", number(s, "priority"));
 		table_cell(t, "%s", json_object_get(s, "why") ? show_text(s, "why") : "-");
+	}
+	table_print(t);
+}
+
+void show_found(const json_t *found)
+{
+	static const char *const headings[] = { "FOUND, NOT SERVED", "MODE", "JPY", "FROM",
+						">PRIORITY",	     "WHY" };
+	struct table *t = table_new(6, headings);
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(found, i, one) {
+		registrar_cell(t, one);
+		table_cell(t, "%s", show_text(one, "mode"));
+		jpy_cell(t, one);
+		from_cell(t, one);
+		table_cell(t, "%d", number(one, "priority"));
+		table_cell(t, "%s", show_text(one, "why"));
 	}
 	table_print(t);
 }

@@ -18,4 +18,7 @@ char *show_join_ports(const json_t *join_ports);
 /* The table of services; with REASONS also how good each is and why it stands as it does. */
 void show_services(const json_t *services, bool reasons);
 
+/* The table of Registrars that were found and are not served. */
+void show_found(const json_t *found);
+
 #endif

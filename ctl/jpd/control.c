@@ -25,6 +25,7 @@
 #include "flowlist.h"
 #include "log.h"
 #include "proxy.h"
+#include "registrar_list.h"
 #include "report.h"
 #include "words.h"
 
@@ -33,7 +34,7 @@
 
 struct control {
 	struct event_base *base;
-	struct proxy **proxy;
+	const struct control_subject *subject;
 	struct evconnlistener *listener;
 	char socket_path[108];
 	int lock_fd;
@@ -113,69 +114,51 @@ static const char *text_of(json_t *request, const char *key)
 	return text ? text : "";
 }
 
-static int do_attach(struct proxy *proxy, json_t *request, struct outcome *o)
+static int do_attach(const struct control_subject *of, json_t *request, struct outcome *o)
 {
 	struct proxy_wish wish;
 	int ret = read_wish(request, &wish, o);
 
-	return ret ? ret : proxy_attach(proxy, text_of(request, "ifname"), &wish, &o->answer);
+	return ret ? ret : proxy_attach(of->proxy, text_of(request, "ifname"), &wish, &o->answer);
 }
 
-static int do_detach(struct proxy *proxy, json_t *request, struct outcome *o)
+static int do_detach(const struct control_subject *of, json_t *request, struct outcome *o)
 {
-	return proxy_detach(proxy, text_of(request, "ifname"), &o->answer);
+	return proxy_detach(of->proxy, text_of(request, "ifname"), &o->answer);
 }
 
-static int do_registrar_add(struct proxy *proxy, json_t *request, struct outcome *o)
+static int do_registrar_add(const struct control_subject *of, json_t *request, struct outcome *o)
 {
 	struct proxy_wish wish;
 	int ret = read_wish(request, &wish, o);
 
-	return ret ? ret : proxy_add_registrar(proxy, text_of(request, "name"), &wish, &o->answer);
+	return ret ? ret
+		   : proxy_add_registrar(of->proxy, text_of(request, "name"), &wish, &o->answer);
 }
 
-static int do_registrar_del(struct proxy *proxy, json_t *request, struct outcome *o)
+static int do_registrar_del(const struct control_subject *of, json_t *request, struct outcome *o)
 {
-	return proxy_del_registrar(proxy, text_of(request, "name"), &o->answer);
+	return proxy_del_registrar(of->proxy, text_of(request, "name"), &o->answer);
 }
 
-/* What only jpd knows of SERVICE, which has SERVICE_ID. */
-static void add_news(struct proxy *proxy, unsigned int service_id, json_t *service)
+static int do_registrar_list(const struct control_subject *of, json_t *request, struct outcome *o)
 {
-	char why[160];
-
-	json_object_set_new(service, "why",
-			    json_string(proxy_why(proxy, service_id, why, sizeof(why))));
-}
-
-static int do_registrar_list(struct proxy *proxy, json_t *request, struct outcome *o)
-{
-	const struct jpx_state *state = proxy_state(proxy);
-	json_t *status = jpx_report_status(state, getpid());
-	json_t *services = json_object_get(status, "services");
-	size_t i = 0;
-
 	(void)request;
-	/* The report lists those in use by their ids. */
-	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++)
-		if (state->services[id].flags & JPX_SERVICE_IN_USE)
-			add_news(proxy, id, json_array_get(services, i++));
-	o->result = json_pack("{s:O}", "services", services);
-	json_decref(status);
+	o->result = registrar_list(of->proxy, of->discovery);
 	return 0;
 }
 
-static int do_status(struct proxy *proxy, json_t *request, struct outcome *o)
+static int do_status(const struct control_subject *of, json_t *request, struct outcome *o)
 {
 	(void)request;
-	o->result = jpx_report_status(proxy_state(proxy), getpid());
+	o->result = jpx_report_status(proxy_state(of->proxy), getpid());
 	return 0;
 }
 
-static int do_stats(struct proxy *proxy, json_t *request, struct outcome *o)
+static int do_stats(const struct control_subject *of, json_t *request, struct outcome *o)
 {
 	static struct jpx_counters counters;
-	int ret = proxy_counters(proxy, &counters);
+	int ret = proxy_counters(of->proxy, &counters);
 
 	(void)request;
 	if (ret) {
@@ -183,20 +166,20 @@ static int do_stats(struct proxy *proxy, json_t *request, struct outcome *o)
 			 strerror(-ret));
 		return ret;
 	}
-	o->result = jpx_report_stats(proxy_state(proxy), &counters);
+	o->result = jpx_report_stats(proxy_state(of->proxy), &counters);
 	return 0;
 }
 
 /* The keys that say which flows.  A name that JSON holds but C cannot is none of ours. */
-static int read_flow_wish(struct proxy *proxy, json_t *request, struct jpx_flow_request *match,
-			  struct outcome *o)
+static int read_flow_wish(const struct control_subject *of, json_t *request,
+			  struct jpx_flow_request *match, struct outcome *o)
 {
 	struct flowlist_wish wish = {
 		.ifname = json_string_value(json_object_get(request, "ifname")),
 		.service = json_string_value(json_object_get(request, "service")),
 		.pledge = json_string_value(json_object_get(request, "pledge")),
 	};
-	int ret = flowlist_match(proxy_state(proxy), &wish, match, o->answer.error,
+	int ret = flowlist_match(proxy_state(of->proxy), &wish, match, o->answer.error,
 				 sizeof(o->answer.error));
 
 	o->answer.usage = ret == -EINVAL;
@@ -221,7 +204,7 @@ static json_t *flows_json(const struct flowlist *list, size_t limit)
 	return object;
 }
 
-static int do_flows(struct proxy *proxy, json_t *request, struct outcome *o)
+static int do_flows(const struct control_subject *of, json_t *request, struct outcome *o)
 {
 	json_t *limit = json_object_get(request, "limit");
 	struct jpx_flow_request match;
@@ -230,10 +213,10 @@ static int do_flows(struct proxy *proxy, json_t *request, struct outcome *o)
 
 	if (json_integer_value(limit) < 0 || json_integer_value(limit) > JPX_FLOWS_ANSWERED)
 		return bad(o, "number of flows that fits into an answer", "limit");
-	ret = read_flow_wish(proxy, request, &match, o);
+	ret = read_flow_wish(of, request, &match, o);
 	if (ret)
 		return ret;
-	list = proxy_flows(proxy);
+	list = proxy_flows(of->proxy);
 	ret = list ? flowlist_find(list, &match) : -ENOMEM;
 	if (!ret) {
 		o->result = flows_json(list, limit ? (size_t)json_integer_value(limit)
@@ -244,15 +227,15 @@ static int do_flows(struct proxy *proxy, json_t *request, struct outcome *o)
 	return ret;
 }
 
-static int do_flows_flush(struct proxy *proxy, json_t *request, struct outcome *o)
+static int do_flows_flush(const struct control_subject *of, json_t *request, struct outcome *o)
 {
 	struct jpx_flow_request match;
-	int ret = read_flow_wish(proxy, request, &match, o);
+	int ret = read_flow_wish(of, request, &match, o);
 	long ended;
 
 	if (ret)
 		return ret;
-	ended = proxy_end_flows(proxy, &match);
+	ended = proxy_end_flows(of->proxy, &match);
 	if (ended < 0) {
 		snprintf(o->answer.error, sizeof(o->answer.error),
 			 "the fast path could not be asked to end flows; the log of jpd says why");
@@ -286,7 +269,7 @@ static json_type type_of(const char *key, const json_t *value)
 
 static const struct verb {
 	const char *name;
-	int (*run)(struct proxy *proxy, json_t *request, struct outcome *o);
+	int (*run)(const struct control_subject *of, json_t *request, struct outcome *o);
 	const char *keys[16];
 } verbs[] = {
 	{ "attach", do_attach, { "ifname", "max_flows", WISH_KEYS } },
@@ -310,7 +293,7 @@ static bool key_known(const struct verb *verb, const char *key)
 	return false;
 }
 
-static int run(struct proxy *proxy, json_t *request, struct outcome *o)
+static int run(const struct control_subject *of, json_t *request, struct outcome *o)
 {
 	const char *name = text_of(request, "verb"), *key;
 	const struct verb *verb = NULL;
@@ -327,7 +310,7 @@ static int run(struct proxy *proxy, json_t *request, struct outcome *o)
 		if (json_typeof(value) != type_of(key, value))
 			return bad(o, "key with a value of that type", key);
 	}
-	return verb->run(proxy, request, o);
+	return verb->run(of, request, o);
 }
 
 static json_t *outcome_json(int ret, struct outcome *o)
@@ -363,7 +346,7 @@ static void answer_line(struct control *control, struct bufferevent *client, con
 	int ret;
 
 	if (json_is_object(request))
-		ret = run(*control->proxy, request, &o);
+		ret = run(control->subject, request, &o);
 	else
 		ret = bad(&o, "JSON object", "request");
 	answer = outcome_json(ret, &o);
@@ -494,8 +477,8 @@ static int take_lock(const char *run_dir, char *err, size_t err_len)
 	return fd;
 }
 
-struct control *control_new(struct event_base *base, const char *run_dir, struct proxy **proxy,
-			    char *err, size_t err_len)
+struct control *control_new(struct event_base *base, const char *run_dir,
+			    const struct control_subject *subject, char *err, size_t err_len)
 {
 	struct control *control = calloc(1, sizeof(*control));
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
@@ -504,7 +487,7 @@ struct control *control_new(struct event_base *base, const char *run_dir, struct
 	if (!control)
 		return NULL;
 	control->base = base;
-	control->proxy = proxy;
+	control->subject = subject;
 	if ((size_t)snprintf(un.sun_path, sizeof(un.sun_path), "%s/%s", run_dir, JPX_SOCKET_NAME) >=
 	    sizeof(un.sun_path)) {
 		snprintf(err, err_len, "the run directory's name is too long for a UNIX socket: %s",

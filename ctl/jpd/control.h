@@ -8,15 +8,22 @@
 
 #include <stddef.h>
 
+struct control;
+struct discovery;
 struct event_base;
 struct proxy;
-struct control;
 
-/* Makes RUN_DIR, takes its lock and listens; requests are for *PROXY as it is then.  NULL with ERR
- * filled: another jpd is there, no permission, no space. A socket left by a dead jpd is replaced.
- */
-struct control *control_new(struct event_base *base, const char *run_dir, struct proxy **proxy,
-			    char *err, size_t err_len);
+/* What requests are about. */
+struct control_subject {
+	struct proxy *proxy;
+	struct discovery *discovery;
+};
+
+/* Makes RUN_DIR, takes its lock and listens; requests are for what SUBJECT, the caller's, holds
+ * then.  NULL with ERR filled: another jpd is there, no permission, no space.  A socket left by
+ * a dead jpd is replaced. */
+struct control *control_new(struct event_base *base, const char *run_dir,
+			    const struct control_subject *subject, char *err, size_t err_len);
 void control_free(struct control *control);
 
 #endif

@@ -12,13 +12,13 @@
 
 static const struct discovery_way *const ways[] = {
 	&discovery_coap_answer, &discovery_coap_ask, &discovery_grasp,
-#ifdef JPX_WITH_CARES
+#ifdef NOT_YET_CARES
 	&discovery_dns_sd,
 #endif
-#ifdef JPX_WITH_AVAHI
+#ifdef NOT_YET_AVAHI
 	&discovery_mdns,
 #endif
-	&discovery_beacon,
+	// &discovery_beacon,
 };
 #define WAYS (sizeof(ways) / sizeof(*ways))
 

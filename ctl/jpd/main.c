@@ -31,8 +31,7 @@ struct options {
 struct daemon {
 	struct event_base *base;
 	const struct options *options;
-	struct proxy *proxy;
-	struct discovery *discovery;
+	struct control_subject subject;
 };
 
 static const struct argp_option option_table[] = {
@@ -116,9 +115,9 @@ static void on_hup(evutil_socket_t sig, short what, void *arg)
 	if (load_config(d->options, &config) == 0) {
 		int failed;
 
-		proxy_set_flow_limits(d->proxy, &config.flows);
-		failed = config_apply(&config, d->proxy);
-		discovery_set(d->discovery, &config.discovery);
+		proxy_set_flow_limits(d->subject.proxy, &config.flows);
+		failed = config_apply(&config, d->subject.proxy);
+		discovery_set(d->subject.discovery, &config.discovery);
 		jpx_info("configuration applied again, %d item%s failed", failed,
 			 failed == 1 ? "" : "s");
 		config_free(&config);
@@ -139,18 +138,18 @@ static int run(struct daemon *d, const struct options *o, const struct config *c
 	    event_add(hup, NULL))
 		goto out;
 	/* The control socket first: its lock is what keeps a second jpd off the maps. */
-	control = control_new(d->base, o->run_dir, &d->proxy, err, sizeof(err));
+	control = control_new(d->base, o->run_dir, &d->subject, err, sizeof(err));
 	if (!control)
 		goto out;
-	d->proxy = proxy_new(d->base, o->pin_dir, &config->flows, err, sizeof(err));
-	if (!d->proxy)
+	d->subject.proxy = proxy_new(d->base, o->pin_dir, &config->flows, err, sizeof(err));
+	if (!d->subject.proxy)
 		goto out;
-	failed = config_apply(config, d->proxy);
+	failed = config_apply(config, d->subject.proxy);
 	if (failed)
 		jpx_warning("%d item%s of the configuration could not be applied", failed,
 			    failed == 1 ? "" : "s");
-	d->discovery = discovery_new(d->base, d->proxy, &config->discovery);
-	if (!d->discovery) {
+	d->subject.discovery = discovery_new(d->base, d->subject.proxy, &config->discovery);
+	if (!d->subject.discovery) {
 		snprintf(err, sizeof(err), "out of memory");
 		goto out;
 	}
@@ -163,8 +162,8 @@ static int run(struct daemon *d, const struct options *o, const struct config *c
 out:
 	if (*err)
 		jpx_error("%s", err);
-	discovery_free(d->discovery);
-	proxy_free(d->proxy);
+	discovery_free(d->subject.discovery);
+	proxy_free(d->subject.proxy);
 	control_free(control);
 	if (term)
 		event_free(term);
