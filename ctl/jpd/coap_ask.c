@@ -55,6 +55,7 @@ struct coap_ask {
 	unsigned int uplink_count;
 	struct sockaddr_in6 hosts[DISCOVERY_HOSTS];
 	unsigned int host_count;
+	unsigned int anew;     /* as the view said last */
 	bool asking, starting; /* a round runs; one is about to begin */
 	unsigned int next;     /* question of it */
 	unsigned int again_ms; /* to the next one, while nothing is heard */
@@ -340,6 +341,7 @@ static bool in_view(const struct discovery_uplink *uplink, const struct discover
 
 static void copy_view(struct coap_ask *ask, const struct discovery_view *view)
 {
+	ask->anew = view->anew;
 	ask->uplink_count = view->uplink_count;
 	memcpy(ask->uplinks, view->uplinks, view->uplink_count * sizeof(*view->uplinks));
 	ask->host_count = view->settings->host_count;
@@ -394,7 +396,7 @@ static void ask_sync(void *way, const struct discovery_view *view)
 		if (!in_view(&ask->uplinks[i], view))
 			coap_questions_drop(ask->questions, ask->uplinks[i].ifindex);
 	before = questions(ask);
-	if (has_new(ask, view)) {
+	if (has_new(ask, view) || view->anew != ask->anew) {
 		copy_view(ask, view);
 		start_soon(ask);
 		return;

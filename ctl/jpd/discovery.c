@@ -28,6 +28,7 @@ struct discovery {
 	struct serving *serving;
 	struct discovery_settings settings;
 	struct discovery_view view;
+	unsigned int anew;
 	void *started[WAYS];
 };
 
@@ -47,6 +48,7 @@ static void run(void *arg)
 	serving_run(d->serving, &d->settings);
 	look = serving_looks(d->serving, &d->settings);
 	view_make(proxy_state(d->proxy), proxy_network(d->proxy), &d->settings, look, &d->view);
+	d->view.anew = d->anew;
 	for (size_t i = 0; i < WAYS; i++)
 		if (d->started[i])
 			ways[i]->sync(d->started[i], &d->view);
@@ -90,6 +92,7 @@ void discovery_free(struct discovery *d)
 void discovery_set(struct discovery *d, const struct discovery_settings *settings)
 {
 	take(d, settings);
+	d->anew++;
 	run(d);
 }
 

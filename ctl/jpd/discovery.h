@@ -78,7 +78,8 @@ struct discovery_uplink {
 
 struct discovery_view {
 	const struct discovery_settings *settings;
-	bool look; /* for Registrars; false: uplink_count is 0, too */
+	bool look;	   /* for Registrars; false: uplink_count is 0, too */
+	unsigned int anew; /* another number: look again at once, an operator waits */
 	struct discovery_port ports[JPX_MAX_PORTS];
 	unsigned int port_count;
 	struct discovery_uplink uplinks[DISCOVERY_UPLINKS];
@@ -110,7 +111,7 @@ struct discovery *discovery_new(struct event_base *base, struct proxy *proxy,
 				const struct discovery_settings *settings);
 void discovery_free(struct discovery *discovery);
 
-/* From now on. */
+/* From now on; and looks again at once. */
 void discovery_set(struct discovery *discovery, const struct discovery_settings *settings);
 
 /* Looks for Registrars now? */

@@ -75,6 +75,7 @@ attached_alone() {
 check attach-needs-no-other-word attached_alone
 check nothing-is-announced-without-a-registrar finds_nothing 0
 play first gateway gw0 --link="$jpy"
+first=$played
 check registrar-is-found-by-coap wait_for serves 1 '.state == "serving" and .source == "coap"
 	and .mode == "stateless" and .jpy == "draft-21" and .port == 7634'
 check from-attach-alone-to-a-handshake joins 0
@@ -156,7 +157,7 @@ check a-restart-forgets-nothing restarts
 
 # Asked anew it names another port: the old one is announced no more.
 changes_port() {
-	stop "$(pgrep -f "registrar_play gw0 --link=$jpy" -P $$ | head -n 1)"
+	stop "$first"
 	jpreg_start 7636 5684
 	play third gateway gw0 --link='rt=brski.rjp <jpy://[2001:db8:2::52]:7636>;rt=brski.rjp'
 	anew
