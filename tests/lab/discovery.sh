@@ -168,4 +168,72 @@ changes_port() {
 }
 check a-changed-port-is-followed changes_port
 
+# ---- both modes -----------------------------------------------------------------------------------
+
+# A Registrar without a JPY port.  While a stateless one is there it stands by; where the operator
+# wants stateful mode it serves.
+stands_by() {
+	spawn registrar coaps coap-server-openssl -A 2001:db8:2::52 -p 5683 -k secretPSK
+	wait_for udp_bound registrar 5684
+	play stateful gateway gw0 --port=5691 --flood='AN_join_registrar BRSKI_JP 5684' \
+		--initiator=2001:db8:2::52 --every=1
+	wait_for found_why 'stands by: a stateless one is there' && serves 0 '.mode == "stateful"'
+}
+found_why() { # WHY
+	jp --json registrar list | jq -e --arg why "$1" '.found[] | select(.why == $why)' >/dev/null
+}
+check stateless-wins stands_by
+
+serves_statefully() {
+	echo 'discovery { mode = stateful }' >"$work/jpd.conf"
+	anew
+	wait_for serves 1 '.mode == "stateful" and .source == "grasp" and .state == "serving"' &&
+		wait_for serves 0 '.mode == "stateless" and .state == "serving"' &&
+		[ "$(found_port 0)" = "$(status '.services[] | select(.mode == "stateful") | .join_port')" ] &&
+		joins 0
+}
+check the-mode-is-the-operators serves_statefully
+
+# ---- what is configured comes first ---------------------------------------------------------------
+
+# Where a Registrar is configured nobody else is looked for, and who was found is announced no more.
+configured_alone() {
+	jp registrar add main '[2001:db8:2::52]:7634' >>"$work/attach.log" 2>&1 || return 1
+	wait_for serves 0 '.source != "config" and .state != "retired"' &&
+		[ "$(jp --json registrar list | jq .looking)" = false ] &&
+		[ "$(found_port 0)" = "$(status '.services[] | select(.name == "main") | .join_port')" ] &&
+		joins 0
+}
+check a-configured-one-needs-no-other configured_alone
+
+# Ten thousand Registrars by GRASP, each from an address of its own, while discovery is on, too.
+flooded() {
+	local served found
+	echo 'discovery { registrars = yes }' >"$work/jpd.conf"
+	anew
+	# shellcheck disable=SC2016 # python's
+	in_ns gateway python3 -c '
+import socket, struct, sys
+base = bytes.fromhex(sys.argv[1])
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoindex("gw0"))
+for i in range(10000):
+    addr = bytes.fromhex("20010db80077") + struct.pack("!HQ", 0, i + 1)
+    s.sendto(base.replace(bytes.fromhex("fda379a6f6ee00000200000064000001"), addr)
+             .replace(bytes.fromhex("03167847"), struct.pack("!I", 0x20000000 + i)),
+             ("ff02::13", 7017))
+' "$(jq -r '.vectors[] | select(.name == "jp12.AN_join_registrar.BRSKI_RJP") | .hex' \
+		tests/unit/vectors.json)" || return 1
+	sleep 2
+	served=$(services '.source != "config"' | wc -w)
+	found=$(jp --json registrar list | jq '.found | length')
+	# As many as are served at most, and those that retired before.
+	[ "$served" -ge 1 ] && [ "$served" -le 12 ] && [ "$found" -le 64 ] ||
+		{ echo "# $served served, $found found"; return 1; }
+	serves 1 '.name == "main" and .state == "serving"' &&
+		[ "$(found_port 0)" = "$(status '.services[] | select(.name == "main") | .join_port')" ] &&
+		joins 0
+}
+check ten-thousand-are-bounded-and-the-configured-one-stays flooded
+
 finish
