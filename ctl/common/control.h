@@ -23,19 +23,19 @@
  * Answer: {"ok": true, "result": OBJECT} where OBJECT may hold "notes", a list of
  * sentences that the operator should read; or {"ok": false, "error": SENTENCE,
  * "usage": BOOL} (usage: the request itself was wrong, jpctl exits with 2).
- * registrar-list's result is {"services": [...], "found": [...], "looking": BOOL}: status' service
- * objects with "why" and, of a discovered one, "learnt"; Registrars that are not served; whether
- * Registrars are looked for.
+ * registrar-list's result is {"services": [...], "found": [...], "looking": BOOL, "looking_on":
+ * [IFNAME...]}: status' service objects with "why" and, of a discovered one, "learnt"; Registrars
+ * that are not served; whether Registrars are looked for, and on which interfaces.
  */
 #ifndef JPX_CONTROL_H
 #define JPX_CONTROL_H
 
-#define JPX_RUN_DIR	  "/run/jpx"
-#define JPX_PIN_DIR	  "/sys/fs/bpf/jpx"
-#define JPX_CONFIG_FILE	  "/etc/jpx/jpd.conf"
-#define JPX_SOCKET_NAME	  "jpd.sock"
-#define JPX_REQUEST_MAX	  4096
-#define JPX_ANSWER_MAX	  (3 << 19)
+#define JPX_RUN_DIR	"/run/jpx"
+#define JPX_PIN_DIR	"/sys/fs/bpf/jpx"
+#define JPX_CONFIG_FILE "/etc/jpx/jpd.conf"
+#define JPX_SOCKET_NAME "jpd.sock"
+#define JPX_REQUEST_MAX 4096
+#define JPX_ANSWER_MAX	(3 << 19)
 
 /* Flows in one answer: of half a kilobyte each they fit. */
 #define JPX_FLOWS_ANSWERED 3072

@@ -35,6 +35,28 @@ static error_t parse_list(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+/* Where Registrars are looked for, in one line. */
+static void show_looking(const json_t *result)
+{
+	const json_t *uplinks = json_object_get(result, "looking_on"), *one;
+	char names[256] = "";
+	size_t i, len = 0;
+
+	if (!json_is_true(json_object_get(result, "looking")))
+		return;
+	json_array_foreach(uplinks, i, one) {
+		if (len < sizeof(names))
+			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
+						i ? ", " : "", json_string_value(one));
+	}
+	if (len)
+		table_line(false, "Registrars are looked for on %s.", names);
+	else
+		table_line(true, "Registrars cannot be looked for: no interface is up, has an "
+				 "address beyond its link and is no pledge port. Name one in "
+				 "jpd.conf: discovery { uplinks = {IF} }");
+}
+
 static void show_list(const json_t *result)
 {
 	const json_t *services = json_object_get(result, "services");
@@ -42,9 +64,6 @@ static void show_list(const json_t *result)
 
 	if (json_array_size(services))
 		show_services(services, true);
-	else if (json_is_true(json_object_get(result, "looking")))
-		table_line(false, "No Registrar is served yet; one is being looked for. Or add "
-				  "one: jpctl registrar add NAME [ADDR]:PORT");
 	else
 		table_line(false, "No Registrar is known; add one: jpctl registrar add NAME "
 				  "[ADDR]:PORT");
@@ -52,6 +71,7 @@ static void show_list(const json_t *result)
 		table_line(false, "%s", "");
 		show_found(found);
 	}
+	show_looking(result);
 }
 
 static int list(struct jpctl *ctl, int argc, char **argv)

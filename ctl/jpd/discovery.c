@@ -96,9 +96,9 @@ void discovery_set(struct discovery *d, const struct discovery_settings *setting
 	run(d);
 }
 
-bool discovery_looks(const struct discovery *d)
+const struct discovery_view *discovery_view(const struct discovery *d)
 {
-	return d->view.look;
+	return &d->view;
 }
 
 const struct registrars *discovery_registrars(const struct discovery *d)

@@ -114,8 +114,8 @@ void discovery_free(struct discovery *discovery);
 /* From now on; and looks again at once. */
 void discovery_set(struct discovery *discovery, const struct discovery_settings *settings);
 
-/* Looks for Registrars now? */
-bool discovery_looks(const struct discovery *discovery);
+/* What all ways were shown last.  Valid until control returns to the loop. */
+const struct discovery_view *discovery_view(const struct discovery *discovery);
 
 const struct registrars *discovery_registrars(const struct discovery *discovery);
 

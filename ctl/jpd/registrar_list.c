@@ -128,11 +128,22 @@ static json_t *found(const struct jpx_state *state, const struct registrars *reg
 	return list;
 }
 
+static json_t *uplinks(const struct discovery_view *view)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < view->uplink_count; i++)
+		json_array_append_new(list, json_string(view->uplinks[i].ifname));
+	return list;
+}
+
 json_t *registrar_list(struct proxy *proxy, const struct discovery *discovery)
 {
 	const struct registrars *registrars = discovery_registrars(discovery);
 
-	return json_pack("{s:o, s:o, s:b}", "services", services(proxy, registrars), "found",
-			 found(proxy_state(proxy), registrars), "looking",
-			 discovery_looks(discovery));
+	const struct discovery_view *view = discovery_view(discovery);
+
+	return json_pack("{s:o, s:o, s:b, s:o}", "services", services(proxy, registrars), "found",
+			 found(proxy_state(proxy), registrars), "looking", view->look, "looking_on",
+			 uplinks(view));
 }

@@ -11,7 +11,8 @@
 struct discovery;
 struct proxy;
 
-/* {"services": [...], "found": [...], "looking": BOOL}, the caller's; NULL: out of memory. */
+/* {"services": [...], "found": [...], "looking": BOOL, "looking_on": [IFNAME...]}, the caller's;
+ * NULL: out of memory. */
 json_t *registrar_list(struct proxy *proxy, const struct discovery *discovery);
 
 #endif
