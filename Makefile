@@ -135,10 +135,11 @@ $(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ct
 
 # Counts packets and sums checksums by itself: plain, not sanitized, for speed.
 PACKET_SRC := $(filter-out %.bpf.c,$(wildcard tests/packet/*.c))
-$(BUILD)/tests/packets: $(PACKET_SRC) $(wildcard tests/packet/*.h) ctl/common/jpy.c $(SKEL) $(BUILD)/bpf/codec.skel.h
+PACKET_WITH := ctl/common/jpy.c ctl/common/cbor_item.c
+$(BUILD)/tests/packets: $(PACKET_SRC) $(wildcard tests/packet/*.h) $(PACKET_WITH) $(SKEL) $(BUILD)/bpf/codec.skel.h
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(TEST_DEFS) \
-		$(PACKET_SRC) ctl/common/jpy.c -o $@ $(PKG_LIBS) -lcmocka
+		$(PACKET_SRC) $(PACKET_WITH) -o $@ $(PKG_LIBS) -lcmocka
 
 # What a lab test needs besides them.
 $(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privilege.c \
@@ -199,7 +200,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ	 := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 # What each of them is about; its corpus is tests/fuzz/corpus-NAME.
-$(BUILD)/fuzz/fuzz_jpy: FUZZ_WITH := ctl/common/jpy.c
+$(BUILD)/fuzz/fuzz_jpy: FUZZ_WITH := ctl/common/jpy.c ctl/common/cbor_item.c
 $(BUILD)/fuzz/fuzz_grasp: FUZZ_WITH := $(addprefix ctl/common/,grasp.c cbor_item.c addr.c)
 $(BUILD)/fuzz/fuzz_linkformat: FUZZ_WITH := $(addprefix ctl/common/,linkformat.c brski_link.c addr.c)
 $(BUILD)/fuzz/fuzz_sixtisch: FUZZ_WITH := ctl/common/sixtisch.c
