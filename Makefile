@@ -120,6 +120,7 @@ $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/flow_limits.c
 # ... and what it plays itself.
 $(BUILD)/tests/test_resolve: UNIT_WITH := ctl/jpd/resolve.c -Wl,--wrap=netwatch_link_by_name \
 	-Wl,--wrap=netwatch_link_by_index -Wl,--wrap=netwatch_route -Wl,--wrap=netwatch_neighbour
+$(BUILD)/tests/test_probe: UNIT_WITH := ctl/jpd/probe.c ctl/jpd/udp_socket.c
 $(BUILD)/tests/test_health: UNIT_WITH := ctl/jpd/health.c -Wl,--wrap=clock_gettime \
 	-Wl,--wrap=event_new
 
