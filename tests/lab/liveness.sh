@@ -8,24 +8,26 @@
 JPX_LAB=t-liveness
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"
-needs openssl coap-client-openssl coap-server-openssl
+needs openssl coap-client-openssl coap-server-openssl python3
 
 r=2001:db8:2::52
 
 config="
 registrar main { address = \"[$r]:7634\" priority = 10 weight = 5 }
-registrar old { address = \"[$r]:7634\" jpy = draft-02 }
+registrar old { address = \"[$r]:7634\" jpy = draft-02 uplink = up0 }
 registrar four { address = \"10.7.2.52:7634\" jpy = draft-06 }
 registrar direct { address = \"[$r]:5690\" mode = stateful }
 registrar gone { address = \"[$r]:7999\" }
 registrar gone-flows { address = \"10.7.2.52:7998\" mode = stateful }
 registrar quiet { address = \"[$r]:7997\" probe = no }
+registrar victim { address = \"[$r]:7996\" probe = no }
+registrar shut4 { address = \"10.7.2.52:7993\" probe = no }
 registrar shut { address = \"[$r]:7990\" probe = no }
 registrar shut-flows { address = \"[$r]:7991\" probe = no mode = stateful }
 registrar shut-off { address = \"[$r]:7992\" probe = no xdp = off }
 registrar sink { address = \"[$r]:7640\" probe = no }
 registrar sink-off { address = \"[$r]:7641\" xdp = off }
-port pj0 { registrars = {main, old, four, direct, gone, gone-flows, quiet, shut, shut-flows, sink} }
+port pj0 { registrars = {main, old, four, direct, gone, gone-flows, quiet, victim, shut, shut4, shut-flows, sink} }
 port pj1 { registrars = {shut-off, sink-off} xdp = off }
 "
 
@@ -57,6 +59,41 @@ s_server() {
 		-cert "$1/cert.pem" -key "$1/key.pem" <"$1/s_server.in"' "[$r]:5690" "$work"
 	wait_for udp_bound registrar 5690
 }
+
+# ICMP as routers make it, every second, whatever the proxy sent: about service victim all is
+# right, about service quiet always one thing is not.
+forger() {
+	spawn gateway forger python3 "$work/forger.py" "$r" "$(service victim .uplink_port)" \
+		"$(service quiet .uplink_port)"
+}
+
+cat >"$work/forger.py" <<'END'
+import socket, struct, sys, time
+
+registrar, victim, quiet = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+proxy = "2001:db8:1::2"
+out = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+
+
+def about(sport, dport, kind=1, code=4, src=proxy, dst=registrar):
+    content = bytes(64)
+    udp = struct.pack("!4H", sport, dport, 8 + len(content), 0x1234) + content
+    ip = struct.pack("!IHBB", 6 << 28, len(udp), 17, 63)
+    ip += socket.inet_pton(socket.AF_INET6, src) + socket.inet_pton(socket.AF_INET6, dst)
+    out.sendto(struct.pack("!BBHI", kind, code, 0, 1400) + ip + udp, (proxy, 0))
+
+
+while True:
+    about(victim, 7996)
+    about(quiet + 1, 7997)
+    about(quiet, 7998)
+    about(quiet, 7997, src="2001:db8:1::3")
+    about(quiet, 7997, dst="2001:db8:2::53")
+    about(quiet, 7997, kind=2, code=0)  # packet too big
+    about(quiet, 7997, kind=3, code=0)  # time exceeded
+    about(quiet, 7997, kind=4, code=0)  # parameter problem
+    time.sleep(1)
+END
 
 silent_within() { # NAME LOW HIGH: seconds from $began
 	local took
@@ -117,24 +154,27 @@ check priority-and-weight [ "$(service main '[.priority, .weight, .probe] | @csv
 check others-priority [ "$(service quiet '[.priority, .weight, .probe] | @csv')" = 100,1,false ]
 
 senders=()
-for one in "0 shut" "0 shut-flows" "1 shut-off" "0 sink" "1 sink-off"; do
+for one in "0 shut" "0 shut4" "0 shut-flows" "1 shut-off" "0 sink" "1 sink-off"; do
 	# shellcheck disable=SC2086 # two words
 	sender $one
 	senders+=("$spawned")
 done
+forger
 began=$SECONDS
 check icmp-is-believed-after-10-s silent_within shut 9 15
 check icmp-about-a-flow-too silent_within shut-flows 9 17
 check icmp-by-the-socket-engine-too silent_within shut-off 9 17
+check icmp-of-ipv4-too silent_within shut4 9 17
+check icmp-needs-no-pledge silent_within victim 9 17
 check icmp-says-so why_is shut '^unreachable by ICMP for '
-for pid in "${senders[@]:0:3}"; do stop "$pid"; done
+for pid in "${senders[@]:0:4}"; do stop "$pid"; done
 check answers-let-it-in-again reopened 0 shut 7990
 check by-the-socket-engine-too reopened 1 shut-off 7992
 
 check silent-after-30-s silent_within sink 30 42
 check silent-by-the-socket-engine-too silent_within sink-off 30 44
 check silence-says-so why_is sink '^no packet back for .* while forwarding; tried again in '
-for pid in "${senders[@]:3}"; do stop "$pid"; done
+for pid in "${senders[@]:4}"; do stop "$pid"; done
 
 # Probed after 30 s without any pledge; refused ones are out 10 s later.
 for one in main old four direct; do
@@ -144,6 +184,7 @@ done
 check probe-in-its-own-form has 'form  *draft-02' "$work/jpreg-7634.log"
 check refused silent_within gone 35 60
 check refused-flows silent_within gone-flows 35 60
+check forged-in-vain state_is quiet serving
 check not-probed why_is quiet '^nothing sent to it yet$'
 check pledges-were-told-nothing [ "$(stats '[.services[] | select(.name == "main") | .to_registrar, .to_pledge] | add')" = 0 ]
 
