@@ -91,7 +91,8 @@ static int make_maps_of(struct datapath *dp, struct bpf_object *object)
 	struct bpf_program *prog;
 	int ret;
 
-	bpf_object__for_each_program(prog, object) bpf_program__set_autoload(prog, false);
+	bpf_object__for_each_program(prog, object)
+		bpf_program__set_autoload(prog, false);
 	ret = jpx_pinned_share(&dp->maps, object);
 	if (!ret)
 		ret = bpf_object__load(object);
@@ -268,8 +269,7 @@ static int map_socket_stats(struct datapath *dp)
 }
 
 int datapath_open(const char *pin_dir, const struct datapath_sizes *sizes, struct datapath **out,
-		  struct jpx_state *state, bool *adopted, char *why_no_bpf, size_t why_len,
-		  char *err, size_t err_len)
+		  struct jpx_state *state, bool *adopted, char *why_no_bpf, size_t why_len, char *err, size_t err_len)
 {
 	struct datapath *dp = calloc(1, sizeof(*dp));
 	int ret;

@@ -307,7 +307,7 @@ struct probes *probes_new(struct event_base *base, const struct jpx_state *state
 	probes->state = state;
 	probes->result = result;
 	probes->arg = arg;
-	/* The reply is only compared: a made-up identifier that others could guess is as good. */
+	/* So that nobody off the path can make up an answer; without randomness all else works. */
 	probes->pledge = (struct jpx_pledge){ .addr = { 0xfe, 0x80 }, .udp_port = JPX_COAPS_PORT };
 	if (RAND_bytes(probes->pledge.addr + 8, 8) != 1)
 		ERR_clear_error();

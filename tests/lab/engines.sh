@@ -40,6 +40,12 @@ by_engine() { # FORM XDP
 	fi
 }
 
+# What is counted by service is what is counted by port, there being one service.
+by_service() {
+	[ "$(stats '.services | map([.to_registrar, .to_pledge]) | tojson')" = \
+		"$(stats '[[.to_registrar.packets, .to_pledge.packets]] | tojson')" ]
+}
+
 same() { # FORM
 	local differ
 	differ=$(LC_ALL=C comm -3 "$work/$1-auto" "$work/$1-off" | cut -c 1-260 | head -n 6)
@@ -60,6 +66,7 @@ for form in draft-02 draft-06 draft-21 draft-01; do
 		forget_neighbours
 		check "all-came-out-right-$form-$xdp" feed "$form" "$xdp"
 		check "by-engine-$form-$xdp" by_engine "$form" "$xdp"
+		check "by-service-$form-$xdp" by_service
 		check "stop-$form-$xdp" jpd_stop
 	done
 	check "same-bytes-$form" same "$form"

@@ -34,7 +34,7 @@ static uint32_t counts[JPX_MAX_SERVICES][2];
 static unsigned int changes;
 
 /* What the Registrar makes of probes, and those that it got. */
-static enum { SILENT, ANSWERS, REFUSES, NO_WAY } registrar;
+static enum { SILENT, ANSWERS, ANSWERS_SECOND, REFUSES, NO_WAY } registrar;
 static unsigned int probes_sent, probes_stopped;
 static uint64_t first_probe, last_probe;
 static void (*probe_result)(void *arg, unsigned int service_id, enum probe_result result);
@@ -122,7 +122,7 @@ static void second(void)
 	if (probes_sent == before)
 		return;
 	clock_ms += 20;
-	if (registrar == ANSWERS)
+	if (registrar == ANSWERS || (registrar == ANSWERS_SECOND && probes_sent % 2 == 0))
 		probe_result(probe_arg, SVC, PROBE_ANSWERED);
 	else if (registrar == REFUSES)
 		probe_result(probe_arg, SVC, PROBE_UNREACHABLE);
@@ -300,6 +300,20 @@ static void test_junk(void **unused)
 	forward_for(7200);
 	assert_int_equal(changes, 0);
 	assert_true(health_usable(health, SVC));
+}
+
+/* ... not even over a lossy link: it is asked more often then. */
+static void test_junk_and_loss(void **unused)
+{
+	(void)unused;
+	add_service(JPX_MODE_STATELESS, 0);
+	forward_for(10);
+	assert_int_equal(probes_sent, 0);
+	forward_for(2);
+	assert_int_equal(probes_sent, 1);
+	registrar = ANSWERS_SECOND;
+	forward_for(7200);
+	assert_int_equal(changes, 0);
 }
 
 static void test_icmp(void **unused)
@@ -491,6 +505,21 @@ static void test_probe_brings_back(void **unused)
 	assert_int_equal(changes, 2);
 }
 
+/* What it answered within the hold says nothing at its end. */
+static void test_answered_too_early(void **unused)
+{
+	(void)unused;
+	add_service(JPX_MODE_STATELESS, 0);
+	registrar = ANSWERS;
+	sleep_for(61);
+	registrar = SILENT;
+	go_out();
+	registrar = ANSWERS;
+	sleep_for(100);
+	registrar = SILENT;
+	assert_int_equal(lasts(1000, NULL), 1000);
+}
+
 /* Who answered probes once is not let in on trial. */
 static void test_no_trial(void **unused)
 {
@@ -659,6 +688,7 @@ int main(void)
 		TEST(test_stray),
 		TEST(test_answered),
 		TEST(test_junk),
+		TEST(test_junk_and_loss),
 		TEST(test_icmp),
 		TEST(test_icmp_cleared),
 		TEST(test_icmp_forged),
@@ -671,6 +701,7 @@ int main(void)
 		TEST(test_never_probed),
 		TEST(test_packet_brings_back),
 		TEST(test_probe_brings_back),
+		TEST(test_answered_too_early),
 		TEST(test_no_trial),
 		TEST(test_trial),
 		TEST(test_stateful_hold),
