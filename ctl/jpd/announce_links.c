@@ -91,8 +91,9 @@ static void ask(void *arg, const struct linkformat_link *link)
 static bool is_selected(const char *link, size_t len, const char *filter, size_t filter_len)
 {
 	struct selection s = { .filter = filter, .filter_len = filter_len };
+	size_t fault;
 
-	return linkformat_walk(link, len, ask, &s, NULL) == 1 && s.selected;
+	return linkformat_walk(link, len, ask, &s, &fault) == 1 && s.selected;
 }
 
 size_t announce_links(const struct discovery_port *port, const char *filter, size_t filter_len,
