@@ -340,9 +340,10 @@ static int discover(const struct options *options)
 	if (!ifindex)
 		return jpledge_fail("%s: no such interface; see `ip link'", options->ifname);
 	if (!has_link_local(options->ifname))
-		return jpledge_fail("%s has no link-local address; `ip link set %s up' gives it "
-				    "one, with a cable in it",
-				    options->ifname, options->ifname);
+		return jpledge_fail(
+			"%s has no link-local address; it gets one when it is up and has "
+			"a carrier (ip link set %s up)",
+			options->ifname, options->ifname);
 	d.base = event_base_new();
 	d.find = find_new();
 	if (!d.base || !d.find) {

@@ -8,6 +8,8 @@
 #   flood IF ADDR PORT N FILE        sends the lines of hex in FILE by turns, N in all, each
 #                                    from another link-local address, as fast as can be
 #   send IF ADDR PORT FILE           sends the lines of hex in FILE, from the port PORT
+#   pretend IF SZX FILE              answers CoAP requests to ff02::fd, or to one address, with
+#                                    the lines of FILE, in blocks of 16 << SZX bytes; SZX "-": whole
 #   hold PORT                        binds PORT on all addresses for itself alone, and waits
 import socket
 import struct
@@ -82,6 +84,51 @@ def send(ifname, addr, port, path):
     with open(path, encoding="ascii") as f:
         for line in f.read().split():
             udp.sendto(bytes.fromhex(line), target(ifname, addr, port))
+
+
+def block_of(request):
+    """The number of the block that is asked for, or 0."""
+    at, number = 4 + (request[0] & 15), 0
+    while at < len(request) and request[at] != 0xff:
+        delta, length = request[at] >> 4, request[at] & 15
+        at += 1
+        if delta == 13:
+            delta, at = 13 + request[at], at + 1
+        if length == 13:
+            length, at = 13 + request[at], at + 1
+        number += delta
+        if number == 23:
+            return int.from_bytes(request[at:at + length], "big") >> 4
+        at += length
+    return 0
+
+
+def coap_answer(request, payload, szx):
+    kind = 0x60 if request[0] & 0x30 == 0 else 0x50  # ACK to CON, else NON
+    head = bytes([kind | request[0] & 15, 0x45]) + request[2:4 + (request[0] & 15)]
+    options = b"\xc1\x28"
+    if szx != "-":
+        size, number = 16 << int(szx), block_of(request)
+        more = len(payload) > (number + 1) * size
+        payload = payload[number * size:(number + 1) * size]
+        options += b"\xb2" + struct.pack("!H", number << 4 | more << 3 | int(szx))
+    return head + options + b"\xff" + payload
+
+
+def pretend(ifname, szx, path):
+    with open(path, encoding="latin-1") as f:
+        payloads = [line.rstrip("\n").encode("latin-1") for line in f]
+    udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    udp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, ifname.encode())
+    udp.bind(("::", 5683))
+    group = socket.inet_pton(socket.AF_INET6, "ff02::fd")
+    udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                   group + struct.pack("@I", socket.if_nametoindex(ifname)))
+    print("listening", flush=True)
+    while True:
+        request, source = udp.recvfrom(2048)
+        for payload in payloads:
+            udp.sendto(coap_answer(request, payload, szx), source)
 
 
 def hold(port):
