@@ -219,14 +219,15 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
 	sed 's|@SBIN@|$(PREFIX)/sbin|g' scripts/jpd.service > $(BUILD)/jpd.service
 	install -D -m 644 $(BUILD)/jpd.service $(DESTDIR)$(UNITDIR)/jpd.service
-	install -D -m 644 scripts/completion/jpctl.bash $(DESTDIR)$(COMPLETIONS)/jpctl
+	for p in jpctl jpledge; do install -D -m 644 scripts/completion/$$p.bash \
+		$(DESTDIR)$(COMPLETIONS)/$$p; done
 	[ -e $(DESTDIR)/etc/jpx/jpd.conf ] || install -D -m 644 scripts/jpd.conf $(DESTDIR)/etc/jpx/jpd.conf
 
 # The configuration file is the operator's: it stays unless it is the sample, unchanged.
 uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/sbin/%)
 	for m in $(notdir $(MAN)); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
-	rm -f $(DESTDIR)$(UNITDIR)/jpd.service $(DESTDIR)$(COMPLETIONS)/jpctl
+	rm -f $(DESTDIR)$(UNITDIR)/jpd.service $(DESTDIR)$(COMPLETIONS)/jpctl $(DESTDIR)$(COMPLETIONS)/jpledge
 	! cmp -s scripts/jpd.conf $(DESTDIR)/etc/jpx/jpd.conf || rm -f $(DESTDIR)/etc/jpx/jpd.conf
 	[ ! -d $(DESTDIR)/etc/jpx ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)/etc/jpx
 

@@ -3,7 +3,7 @@
 #
 # Pledges find the proxy by CoAP: coap_answer_test announces what it is told to, and
 # libcoap's own client asks, as do datagrams that no client sends.
-# shellcheck disable=SC2317 # called through check
+# shellcheck disable=SC2086,SC2317 # words of hex and numbers; called through check
 JPX_LAB=answer-coap
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"

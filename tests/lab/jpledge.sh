@@ -3,7 +3,7 @@
 #
 # jpledge sees what pledges see: proxies that answer CoAP and flood GRASP, merged; and what
 # no proxy would say does it no harm.
-# shellcheck disable=SC2317 # called through check
+# shellcheck disable=SC2086,SC2317 # words of hex and numbers; called through check
 JPX_LAB=answer-jpledge
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"
@@ -196,10 +196,10 @@ check nonsense-changes-nothing is "[[\"$addr0\",57406],[\"fe80::5\",5684]]" \
 	"$(out '[.proxies[] | [.address, .port]] | sort_by(.[1]) | reverse')"
 check nonsense-is-counted [ "$(out '.ways[0].refused')" -ge 9 ]
 
-seq -f '<>;brski-jp=%.0f' 58001 58040 | paste -sd, | pretend 2
+pretend 2 <<<"$(seq -f "<>;brski-jp=%.0f" 58001 58040 | paste -sd,)"
 check answers-in-blocks is '[40,58001,58040]' \
 	"$(out '[(.proxies | length), .proxies[0].port, .proxies[-1].port]')"
-yes '<>;brski-jp=58001,' | head -n 1000 | tr -d '\n' | pretend 2
+pretend 2 <<<"$(yes "<>;brski-jp=58001," | head -n 1000 | tr -d "\n")"
 check answers-without-end is '[0,true]' "$(out '[(.proxies | length), (.ways[0].refused > 0)]')"
 
 exec 7>&-
