@@ -16,21 +16,32 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define TURN 16 /* sockets read, before others have their turn */
 
 struct coaploop {
 	coap_context_t *context;
 	struct event *event;
 };
 
+/* coap_io_process() would go on as long as ten sockets have something to read: strangers could
+ * keep it so, and the rest of the loop waiting. */
 static void readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct coaploop *loop = arg;
+	struct epoll_event events[TURN];
+	coap_tick_t now;
+	int count;
 
-	(void)fd;
 	(void)what;
-	coap_io_process(loop->context, COAP_IO_NO_WAIT);
+	coap_ticks(&now);
+	coap_io_prepare_epoll(loop->context, now);
+	count = epoll_wait(fd, events, TURN, 0);
+	if (count > 0)
+		coap_io_do_epoll(loop->context, events, (size_t)count);
 }
 
 struct coaploop *coaploop_new(struct event_base *base)

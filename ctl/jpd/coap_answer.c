@@ -19,8 +19,9 @@
  * stays for a while, and answers too.
  *
  * What strangers can make us keep is WAITING_MAX requests a port, SESSIONS_MAX sessions an
- * endpoint and TALKS_MAX sockets in all; what they can make us send is bounded by a token
- * bucket a port.
+ * endpoint and TALKS_MAX sockets in all.  How many answers with links they can have is bounded
+ * by a token bucket a port; the errors that one who asks the address may get are libcoap's, of
+ * some twenty bytes.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -188,6 +188,25 @@ silent switched-off pledge pl0 ff02::fd $query
 tell on
 check switched-on is "$new" "$(group pl0 'brski-jp=*')"
 
+# ---- leisure ------------------------------------------------------------------------------
+
+answers_within() { # SECONDS: of eight
+	local i asker askers=()
+	rm -f "$work"/leisure.*
+	for i in 1 2 3 4 5 6 7 8; do
+		raw pledge pl0 ff02::fd $query "$1" >"$work/leisure.$i" &
+		askers+=($!)
+	done
+	for asker in "${askers[@]}"; do wait "$asker"; done
+	cat "$work"/leisure.* | grep -c "^udp $addr0"
+}
+tell leisure 2000
+check leisure-is-taken [ "$(answers_within 0.5)" -lt 8 ]
+check leisure-ends is 8 "$(answers_within 2.5)"
+tell leisure 0
+check leisure-of-ethernet is 8 "$(answers_within 0.6)"
+tell leisure 50
+
 # ---- another address ------------------------------------------------------------------------
 
 # The kernel prefers the address that was added last; pledges shall use the other.
