@@ -637,8 +637,12 @@ static void sync(void *arg, const struct discovery_view *view)
 	way->leisure = view->settings->leisure;
 	way->port_count = 0;
 	for (unsigned int i = 0; i < count; i++) {
-		struct port *port = take(old, old_count, &at, view->ports[i].ifindex);
+		struct port *port;
 
+		/* ff02::fd is IPv6's, and so is all of it */
+		if (!IN6_IS_ADDR_LINKLOCAL(&view->ports[i].addr))
+			continue;
+		port = take(old, old_count, &at, view->ports[i].ifindex);
 		if (port)
 			update(port, &view->ports[i]);
 		else
