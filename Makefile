@@ -52,7 +52,7 @@ BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -std=gnu17 $(filter-out -Wstrict-proto
 	      -Wno-unused-parameter -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
 
 COMMON_SRC := $(wildcard ctl/common/*.c)
-PROGRAMS   := jpd jpctl jpreg
+PROGRAMS   := jpd jpctl jpreg jpledge
 MAN_RST	   := $(wildcard docs/man/*.[58].rst)
 MAN	   := $(MAN_RST:docs/man/%.rst=$(BUILD)/man/%)
 
@@ -117,6 +117,8 @@ $(BUILD)/tests/test_jpreg_peers: UNIT_WITH := ctl/jpreg/peers.c
 $(BUILD)/tests/test_table: UNIT_WITH := ctl/jpd/table.c
 $(BUILD)/tests/test_icmp_error: UNIT_WITH := ctl/jpd/icmp_error.c
 $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/config_discovery.c ctl/jpd/flow_limits.c
+$(BUILD)/tests/test_announce_links: UNIT_WITH := ctl/jpd/announce_links.c
+$(BUILD)/tests/test_find: UNIT_WITH := ctl/jpledge/find.c
 # ... and what it plays itself.
 $(BUILD)/tests/test_registrars: UNIT_WITH := ctl/jpd/registrars.c -Wl,--wrap=clock_gettime
 $(BUILD)/tests/test_view: UNIT_WITH := ctl/jpd/view.c -Wl,--wrap=netwatch_each_link
@@ -131,6 +133,7 @@ $(BUILD)/tests/test_corpus: UNIT_WITH := $(wildcard tests/fuzz/fuzz_*.c)
 $(BUILD)/tests/test_corpus: $(wildcard tests/fuzz/fuzz*.[ch])
 
 # What a lab program needs besides the common library's sources.
+$(BUILD)/tests/coap_answer_test: LAB_WITH := ctl/jpd/coap_answer.c ctl/jpd/announce_links.c
 $(BUILD)/tests/intercept_test: LAB_WITH := ctl/jpd/intercept.c ctl/jpd/udp_socket.c ctl/jpd/privilege.c
 
 $(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ctl/*/*.c include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
@@ -231,18 +234,20 @@ install: all
 	install -D -m 755 $(BUILD)/jpd $(DESTDIR)$(PREFIX)/sbin/jpd
 	install -D -m 755 $(BUILD)/jpctl $(DESTDIR)$(PREFIX)/sbin/jpctl
 	install -D -m 755 $(BUILD)/jpreg $(DESTDIR)$(PREFIX)/sbin/jpreg
+	install -D -m 755 $(BUILD)/jpledge $(DESTDIR)$(PREFIX)/sbin/jpledge
 	for m in $(notdir $(MAN)); do install -D -m 644 $(BUILD)/man/$$m \
 		$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
 	sed 's|@SBIN@|$(PREFIX)/sbin|g' scripts/jpd.service > $(BUILD)/jpd.service
 	install -D -m 644 $(BUILD)/jpd.service $(DESTDIR)$(UNITDIR)/jpd.service
-	install -D -m 644 scripts/completion/jpctl.bash $(DESTDIR)$(COMPLETIONS)/jpctl
+	for p in jpctl jpledge; do install -D -m 644 scripts/completion/$$p.bash \
+		$(DESTDIR)$(COMPLETIONS)/$$p; done
 	[ -e $(DESTDIR)/etc/jpx/jpd.conf ] || install -D -m 644 scripts/jpd.conf $(DESTDIR)/etc/jpx/jpd.conf
 
 # The configuration file is the operator's: it stays unless it is the sample, unchanged.
 uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/sbin/%)
 	for m in $(notdir $(MAN)); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
-	rm -f $(DESTDIR)$(UNITDIR)/jpd.service $(DESTDIR)$(COMPLETIONS)/jpctl
+	rm -f $(DESTDIR)$(UNITDIR)/jpd.service $(DESTDIR)$(COMPLETIONS)/jpctl $(DESTDIR)$(COMPLETIONS)/jpledge
 	! cmp -s scripts/jpd.conf $(DESTDIR)/etc/jpx/jpd.conf || rm -f $(DESTDIR)/etc/jpx/jpd.conf
 	[ ! -d $(DESTDIR)/etc/jpx ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)/etc/jpx
 

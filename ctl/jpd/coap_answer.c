@@ -14,8 +14,13 @@
  *   made for it: from the right address, and what is no longer true is not said.
  * - The link-local address' answers by itself.
  *
- * What strangers can make us keep is WAITING_MAX requests a port and SESSIONS_MAX sessions
- * an endpoint; what they can make us send is bounded by a token bucket a port.
+ * A socket that was made for an answer is connected to the pledge, so what the pledge sends
+ * next (it asks for the next block at once) comes to that one and not to the endpoint: it
+ * stays for a while, and answers too.
+ *
+ * What strangers can make us keep is WAITING_MAX requests a port, SESSIONS_MAX sessions an
+ * endpoint and TALKS_MAX sockets in all.  How many answers with links they can have is bounded
+ * by a token bucket a port; how many errors, which libcoap answers with, by PACE.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,7 +40,10 @@
 #define WAITING_MAX    128
 #define SESSIONS_MAX   8
 #define SESSION_REST_S 10 /* libcoap forgets a requester after that */
+#define TALKS_MAX      64
+#define TALK_MS	       3000
 #define RETRY_S	       10
+#define PACE	       128 /* datagrams a second, of all ports */
 /* One message carries so much (RFC 7252 4.6); more goes in blocks. */
 #define PLAIN_MAX 1024
 
@@ -76,10 +84,19 @@ struct port {
 	struct waiting waiting[WAITING_MAX];
 };
 
+/* A socket to a pledge that was answered. */
+struct talk {
+	coap_session_t *session; /* its application's data is the port */
+	struct port *port;
+	struct sockaddr_in6 to;
+	uint64_t until; /* ms */
+};
+
 struct coap_answer {
 	struct coaploop *loop;
 	struct event_base *base;
-	struct event *retry;
+	struct event *retry, *hang_up;
+	struct talk talks[TALKS_MAX];
 	struct port *ports[JPX_MAX_PORTS];
 	unsigned int port_count;
 	unsigned int leisure; /* ms; 0: by the kind of link */
@@ -167,6 +184,7 @@ static coap_pdu_t *request_again(const struct waiting *w)
 
 static coap_session_t *session_to(struct port *port, const struct sockaddr_in6 *to)
 {
+	coap_session_t *session;
 	coap_address_t local, remote;
 
 	coap_address_init(&local);
@@ -179,8 +197,71 @@ static coap_session_t *session_to(struct port *port, const struct sockaddr_in6 *
 	remote.size = sizeof(remote.addr.sin6);
 	remote.addr.sin6 = *to;
 	remote.addr.sin6.sin6_scope_id = port->view.ifindex;
-	return coap_new_client_session(coaploop_context(port->way->loop), &local, &remote,
-				       COAP_PROTO_UDP);
+	session = coap_new_client_session(coaploop_context(port->way->loop), &local, &remote,
+					  COAP_PROTO_UDP);
+	if (session)
+		coap_session_set_app_data(session, port);
+	return session;
+}
+
+static void talk_end(struct talk *talk)
+{
+	if (talk->session)
+		coap_session_release(talk->session);
+	*talk = (struct talk){ 0 };
+}
+
+static bool is_with(const struct talk *talk, const struct port *port, const struct sockaddr_in6 *to)
+{
+	return talk->session && talk->port == port && talk->to.sin6_port == to->sin6_port &&
+	       IN6_ARE_ADDR_EQUAL(&talk->to.sin6_addr, &to->sin6_addr);
+}
+
+/* The talk with TO on PORT, begun if there is none, at the cost of the one that ends first;
+ * NULL: not possible. */
+static struct talk *talk_with(struct port *port, const struct sockaddr_in6 *to)
+{
+	struct talk *talks = port->way->talks, *place = talks;
+
+	for (struct talk *talk = talks; talk < talks + TALKS_MAX; talk++) {
+		if (is_with(talk, port, to)) {
+			place = talk;
+			break;
+		}
+		if (talk->until < place->until)
+			place = talk;
+	}
+	/* libcoap ends a session when an ICMP error comes for it */
+	if (!is_with(place, port, to) ||
+	    coap_session_get_state(place->session) != COAP_SESSION_STATE_ESTABLISHED) {
+		talk_end(place);
+		*place = (struct talk){ .session = session_to(port, to), .port = port, .to = *to };
+	}
+	if (!place->session) {
+		talk_end(place);
+		return NULL;
+	}
+	place->until = now_ms() + TALK_MS;
+	if (!evtimer_pending(port->way->hang_up, NULL))
+		event_add(port->way->hang_up, &(struct timeval){ .tv_sec = TALK_MS / 1000 });
+	return place;
+}
+
+static void hang_up(evutil_socket_t fd, short what, void *arg)
+{
+	struct coap_answer *way = arg;
+	uint64_t now = now_ms();
+	bool any = false;
+
+	(void)fd;
+	(void)what;
+	for (struct talk *talk = way->talks; talk < way->talks + TALKS_MAX; talk++) {
+		if (talk->until <= now)
+			talk_end(talk);
+		any |= talk->session != NULL;
+	}
+	if (any)
+		event_add(way->hang_up, &(struct timeval){ .tv_sec = 1 });
 }
 
 static void send_answer(struct port *port, const struct waiting *w)
@@ -188,24 +269,22 @@ static void send_answer(struct port *port, const struct waiting *w)
 	char links[ANNOUNCE_LINKS_MAX];
 	size_t len = links_for(port, &w->from.sin6_addr, w->filter, w->filter_len, links);
 	coap_pdu_t *request = len ? request_again(w) : NULL, *response = NULL;
-	coap_session_t *session = request ? session_to(port, &w->from) : NULL;
+	struct talk *talk = request ? talk_with(port, &w->from) : NULL;
 
-	if (session)
+	if (talk)
 		response = coap_pdu_init(COAP_MESSAGE_NON, COAP_RESPONSE_CODE_CONTENT,
-					 coap_new_message_id(session),
-					 coap_session_max_pdu_size(session));
+					 coap_new_message_id(talk->session),
+					 coap_session_max_pdu_size(talk->session));
 	if (response && coap_add_token(response, w->token_len, w->token)) {
 		say(request, response, links, len);
 		/* A block that is not there is an error, and no group hears of errors. */
 		if (coap_pdu_get_code(response) == COAP_RESPONSE_CODE_CONTENT) {
-			coap_send(session, response);
+			coap_send(talk->session, response);
 			response = NULL;
 		}
 	}
 	if (response)
 		coap_delete_pdu(response);
-	if (session)
-		coap_session_release(session);
 	if (request)
 		coap_delete_pdu(request);
 }
@@ -281,8 +360,14 @@ static void answer_later(struct port *port, const coap_session_t *session,
 
 /* ---- requests ---------------------------------------------------------------------- */
 
-static struct port *port_by_ifindex(struct coap_answer *way, unsigned int ifindex)
+/* The port that SESSION's requests come by; NULL: none. */
+static struct port *port_of(struct coap_answer *way, const coap_session_t *session)
 {
+	unsigned int ifindex = (unsigned int)coap_session_get_ifindex(session);
+	struct port *port = coap_session_get_app_data(session);
+
+	if (port) /* a talk */
+		return port;
 	for (unsigned int i = 0; i < way->port_count; i++)
 		if (way->ports[i]->view.ifindex == ifindex)
 			return way->ports[i];
@@ -329,7 +414,7 @@ static void get(coap_resource_t *resource, coap_session_t *session, const coap_p
 		const coap_string_t *query, coap_pdu_t *response)
 {
 	struct coap_answer *way = coap_resource_get_userdata(resource);
-	struct port *port = port_by_ifindex(way, (unsigned int)coap_session_get_ifindex(session));
+	struct port *port = port_of(way, session);
 	const struct sockaddr_in6 *from = &coap_session_get_addr_remote(session)->addr.sin6;
 	bool to_group = coap_is_mcast(coap_session_get_addr_local(session)), one, accepts;
 	char links[ANNOUNCE_LINKS_MAX];
@@ -368,6 +453,9 @@ static void port_close(struct port *port)
 	if (port->own)
 		coap_free_endpoint(port->own);
 	port->group = port->own = NULL;
+	for (unsigned int i = 0; i < TALKS_MAX; i++)
+		if (port->way->talks[i].port == port)
+			talk_end(&port->way->talks[i]);
 	event_del(port->timer);
 	memset(port->waiting, 0, sizeof(port->waiting));
 }
@@ -463,6 +551,8 @@ static void stop(void *arg)
 		port_free(way->ports[i]);
 	if (way->retry)
 		event_free(way->retry);
+	if (way->hang_up)
+		event_free(way->hang_up);
 	coaploop_free(way->loop);
 	free(way);
 }
@@ -490,8 +580,9 @@ static void *start(struct event_base *base, struct registrars *registrars)
 		way->base = base;
 		way->loop = coaploop_new(base);
 		way->retry = event_new(base, -1, EV_PERSIST, retry, way);
+		way->hang_up = evtimer_new(base, hang_up, way);
 	}
-	if (!way || !way->loop || !way->retry || !add_resource(way) ||
+	if (!way || !way->loop || !way->retry || !way->hang_up || !add_resource(way) ||
 	    event_add(way->retry, &(struct timeval){ .tv_sec = RETRY_S }) ||
 	    getrandom(&way->secret, sizeof(way->secret), 0) != sizeof(way->secret)) {
 		jpx_error("cannot answer CoAP discovery: not enough memory");
@@ -502,6 +593,7 @@ static void *start(struct event_base *base, struct registrars *registrars)
 	context = coaploop_context(way->loop);
 	coap_context_set_max_idle_sessions(context, SESSIONS_MAX);
 	coap_context_set_session_timeout(context, SESSION_REST_S);
+	coaploop_pace(way->loop, PACE);
 	return way;
 }
 
@@ -545,8 +637,12 @@ static void sync(void *arg, const struct discovery_view *view)
 	way->leisure = view->settings->leisure;
 	way->port_count = 0;
 	for (unsigned int i = 0; i < count; i++) {
-		struct port *port = take(old, old_count, &at, view->ports[i].ifindex);
+		struct port *port;
 
+		/* ff02::fd is IPv6's, and so is all of it */
+		if (!IN6_IS_ADDR_LINKLOCAL(&view->ports[i].addr))
+			continue;
+		port = take(old, old_count, &at, view->ports[i].ifindex);
 		if (port)
 			update(port, &view->ports[i]);
 		else

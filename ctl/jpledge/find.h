@@ -8,6 +8,7 @@
 #define JPLEDGE_FIND_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,7 +21,7 @@ struct found {
 	/* The words it was announced with: "brski-jp", "rt=brski.jp", "AN_Proxy DTLS-EST",
 	 * "_brski-proxy._udp". */
 	char by[48];
-	struct in6_addr addr; /* of the proxy; link-local, on the interface asked */
+	struct in6_addr addr; /* of the proxy; link-local, v4-mapped for IPv4 */
 	uint16_t port;	      /* host order, not 0 */
 };
 
@@ -45,5 +46,35 @@ extern const struct find_way find_grasp; /* find_grasp.c */
 #ifdef JPX_WITH_AVAHI
 extern const struct find_way find_mdns; /* find_mdns.c */
 #endif
+
+/* ---- for cmd_discover.c: what was found ------------------------------------------- */
+
+#define FIND_PROXIES_MAX 256 /* join ports */
+#define FIND_METHODS_MAX 8   /* ways and words for one of them */
+#define FIND_WAYS_MAX	 4
+
+struct find_proxy {
+	struct in6_addr addr;
+	uint16_t port; /* host order */
+	unsigned int method_count;
+	struct find_method {
+		const char *way;
+		char by[48];
+	} methods[FIND_METHODS_MAX];
+};
+
+/* NULL: out of memory. */
+struct find *find_new(void);
+void find_free(struct find *find);
+
+/* In the order of addresses and ports; NULL behind the last.  Valid until more is found. */
+const struct find_proxy *find_proxy(struct find *find, unsigned int i);
+unsigned int find_count(const struct find *find);
+
+/* Was there more than is kept? */
+bool find_is_cut(const struct find *find);
+
+/* How many of WAY's answers were refused, and in *WHY the reason for the first. */
+unsigned long find_refusals(const struct find *find, const char *way, const char **why);
 
 #endif

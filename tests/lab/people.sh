@@ -22,7 +22,7 @@ one_sentence() {
 	local line
 	line=$(sed "/^Try \`.*--help' or/,\$d" "$1")
 	[ "$(wc -l <<<"$line")" = 1 ] || why "not one sentence: $line" || return 1
-	[[ $line =~ ^(jpd|jpctl|jpreg)[a-z\ ]*:\  ]] && [ ${#line} -gt 25 ] && [ ${#line} -lt 400 ] ||
+	[[ $line =~ ^(jpd|jpctl|jpreg|jpledge)[a-z\ ]*:\  ]] && [ ${#line} -gt 25 ] && [ ${#line} -lt 400 ] ||
 		why "not a sentence: $line" || return 1
 	grep -q -e "$2" <<<"$line" || why "without \"$2\": $line"
 }
@@ -269,7 +269,7 @@ install_all() {
 	: >"$dir/why"
 	listing >"$dir/installed"
 	local f
-	for f in usr/sbin/jpd usr/sbin/jpctl usr/sbin/jpreg; do
+	for f in usr/sbin/jpd usr/sbin/jpctl usr/sbin/jpreg usr/sbin/jpledge; do
 		[ -x "$dir/image/$f" ] && "$dir/image/$f" --version >/dev/null || why "$f is not installed" || return 1
 	done
 	for f in docs/man/*.rst; do
@@ -500,7 +500,7 @@ check socket-wrong-json lean wrong_json
 check socket-half-a-request lean half_a_request
 check socket-unread-answers lean unread_answers
 
-for program in jpd jpctl jpreg; do
+for program in jpd jpctl jpreg jpledge; do
 	check "$program-help" eval '"${!program}" --help >"$dir/out" 2>"$dir/err" && [ -s "$dir/out" ] && [ ! -s "$dir/err" ]'
 	check "$program-version" eval '"${!program}" --version | grep -q "^$program [0-9]"'
 	check "$program-usage" eval '"${!program}" --usage >"$dir/out" && has Usage "$dir/out"'

@@ -124,10 +124,13 @@ def options_of(text):
     return set(re.findall(r"^ +(?:-., )?(--[a-z-]+)", text, re.M))
 
 
-verbs = set(re.findall(r"^  ([a-z]+)  ", help_of("jpctl").partition("Verbs:")[2], re.M))
-options = {("jpctl",): options_of(help_of("jpctl"))}
-for command in [("jpd",), ("jpreg",), *(("jpctl", v) for v in sorted(verbs))]:
-    options[command] = options_of(help_of(*command))
+PROGRAMS = "jpctl|jpd|jpreg|jpledge"
+verbs = {p: set(re.findall(r"^  ([a-z]+)  ", help_of(p).partition("Verbs:")[2], re.M))
+         for p in ("jpctl", "jpledge")}
+options = {(p,): options_of(help_of(p)) for p in PROGRAMS.split("|")}
+for program in verbs:
+    for verb in sorted(verbs[program]):
+        options[program, verb] = options_of(help_of(program, verb))
 for action in ("add", "del", "list"):
     options["jpctl", "registrar"] |= options_of(help_of("jpctl", "registrar", action))
 targets = set(re.findall(r"^([a-z][a-z-]*):", read("Makefile"), re.M))
@@ -149,9 +152,9 @@ def judge(program, rest):
             if word not in known:
                 wrong.append(" ".join(command) + " " + word)
             take = word in WITH_VALUE
-        elif program == "jpctl" and len(command) == 1 and word.strip("-") and not word.isupper():
-            if word not in verbs:
-                return [f"jpctl {word}"]
+        elif program in verbs and len(command) == 1 and word.strip("-") and not word.isupper():
+            if word not in verbs[program]:
+                return [f"{program} {word}"]
             command += (word,)
     return wrong
 
@@ -159,9 +162,9 @@ def judge(program, rest):
 def commands(code):
     for line in code.splitlines():
         line = re.split(r" {2,}# ", line)[0]
-        if re.match(r"(jpctl|jpd|jpreg)( is|: )", line):
+        if re.match(rf"({PROGRAMS})( is|: )", line):
             continue  # output
-        for m in re.finditer(r"(?:^|(?<=[\s/(]))(jpctl|jpd|jpreg|make)((?: +[^\s|;&]+)*)", line):
+        for m in re.finditer(rf"(?:^|(?<=[\s/(]))({PROGRAMS}|make)((?: +[^\s|;&]+)*)", line):
             yield m.group(1), m.group(2)
 
 
@@ -169,11 +172,11 @@ for page, text in {**pages, **manuals}.items():
     if page in pages:
         codes = FENCE.findall(text) + inline_code(prose[page])
     else:
-        codes = re.findall(r"\*\*((?:jpctl|jpd|jpreg) [^*]+)\*\*", text)
-        codes += re.findall(r"^    ((?:jpctl|jpd|jpreg) .*)$", text, re.M)
+        codes = re.findall(rf"\*\*((?:{PROGRAMS}) [^*]+)\*\*", text)
+        codes += re.findall(rf"^    ((?:{PROGRAMS}) .*)$", text, re.M)
     found = [c for code in codes for c in commands(code)]
     verdict(f"{page}: commands that it names exist",
-            (["(help names no verbs)"] if not verbs else []) +
+            (["(help names no verbs)"] if not all(verbs.values()) else []) +
             [w for c in found for w in judge(*c)])
 
 # ---- messages: what stands in quotes among the symptoms is what a program says

@@ -32,6 +32,8 @@ if [ $# -gt 0 ]; then
 else
 	compare docs/man/jpd.8.rst "$build/jpd"
 	compare docs/man/jpreg.8.rst "$build/jpreg"
+	compare docs/man/jpledge.8.rst "$build/jpledge"
+	compare docs/man/jpledge.8.rst "$build/jpledge" discover
 	compare docs/man/jpctl.8.rst "$build/jpctl"
 	for verb in attach detach registrar status stats flows check; do
 		compare docs/man/jpctl.8.rst "$build/jpctl" $verb

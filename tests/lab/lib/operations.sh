@@ -8,7 +8,7 @@
 
 set -u
 build=$(realpath "${JPX_BUILD:-build}") || exit 1
-jpd=$build/jpd jpctl=$build/jpctl jpreg=$build/jpreg probe=$build/tests/heal_probe
+jpd=$build/jpd jpctl=$build/jpctl jpreg=$build/jpreg jpledge=$build/jpledge probe=$build/tests/heal_probe
 PATH=$PATH:/usr/sbin:/sbin
 # shellcheck source=scripts/lab.sh
 . scripts/lab.sh
