@@ -235,12 +235,13 @@ static const struct {
 	/* values: anything well formed that is not nested too deep */
 	{ 0, "85" HEAD "82 84" NAME "04 01 f6" LOC },
 	{ 0, "85" HEAD "82 84" NAME "04 01 fb3ff0000000000000" LOC },
-	{ 0, "85" HEAD "82 84" NAME "04 01 a2 01 8202 c103 04 a0" LOC },
-	{ 0, "85" HEAD "82 84" NAME "04 01 d9d9f7 6178" LOC },
+	{ 0, "85" HEAD "82 84" NAME "04 01 a2 01 820203 04 a0" LOC },
+	{ -EINVAL, "85" HEAD "82 84" NAME "04 01 d9d9f7 6178" LOC },
+	{ -EINVAL, "85" HEAD "82 84" NAME "04 01 81 c1 00" LOC },
 	{ -EINVAL, "85" HEAD "82 84" NAME "04 01 9f 01 ff" LOC },
 	{ -EINVAL, "85" HEAD "82 84" NAME "04 01 624100" LOC },
 	{ -EINVAL, "85" HEAD "82 84" NAME "04 01 61ff" LOC },
-	{ -EINVAL, "85" HEAD "82 84" NAME "04 01 81 61ff" LOC },
+	{ -EINVAL, "85" HEAD "82 84" NAME "04 01 f8ff" LOC },
 	{ 0, "85" HEAD "82 84" NAME "04 01 81818181 81818181 81818181 81818181 00" LOC },
 	{ -EINVAL, "85" HEAD "82 84" NAME "04 01 81818181 81818181 81818181 81818181 81 00" LOC },
 	{ -EINVAL, "85" HEAD "82 84" NAME "04 01 9b ffffffffffffffff" LOC },
@@ -257,6 +258,8 @@ static const struct {
 	{ -EINVAL, "85" HEAD "82" OBJ "84 1867 44c0000201 11 191634" },
 	{ -EINVAL, "85" HEAD "82" OBJ "84 1868" ADDR "11 191634" },
 	{ -EINVAL, "85" HEAD "82" OBJ "84 1869 4161 11 191634" },
+	{ -EINVAL, "85" HEAD "82" OBJ "84 1869 61ff 11 191634" },
+	{ -EINVAL, "85" HEAD "82" OBJ "84 186a 6100 11 191634" },
 	{ -EINVAL, "85" HEAD "82" OBJ "84 186b" ADDR "11 191634" },
 	{ -EINVAL, "85" HEAD "82" OBJ "84 1867" ADDR "190100 191634" },
 	{ -EINVAL, "85" HEAD "82" OBJ "84 1867" ADDR "31 191634" },
@@ -365,6 +368,8 @@ static void test_most_items(void **state)
 
 	(void)state;
 	fill(&flood, GRASP_ITEMS_MAX);
+	for (size_t i = 0; i < flood.count; i++)
+		flood.items[i] = (struct grasp_item){ .name = "a" };
 	len = grasp_write(&flood, buf, sizeof(buf));
 	assert_true(len > 0);
 	assert_int_equal(read_bytes(buf, (size_t)len, &again), 0);
