@@ -9,11 +9,12 @@ JPX_LAB=t-ask
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"
 play=$build/tests/registrar_play ask_test=$build/tests/ask_test
-peer="/usr/bin/python3 $(dirname "$0")/lib/grasp_peer.py"
+peer=(/usr/bin/python3 "$(dirname "$0")/lib/grasp_peer.py")
+coap_peer=(/usr/bin/python3 "$(dirname "$0")/lib/coap_peer.py")
 needs "$play" "$ask_test" /usr/bin/python3 coap-server-openssl ip
 
 lab_up
-for i in 1 2 3 4 5 6 7 8 9 10; do lab_link proxy "up$i" gateway "g$i"; done
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do lab_link proxy "up$i" gateway "g$i"; done
 lab_settle
 
 # ---- what was heard -----------------------------------------------------------
@@ -51,7 +52,7 @@ synced_since() { # COUNT
 }
 
 ask_start() { # LINE...
-	ask_pid=
+	ask_pid=''
 	view "$@"
 	spawn proxy ask env ASAN_OPTIONS="detect_leaks=1$keep" "$ask_test" "$work/view"
 	ask_pid=$spawned
@@ -61,7 +62,7 @@ ask_start() { # LINE...
 # Well, and with nothing that the sanitizers say.
 ask_stop() {
 	stop "$ask_pid" || return 1
-	ask_pid=
+	ask_pid=''
 	! said Sanitizer
 }
 
@@ -86,7 +87,7 @@ silent() {
 
 # ---- CoAP: every habit at once ---------------------------------------------------
 
-ask_pid= keep=
+ask_pid='' keep=''
 uplinks() {
 	echo coap
 	for i in 0 1 2 3 4 5 6 7 8 9 10; do echo "uplink up$i"; done
@@ -211,10 +212,44 @@ view "uplink up5"
 check silent-without-coap silent
 check stops-well-again ask_stop
 
+# ---- CoAP: what nobody should answer ----------------------------------------------
+
+for i in $(seq 100); do echo "addr add fe80::e:$(printf %x "$i")/64 dev g11 nodad"; done |
+	in_ns gateway ip -batch -
+spawn gateway bad-many "${coap_peer[@]}" many g11 100
+many=$spawned
+spawn gateway bad-odd "${coap_peer[@]}" odd g12
+wait_for has ready "$work/bad-many.log"
+wait_for has ready "$work/bad-odd.log"
+ask_start coap "uplink up11" "uplink up12"
+from_many() { # those who were heard, how often the one that was heard most, and in all
+	lines 'select(.ifname == "up11" and .what == "heard" and .port == 7300) | .from' | sort |
+		uniq -c | sort -rn | awk 'NR == 1 { most = $1 } { all += $1 } END { print NR, most, all }'
+}
+check hears-one-of-many wait_for any '.ifname == "up11" and .port == 7300'
+stop "$many"
+sleep 1
+# A round asks two groups for five names; this peer answers one of them, ten times each address.
+check no-more-than-64-answer-a-question [ "$(from_many | cut -d ' ' -f 1)" -le 64 ]
+check nor-any-more-than-4-times [ "$(from_many | cut -d ' ' -f 2)" -le 8 ]
+check no-more-than-512-in-a-round [ "$(from_many | cut -d ' ' -f 3)" -le 512 ]
+blocks_over() { has "gave up rt=ace.est" "$work/bad-odd.log"; }
+check bad-blocks-were-asked-for wait_for blocks_over
+sleep 1
+check nothing-of-bad-blocks none '.ifname == "up12" and .what == "heard" and .port != 7699'
+check a-good-answer-among-bad-ones any '.ifname == "up12" and .port == 7699'
+endless() { # 16384 bytes in blocks of 16, of each of two groups
+	local blocks
+	blocks=$(grep -c 'block rt=brski.rjp' "$work/bad-odd.log")
+	[ "$blocks" -ge 1024 ] && [ "$blocks" -le 2050 ]
+}
+check endless-blocks-end wait_for endless
+check stops-well-among-bad-ones ask_stop
+
 # ---- GRASP towards uplinks ------------------------------------------------------
 
 sends() { # CASE...: on the link of up0
-	in_ns gateway $peer send gw0 - "$@"
+	in_ns gateway "${peer[@]}" send gw0 - "$@"
 }
 
 heard() { # PORT
@@ -228,7 +263,7 @@ memory() { # kB that ask_test has had at most
 # What the sanitizer would keep of what was freed is no growth.
 keep=:quarantine_size_mb=0:thread_local_quarantine_size_kb=0
 ask_start grasp-hear "uplink up0" "port pj0 5700"
-keep=
+keep=''
 sends rjp drawn discovery07
 grasp_names() {
 	lines 'select(.what == "heard") | "\(.by) \(.mode) \(.port) \(.lifetime) \(.from) \(.ifname)"' |
@@ -243,8 +278,8 @@ grasp_names() {
 check hears-what-drafts-print wait_for grasp_names
 sends loop0 loop256 tcp proxy group nested nested-value oversize truncated trailing huge-array \
 	huge-text empty discovery
-in_ns gateway $peer send gw0 2001:db8:1::1 plain
-in_ns pledge $peer send pl0 - plain # a pledge that plays a Registrar
+in_ns gateway "${peer[@]}" send gw0 2001:db8:1::1 plain
+in_ns pledge "${peer[@]}" send pl0 - plain # a pledge that plays a Registrar
 sends loop1 forever moment month odd-value repeated repeated last
 check hears-the-last wait_for heard 7999
 refused() {
@@ -270,7 +305,7 @@ check pledges-name-no-registrar none '.ifname == "pj0" or .port == 6666'
 # Ten thousand Registrars: some of them are heard, all of them cost little.
 lines_before=$(lines .port | wc -l)
 started=$SECONDS
-in_ns gateway $peer many gw0 10000
+in_ns gateway "${peer[@]}" many gw0 10000
 sleep 1
 few() {
 	local more=$(($(lines .port | wc -l) - lines_before))
@@ -280,11 +315,11 @@ check a-flood-of-floods-is-cut few
 no_growth() { # by ten thousand more
 	local before
 	before=$(memory)
-	in_ns gateway $peer many gw0 10000
+	in_ns gateway "${peer[@]}" many gw0 10000
 	[ $(($(memory) - before)) -lt 512 ] || { echo "# $(($(memory) - before)) kB"; return 1; }
 }
 check a-flood-of-floods-takes-no-memory no_growth
-in_ns gateway $peer send gw0 - rjp # its session is forgotten by now
+in_ns gateway "${peer[@]}" send gw0 - rjp # its session is forgotten by now
 check hears-on wait_for heard 5685
 no_socket() { # but the one of the uplink
 	[ "$(in_ns proxy ss -Hlun 'sport = :7017' | awk '{ print $4 }')" = '[ff02::13]%up0:7017' ] &&
@@ -305,7 +340,7 @@ check deaf-when-told silent
 check stops-well-after-grasp ask_stop
 
 # Beside another GRASP daemon that shares the port, and one that does not.
-spawn proxy holder $peer hold share
+spawn proxy holder "${peer[@]}" hold share
 holder=$spawned
 wait_for has ready "$work/holder.log"
 ask_start grasp-hear grasp-flood "uplink up0" "port pj0 5700"
@@ -314,10 +349,10 @@ check beside-another wait_for heard 7999
 check another-hears-it-too wait_for has heard "$work/holder.log"
 stop "$holder"
 ask_stop
-spawn proxy holder $peer hold
+spawn proxy holder "${peer[@]}" hold
 wait_for has ready "$work/holder.log"
 holder=$spawned
-spawn pledge seen $peer capture pl0 4
+spawn pledge seen "${peer[@]}" capture pl0 4
 wait_for has ready "$work/seen.log"
 ask_start grasp-hear grasp-flood "uplink up0" "port pj0 5700"
 check says-who-holds-the-port said 'up0: cannot hear GRASP floods of Registrars: .* does not share port 7017'
@@ -332,12 +367,12 @@ vector=33330000001302000000000a86dd6000000000531101fe80000000000000000000fffe000
 vector+=0000000000131b691b6900530d8585091a00bc4e5050fe80000000000000000000fffe00000a1a0002bf20828468414e
 vector+=5f50726f787904016844544c532d45535484186750fe80000000000000000000fffe00000a1119df0d
 same_as_vector() {
-	[ "$($peer frame 02:00:00:00:00:0a fe80::ff:fe00:a 57101 DTLS-EST 12340816)" = "$vector" ]
+	[ "$("${peer[@]}" frame 02:00:00:00:00:0a fe80::ff:fe00:a 57101 DTLS-EST 12340816)" = "$vector" ]
 }
 check the-test-knows-the-vector same_as_vector
 
 capture() { # SECONDS: what comes to pledges, in seen.log
-	spawn pledge seen $peer capture pl0 "$1"
+	spawn pledge seen "${peer[@]}" capture pl0 "$1"
 	seen=$spawned
 	wait_for has ready "$work/seen.log"
 }
@@ -358,7 +393,7 @@ byte_exact() {
 	local mac addr value session frame
 	mac=$(lab_mac proxy pj0) addr=$(pj_address pj0)
 	while IFS=$'\t' read -r value session frame; do
-		[ "$($peer frame "$mac" "$addr" 5700 "${value#=}" "$session")" = "$frame" ] || return 1
+		[ "$("${peer[@]}" frame "$mac" "$addr" 5700 "${value#=}" "$session")" = "$frame" ] || return 1
 	done < <(seen '["=" + .message[4][0][3], .message[1], .frame] | @tsv')
 }
 check as-the-figures-draw-it byte_exact
