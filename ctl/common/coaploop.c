@@ -181,15 +181,17 @@ static bool is_udp_socket(int fd)
 	       !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) && protocol == IPPROTO_UDP;
 }
 
-/* libcoap connects before the interface is known: the route and the source address may be
- * those of another one.  Chooses both again. */
-static int connect_again(int fd, const struct sockaddr_in6 *to)
+/* Binds FD to IFNAME alone.  What libcoap connected to TO already has chosen route and source
+ * address before it knew that: chooses both again.  Undoing a connect undoes a binding, so
+ * that comes first. */
+static int bind_to_interface(int fd, const char *ifname, const struct sockaddr_in6 *to, bool again)
 {
 	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 
-	if (connect(fd, &nobody, sizeof(nobody)))
+	if ((again && connect(fd, &nobody, sizeof(nobody))) ||
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname, (socklen_t)strlen(ifname)))
 		return -1;
-	return connect(fd, (const struct sockaddr *)to, sizeof(*to));
+	return again ? connect(fd, (const struct sockaddr *)to, sizeof(*to)) : 0;
 }
 
 static void to_coap(const struct sockaddr_in6 *sa, coap_address_t *out)
@@ -229,10 +231,9 @@ coap_session_t *coaploop_session(struct coaploop *loop, const struct sockaddr_in
 		error = EPROTO;
 	} else {
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		if ((ifname && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
-					  (socklen_t)strlen(ifname))) ||
-		    (ifname && !from && !IN6_IS_ADDR_MULTICAST(&to->sin6_addr) &&
-		     connect_again(fd, &server.addr.sin6)) ||
+		if ((ifname &&
+		     bind_to_interface(fd, ifname, &server.addr.sin6,
+				       !from && !IN6_IS_ADDR_MULTICAST(&to->sin6_addr))) ||
 		    (index &&
 		     setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof(index))) ||
 		    setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof(hops)))

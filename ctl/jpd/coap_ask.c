@@ -61,7 +61,9 @@ struct coap_ask {
 	unsigned int again_ms; /* to the next one, while nothing is heard */
 	unsigned int heard;    /* Registrars in this round */
 	time_t last_heard;     /* 0: nothing yet */
-	int last_error;	       /* that was said */
+	unsigned int asked;    /* questions that left in this round */
+	int error;	       /* the last one of this round */
+	int said;	       /* error that the log knows of */
 };
 
 static time_t now_s(void)
@@ -222,21 +224,36 @@ static bool question(const struct coap_ask *ask, unsigned int n, struct coap_que
 }
 
 /* What is not asked now is asked in the next round.  That a host has no way through one of
- * several uplinks is usual. */
+ * several uplinks is usual, that nothing leaves at all is not. */
 static void failed(struct coap_ask *ask, const struct coap_question *q, int error)
 {
 	bool usual = error == -ENETUNREACH || error == -EHOSTUNREACH || error == -EADDRNOTAVAIL;
 	char to[JPX_ENDPOINT_STRLEN];
 
-	if (usual || error == ask->last_error) {
+	ask->error = error;
+	if (usual || error == ask->said) {
 		jpx_debug("%s: cannot ask %s for %s: %s", q->ifname,
 			  jpx_endpoint_format(&q->to, to, sizeof(to)), q->filter, strerror(-error));
 		return;
 	}
-	ask->last_error = error;
+	ask->said = error;
 	jpx_warning("%s: cannot ask %s for %s: %s%s; tried again in the next round", q->ifname,
 		    jpx_endpoint_format(&q->to, to, sizeof(to)), q->filter, strerror(-error),
 		    error == -EMFILE ? " (raise LimitNOFILE)" : "");
+}
+
+/* Once a cause, until all goes well. */
+static void sum_up(struct coap_ask *ask)
+{
+	if (!ask->asked && ask->error && ask->error != ask->said) {
+		ask->said = ask->error;
+		jpx_warning(
+			"coap-ask: no question for Registrars can leave any uplink: %s (has one "
+			"an IPv6 address?); tried again in every round",
+			strerror(-ask->error));
+	}
+	if (!ask->error)
+		ask->said = 0;
 }
 
 static void end_round(struct coap_ask *ask)
@@ -244,6 +261,7 @@ static void end_round(struct coap_ask *ask)
 	unsigned int ms = AGAIN_MAX_MS;
 
 	ask->asking = false;
+	sum_up(ask);
 	if (ask->last_heard && now_s() - ask->last_heard > LIFETIME_S) {
 		ask->last_heard = 0;
 		ask->again_ms = AGAIN_MIN_MS;
@@ -260,8 +278,8 @@ static void begin_round(struct coap_ask *ask)
 {
 	ask->asking = true;
 	ask->starting = false;
-	ask->next = 0;
-	ask->heard = 0;
+	ask->next = ask->heard = ask->asked = 0;
+	ask->error = 0;
 }
 
 static void step(evutil_socket_t fd, short what, void *arg)
@@ -290,7 +308,7 @@ static void step(evutil_socket_t fd, short what, void *arg)
 	if (ret)
 		failed(ask, &q, ret);
 	else
-		ask->last_error = 0;
+		ask->asked++;
 	ask->next++;
 	after(ask, all * SPACING_MS <= ROUND_MS ? SPACING_MS : ROUND_MS / all + 1);
 }

@@ -112,8 +112,8 @@ static void words(const struct grasp_item *item, char *buf, size_t len)
 			*buf = '?';
 }
 
-static void take_item(struct listener *l, const struct grasp_flood *flood,
-		      const struct grasp_item *item)
+static void take_item(struct listener *l, const struct in6_addr *from,
+		      const struct grasp_flood *flood, const struct grasp_item *item)
 {
 	struct registrar_heard heard = { .source = JPX_SOURCE_GRASP,
 					 .priority = REGISTRAR_NO_PRIORITY,
@@ -125,7 +125,7 @@ static void take_item(struct listener *l, const struct grasp_flood *flood,
 	if (meaning != GRASP_STATELESS && meaning != GRASP_STATEFUL)
 		return;
 	if (item->loop_count < 1 || item->loop_count > 255) {
-		refuse(l, &flood->initiator, "its loop count is not 1 to 255");
+		refuse(l, from, "its loop count is not 1 to 255");
 		return;
 	}
 	heard.mode = meaning == GRASP_STATELESS ? JPX_MODE_STATELESS : JPX_MODE_STATEFUL;
@@ -164,7 +164,7 @@ static void take(struct listener *l, const unsigned char *buf, size_t len,
 	if (is_repeated(l, &flood, now_ms()))
 		return;
 	for (size_t i = 0; i < flood.count; i++)
-		take_item(l, &flood, &flood.items[i]);
+		take_item(l, &from->sin6_addr, &flood, &flood.items[i]);
 }
 
 /* ---- sockets ------------------------------------------------------------------------ */

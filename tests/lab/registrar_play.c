@@ -29,6 +29,9 @@
 #define FLOODS_MAX  32
 #define TWICE_MS    300
 #define LINK_FORMAT 40
+#define PADDING                                                                                    \
+	"</padding/that/means/nothing/and/is/long/so/that/few/links/fill/an/answer>;"              \
+	"rt=\"padding\";title=\"to be left alone\""
 
 struct play {
 	const char *ifname, *links_file, *groups[8];
@@ -97,7 +100,7 @@ static size_t answer_text(const char *filter, char *text)
 	if (!len)
 		return 0;
 	while (len < play.pad)
-		len = append(text, len, "</padding/that/means/nothing>;rt=padding");
+		len = append(text, len, PADDING);
 	if (!play.nonsense)
 		return len;
 	len = play.nonsense < TEXT_MAX ? play.nonsense : TEXT_MAX;
