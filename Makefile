@@ -36,7 +36,9 @@ WITH_AVAHI := $(shell pkg-config --exists avahi-client && echo yes)
 PACKAGES   += $(if $(WITH_CARES),libcares) $(if $(WITH_AVAHI),avahi-client)
 WITH_DEFS  := $(if $(WITH_CARES),-DJPX_WITH_CARES) $(if $(WITH_AVAHI),-DJPX_WITH_AVAHI)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES))
+PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES)) $(if $(WITH_CARES),-lresolv)
+# ... and their sources and tests.
+LEFT_OUT   := $(if $(WITH_CARES),,ctl/jpd/dns.c ctl/jpd/dns_sd.c tests/lab/dns_sd_test.c)
 
 WARN   := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
@@ -51,12 +53,12 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -std=gnu17 $(filter-out -Wstrict-prototypes,$(WARN)) \
 	      -Wno-unused-parameter -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
 
-COMMON_SRC := $(wildcard ctl/common/*.c)
+COMMON_SRC := $(filter-out $(LEFT_OUT),$(wildcard ctl/common/*.c))
 PROGRAMS   := jpd jpctl jpreg
 MAN_RST	   := $(wildcard docs/man/*.[58].rst)
 MAN	   := $(MAN_RST:docs/man/%.rst=$(BUILD)/man/%)
 
-src_of = $(wildcard ctl/$(1)/*.c)
+src_of = $(filter-out $(LEFT_OUT),$(wildcard ctl/$(1)/*.c))
 obj_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 .PHONY: all
@@ -108,7 +110,7 @@ $(BUILD)/man/%: docs/man/%.rst $(BUILD)/man/reasons.rst
 
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT	  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
-LAB_SRC	  := $(filter-out %.bpf.c,$(wildcard tests/lab/*.c))
+LAB_SRC	  := $(filter-out %.bpf.c $(LEFT_OUT),$(wildcard tests/lab/*.c))
 LAB_BIN	  := $(LAB_SRC:tests/lab/%.c=$(BUILD)/tests/%)
 TEST_DEFS := -DJPX_TEST_DIR='"tests/unit"'
 
@@ -139,6 +141,8 @@ $(BUILD)/tests/packets: $(PACKET_SRC) $(wildcard tests/packet/*.h) ctl/common/jp
 # What a lab test needs besides them.
 $(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privilege.c \
 	-Wl,--wrap=pwrite,--wrap=mnl_socket_recvfrom
+$(BUILD)/tests/dns_sd_test: LAB_WITH := ctl/jpd/dns.c ctl/jpd/dns_sd.c -DDNS_SD_LIFETIME_MIN=6 \
+	-DDNS_SD_RETRY_MIN=3
 $(BUILD)/tests/lossy: $(BUILD)/bpf/lossy.skel.h
 
 $(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(SKEL)

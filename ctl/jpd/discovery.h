@@ -20,6 +20,7 @@
 struct discovery;
 struct event_base;
 struct health;
+struct jpx_state;
 struct netwatch;
 struct registrars;
 
