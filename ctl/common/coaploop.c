@@ -41,6 +41,8 @@ struct coaploop *coaploop_new(struct event_base *base)
 	if (!loop)
 		return NULL;
 	coap_startup();
+	/* It prints to stderr what strangers make it say: malformed datagrams, each RST. */
+	coap_set_log_level(LOG_EMERG);
 	loop->context = coap_new_context(NULL);
 	fd = loop->context ? coap_context_get_coap_fd(loop->context) : -1;
 	if (fd >= 0)
@@ -147,7 +149,15 @@ coap_session_t *coaploop_session(struct coaploop *loop, const struct sockaddr_in
 	return session;
 }
 
-coap_endpoint_t *coaploop_endpoint(struct coaploop *loop, const struct sockaddr_in6 *addr)
+/* A socket that is shut for writing fails with EPIPE before it makes a packet.  The kernel
+ * calls one without a peer not connected, and shuts it all the same. */
+static int mute(int fd)
+{
+	return shutdown(fd, SHUT_WR) && errno != ENOTCONN ? errno : 0;
+}
+
+static coap_endpoint_t *open_endpoint(struct coaploop *loop, const struct sockaddr_in6 *addr,
+				      bool only_listens)
 {
 	char ifname[IF_NAMESIZE];
 	struct ipv6_mreq group = { .ipv6mr_multiaddr = addr->sin6_addr,
@@ -175,6 +185,8 @@ coap_endpoint_t *coaploop_endpoint(struct coaploop *loop, const struct sockaddr_
 		    (IN6_IS_ADDR_MULTICAST(&addr->sin6_addr) &&
 		     setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group))))
 			error = errno;
+		if (!error && only_listens)
+			error = mute(fd);
 	}
 	if (error) {
 		coap_free_endpoint(endpoint);
@@ -183,4 +195,14 @@ coap_endpoint_t *coaploop_endpoint(struct coaploop *loop, const struct sockaddr_
 	}
 	settle(loop);
 	return endpoint;
+}
+
+coap_endpoint_t *coaploop_endpoint(struct coaploop *loop, const struct sockaddr_in6 *addr)
+{
+	return open_endpoint(loop, addr, false);
+}
+
+coap_endpoint_t *coaploop_listener(struct coaploop *loop, const struct sockaddr_in6 *addr)
+{
+	return open_endpoint(loop, addr, true);
 }

@@ -26,4 +26,8 @@ coap_session_t *coaploop_session(struct coaploop *loop, const struct sockaddr_in
  * group, that it joins there.  It hears that interface alone.  NULL with errno set. */
 coap_endpoint_t *coaploop_endpoint(struct coaploop *loop, const struct sockaddr_in6 *addr);
 
+/* The same, but nothing ever leaves by it: for a group, where libcoap answers what is malformed
+ * with an RST and unknown critical options with 4.02, though RFC 7252 8.1 forbids it. */
+coap_endpoint_t *coaploop_listener(struct coaploop *loop, const struct sockaddr_in6 *addr);
+
 #endif

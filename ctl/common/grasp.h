@@ -43,15 +43,19 @@ struct grasp_flood {
 	size_t count;
 };
 
-/* Writes FLOOD.  Returns the length, or -E2BIG. */
+/* Writes FLOOD, in the shortest encoding.  Returns the length, -E2BIG for one that is longer than
+ * LEN or GRASP_MAX, or -EINVAL for one without objectives or with more than GRASP_ITEMS_MAX. */
 int grasp_write(const struct grasp_flood *flood, unsigned char *buf, size_t len);
 
 /* Reads one whole datagram.  Strict: -EINVAL for anything that is not exactly an M_FLOOD by the
  * grammar of RFC 8990 4 (or, with several services in one inner array, as drafts -11 to -15 and
- * brski-discovery draw it), with what is wrong in *WHY; -EPROTONOSUPPORT: another GRASP message. */
+ * brski-discovery draw it), with what is wrong in *WHY; -EPROTONOSUPPORT: another GRASP message.
+ * Names of GRASP_NAME_LEN bytes or more are refused, values of any type are accepted.  Where it
+ * does not return 0, FLOOD has no items. */
 int grasp_read(const unsigned char *buf, size_t len, struct grasp_flood *flood, const char **why);
 
-/* What an item says to a Join Proxy or a pledge. */
+/* What an item says to a Join Proxy or a pledge.  FORM is set in any case, and of interest for
+ * GRASP_STATELESS only.  Whether the address can be one is not looked at. */
 enum grasp_meaning {
 	GRASP_NOTHING,	 /* nothing that jpx uses */
 	GRASP_PROXY,	 /* AN_Proxy with a UDP join port */

@@ -57,7 +57,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				   "\"%s\" is one argument too many: attach takes one "
 				   "interface at a time",
 				   arg);
-		jpctl_check_ifname(state, "IF", arg);
+		usage_check_ifname(state, "IF", arg);
 		if (json_object_set_new(request, "ifname", json_string(arg)))
 			argp_error(state, "IF: the name is not UTF-8");
 		break;

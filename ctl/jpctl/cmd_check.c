@@ -28,7 +28,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	if (key != ARGP_KEY_ARG)
 		return ARGP_ERR_UNKNOWN;
-	jpctl_check_ifname(state, "IF", arg);
+	usage_check_ifname(state, "IF", arg);
 	if (named->count == MAX_NAMED)
 		argp_error(state, "more than %d interfaces at a time", MAX_NAMED);
 	named->ifnames[named->count++] = arg;

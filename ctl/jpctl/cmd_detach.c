@@ -17,7 +17,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				   "\"%s\" is one argument too many: detach takes one "
 				   "interface at a time",
 				   arg);
-		jpctl_check_ifname(state, "IF", arg);
+		usage_check_ifname(state, "IF", arg);
 		*ifname = arg;
 		break;
 	case ARGP_KEY_NO_ARGS:

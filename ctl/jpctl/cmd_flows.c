@@ -57,7 +57,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case OPT_PORT:
-		jpctl_check_ifname(state, "--port", arg);
+		usage_check_ifname(state, "--port", arg);
 		o->wish.ifname = arg;
 		break;
 	case OPT_SERVICE:
@@ -75,7 +75,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
 			argp_error(state, "\"%s\" is one argument too many", arg);
-		jpctl_check_choice(state, "flows", arg, action_word);
+		usage_check_choice(state, "flows", arg, action_word);
 		o->flush = strcmp(arg, "flush") == 0;
 		break;
 	case ARGP_KEY_END:

@@ -231,7 +231,7 @@ static error_t parse_action(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = command->ctl;
 		break;
 	case ARGP_KEY_ARG:
-		jpctl_check_choice(state, "registrar", arg, action_word);
+		usage_check_choice(state, "registrar", arg, action_word);
 		while (strcmp(arg, actions[command->action].name) != 0)
 			command->action++;
 		command->at = state->next - 1;

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "usage.h"
+
 struct jpctl {
 	const char *run_dir, *pin_dir;
 	bool json;
@@ -38,16 +40,5 @@ int jpctl_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Prints OBJECT on one line.  Returns an exit status. */
 int jpctl_print_json(const json_t *object);
-
-/* Ends the program with status 2 and a sentence when ARG is none of the words that
- * WORD(0), WORD(1) ... yield before it yields NULL. */
-void jpctl_check_choice(struct argp_state *state, const char *option, const char *arg,
-			const char *(*word)(unsigned int i));
-
-/* The word of the list that ARG was probably meant to be, or NULL. */
-const char *jpctl_nearest(const char *arg, const char *(*word)(unsigned int i));
-
-/* The same for the name of an interface: does the kernel accept it as one? */
-void jpctl_check_ifname(struct argp_state *state, const char *what, const char *arg);
 
 #endif

@@ -58,7 +58,7 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		command->verb = verb_by_name(arg);
 		if (!command->verb) {
-			nearest = jpctl_nearest(arg, verb_word);
+			nearest = usage_nearest(arg, verb_word);
 			argp_error(state, "\"%s\" is no verb%s%s%s", arg,
 				   nearest ? "; did you mean " : "", nearest ? nearest : "",
 				   nearest ? "?" : "");

@@ -119,11 +119,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		service_set_registrar(state, state->input, arg);
 		break;
 	case OPT_MODE:
-		jpctl_check_choice(state, "--mode", arg, mode_word);
+		usage_check_choice(state, "--mode", arg, mode_word);
 		set(state, "mode", arg);
 		break;
 	case OPT_JPY:
-		jpctl_check_choice(state, "--jpy", arg, jpy_word);
+		usage_check_choice(state, "--jpy", arg, jpy_word);
 		set(state, "jpy", arg);
 		break;
 	case OPT_JOIN_PORT:
@@ -131,11 +131,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 				    json_integer(port_number(state, arg)));
 		break;
 	case OPT_UPLINK:
-		jpctl_check_ifname(state, "--uplink", arg);
+		usage_check_ifname(state, "--uplink", arg);
 		set(state, "uplink", arg);
 		break;
 	case OPT_XDP:
-		jpctl_check_choice(state, "--xdp", arg, xdp_word);
+		usage_check_choice(state, "--xdp", arg, xdp_word);
 		set(state, "xdp", arg);
 		break;
 	case OPT_INTERCEPT:
@@ -145,7 +145,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		add_address(state, arg);
 		break;
 	case OPT_CONTENT:
-		jpctl_check_choice(state, "--content", arg, content_word);
+		usage_check_choice(state, "--content", arg, content_word);
 		set(state, "content", arg);
 		break;
 	default:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reads vectors.json: the JPY messages that the tests and the fuzzer's corpus
+ * Reads vectors.json: the messages that the tests and the fuzzers' corpora
  * share.  JPX_TEST_DIR is where the file lies, seen from where the test runs.
  * For tests only: stops the program when the file is not what it should be.
  */
@@ -8,6 +8,7 @@
 #define JPX_TEST_VECTORS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -50,8 +51,8 @@ static inline size_t test_message(const json_t *vector, uint8_t *out, size_t cap
 	return n;
 }
 
-/* The array of vectors.  ROOT: to be given to json_decref() at the end. */
-static inline json_t *test_vectors(json_t **root)
+/* The array NAME of the file.  ROOT: to be given to json_decref() at the end. */
+static inline json_t *test_vectors_of(json_t **root, const char *name)
 {
 	json_error_t err;
 	json_t *list;
@@ -62,10 +63,28 @@ static inline json_t *test_vectors(json_t **root)
 			err.text);
 		abort();
 	}
-	list = json_object_get(*root, "vectors");
+	list = json_object_get(*root, name);
 	if (!json_array_size(list))
 		abort();
 	return list;
+}
+
+/* The JPY messages. */
+static inline json_t *test_vectors(json_t **root)
+{
+	return test_vectors_of(root, "vectors");
+}
+
+/* What discovery sends, and is answered. */
+static inline json_t *test_discovery_vectors(json_t **root)
+{
+	return test_vectors_of(root, "discovery");
+}
+
+/* Is VECTOR of discovery of KIND? */
+static inline bool test_is_kind(const json_t *vector, const char *kind)
+{
+	return !strcmp(json_string_value(json_object_get(vector, "kind")), kind);
 }
 
 #endif

@@ -4,8 +4,8 @@
  * over the network cannot move the terminal's cursor.  Red marks problems, on a
  * terminal only, and not where NO_COLOR is set.
  */
-#ifndef JPCTL_TABLE_H
-#define JPCTL_TABLE_H
+#ifndef JPX_TEXT_TABLE_H
+#define JPX_TEXT_TABLE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,6 +2,7 @@
 /* See table.h. */
 #include "table.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,7 +46,7 @@ static bool in_colour(void)
 
 static _Noreturn void no_memory(void)
 {
-	fputs("jpctl: not enough memory\n", stderr);
+	fprintf(stderr, "%s: not enough memory\n", program_invocation_short_name);
 	exit(EXIT_FAILURE);
 }
 

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See usage.h. */
+#include "usage.h"
+
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Longest word that is worth a guess. */
+#define GUESS_LEN 24
+
+static size_t min(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Insertions, deletions, replacements and swaps of neighbours that lead from A to B. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t d[GUESS_LEN + 1][GUESS_LEN + 1], la = strlen(a), lb = strlen(b);
+
+	if (la > GUESS_LEN || lb > GUESS_LEN)
+		return GUESS_LEN;
+	for (size_t i = 0; i <= la; i++) {
+		for (size_t j = 0; j <= lb; j++) {
+			if (!i || !j) {
+				d[i][j] = i + j;
+				continue;
+			}
+			d[i][j] = min(d[i - 1][j], d[i][j - 1]) + 1;
+			d[i][j] = min(d[i][j], d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				d[i][j] = min(d[i][j], d[i - 2][j - 2] + 1);
+		}
+	}
+	return d[la][lb];
+}
+
+const char *usage_nearest(const char *arg, const char *(*word)(unsigned int i))
+{
+	const char *best = NULL;
+	size_t best_d = 3;
+
+	for (unsigned int i = 0; word(i); i++) {
+		size_t d = *arg && strncmp(word(i), arg, strlen(arg)) == 0 ? 1
+									   : distance(arg, word(i));
+
+		/* no guess that changes half of what was typed */
+		if (d < best_d && 2 * d <= strlen(arg) + 1) {
+			best = word(i);
+			best_d = d;
+		}
+	}
+	return best;
+}
+
+void usage_check_choice(struct argp_state *state, const char *option, const char *arg,
+			const char *(*word)(unsigned int i))
+{
+	char list[256] = "";
+	const char *nearest;
+	size_t used = 0;
+
+	for (unsigned int i = 0; word(i); i++) {
+		if (strcmp(arg, word(i)) == 0)
+			return;
+		if (used < sizeof(list))
+			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
+						 i ? ", " : "", word(i));
+	}
+	nearest = usage_nearest(arg, word);
+	argp_error(state, "%s: \"%s\" is none of %s%s%s%s", option, arg, list,
+		   nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+void usage_check_ifname(struct argp_state *state, const char *what, const char *arg)
+{
+	if (!*arg || strlen(arg) >= IFNAMSIZ || strpbrk(arg, "/: \t\n") || strcmp(arg, ".") == 0 ||
+	    strcmp(arg, "..") == 0)
+		argp_error(state,
+			   "%s: \"%s\" is no name of an interface (1 to %d characters, without "
+			   "/, : and blanks); see `ip link'",
+			   what, arg, IFNAMSIZ - 1);
+}
