@@ -32,13 +32,15 @@ endif
 PACKAGES := libbpf libxdp libcbor libevent libmnl jansson libconfuse libsystemd libcap-ng libcrypto libcoap-3-openssl
 # Without them the ways of discovery that need them are left out: make WITH_CARES= WITH_AVAHI=
 WITH_CARES := $(shell pkg-config --exists libcares && echo yes)
-WITH_AVAHI := $(shell pkg-config --exists avahi-client && echo yes)
-PACKAGES   += $(if $(WITH_CARES),libcares) $(if $(WITH_AVAHI),avahi-client)
+WITH_AVAHI := yes
+PACKAGES   += $(if $(WITH_CARES),libcares)
 WITH_DEFS  := $(if $(WITH_CARES),-DJPX_WITH_CARES) $(if $(WITH_AVAHI),-DJPX_WITH_AVAHI)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES)) $(if $(WITH_CARES),-lresolv)
 # ... and their sources and tests.
-LEFT_OUT   := $(if $(WITH_CARES),,ctl/jpd/dns.c ctl/jpd/dns_sd.c tests/lab/dns_sd_test.c)
+LEFT_OUT   := $(if $(WITH_CARES),,ctl/jpd/dns.c ctl/jpd/dns_sd.c tests/lab/dns_sd_test.c) \
+	      $(if $(WITH_AVAHI),,ctl/common/avahibus.c ctl/jpd/mdns.c ctl/jpledge/find_mdns.c \
+		tests/lab/mdns_test.c)
 
 WARN   := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
@@ -143,6 +145,7 @@ $(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privi
 	-Wl,--wrap=pwrite,--wrap=mnl_socket_recvfrom
 $(BUILD)/tests/dns_sd_test: LAB_WITH := ctl/jpd/dns.c ctl/jpd/dns_sd.c -DDNS_SD_LIFETIME_MIN=6 \
 	-DDNS_SD_RETRY_MIN=3
+$(BUILD)/tests/mdns_test: LAB_WITH := ctl/jpd/mdns.c ctl/jpledge/find_mdns.c
 $(BUILD)/tests/lossy: $(BUILD)/bpf/lossy.skel.h
 
 $(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(SKEL)
