@@ -125,6 +125,10 @@ $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/flow_limits.c
 $(BUILD)/tests/test_resolve: UNIT_WITH := ctl/jpd/resolve.c -Wl,--wrap=netwatch_link_by_name \
 	-Wl,--wrap=netwatch_link_by_index -Wl,--wrap=netwatch_route -Wl,--wrap=netwatch_neighbour
 
+# Runs every fuzz target over its corpus, once.
+$(BUILD)/tests/test_corpus: UNIT_WITH := $(wildcard tests/fuzz/fuzz_*.c)
+$(BUILD)/tests/test_corpus: $(wildcard tests/fuzz/fuzz*.[ch])
+
 # What a lab program needs besides the common library's sources.
 $(BUILD)/tests/intercept_test: LAB_WITH := ctl/jpd/intercept.c ctl/jpd/udp_socket.c ctl/jpd/privilege.c
 
@@ -135,10 +139,11 @@ $(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ct
 
 # Counts packets and sums checksums by itself: plain, not sanitized, for speed.
 PACKET_SRC := $(filter-out %.bpf.c,$(wildcard tests/packet/*.c))
-$(BUILD)/tests/packets: $(PACKET_SRC) $(wildcard tests/packet/*.h) ctl/common/jpy.c $(SKEL) $(BUILD)/bpf/codec.skel.h
+PACKET_WITH := ctl/common/jpy.c ctl/common/cbor_item.c
+$(BUILD)/tests/packets: $(PACKET_SRC) $(wildcard tests/packet/*.h) $(PACKET_WITH) $(SKEL) $(BUILD)/bpf/codec.skel.h
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(TEST_DEFS) \
-		$(PACKET_SRC) ctl/common/jpy.c -o $@ $(PKG_LIBS) -lcmocka
+		$(PACKET_SRC) $(PACKET_WITH) -o $@ $(PKG_LIBS) -lcmocka
 
 # What a lab test needs besides them.
 $(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privilege.c \
@@ -200,14 +205,21 @@ bench-trips:
 
 FUZZ_SECONDS ?= 60
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(COMMON_SRC)
+FUZZ	 := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+# What each of them is about; its corpus is tests/fuzz/corpus-NAME.
+$(BUILD)/fuzz/fuzz_jpy: FUZZ_WITH := ctl/common/jpy.c ctl/common/cbor_item.c
+$(BUILD)/fuzz/fuzz_grasp: FUZZ_WITH := $(addprefix ctl/common/,grasp.c cbor_item.c addr.c)
+$(BUILD)/fuzz/fuzz_linkformat: FUZZ_WITH := $(addprefix ctl/common/,linkformat.c brski_link.c addr.c)
+$(BUILD)/fuzz/fuzz_sixtisch: FUZZ_WITH := ctl/common/sixtisch.c
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(COMMON_SRC) $(wildcard tests/fuzz/*.h tests/unit/guard.h ctl/common/*.h)
 	@mkdir -p $(@D)
-	$(call say,CLANG,$@)$(CLANG) -std=gnu17 -D_GNU_SOURCE $(WARN) -Iinclude -iquote ctl/common -g -O1 \
-		-fsanitize=fuzzer,address,undefined $< ctl/common/jpy.c -o $@ -lcbor
+	$(call say,CLANG,$@)$(CLANG) -std=gnu17 -D_GNU_SOURCE -DJPX_LIBFUZZER $(WARN) -Iinclude \
+		-iquote ctl/common -g -O1 -fsanitize=fuzzer,address,undefined $< $(FUZZ_WITH) -o $@ -lcbor
 .PHONY: fuzz
-fuzz: $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+fuzz: $(FUZZ)
 	$(Q)for f in $^; do mkdir -p $$f.corpus && $$f -max_total_time=$(FUZZ_SECONDS) -max_len=2048 \
-		$$f.corpus tests/fuzz/corpus || exit 1; done
+		$$f.corpus tests/fuzz/corpus-$${f##*/fuzz_} || exit 1; done
 
 # ---- install --------------------------------------------------------------
 
