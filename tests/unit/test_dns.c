@@ -165,8 +165,9 @@ static void test_malformed(void **state)
 	record(ns_t_ptr, 1, loop, sizeof(loop));
 	assert_int_equal(walk(message, len, ns_t_ptr), -EBADMSG);
 	assert_int_equal(count, 0);
-	begin(1);
+	begin(2); /* where its target would be the next record begins, with a name */
 	text_record(ns_t_srv, 1, "\0\0\0\0\0\1");
+	text_record(ns_t_txt, 1, "\0");
 	assert_int_equal(walk(message, len, ns_t_srv), -EBADMSG);
 	begin(1);
 	text_record(ns_t_aaaa, 1, "\1\2\3\4");
