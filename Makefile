@@ -30,13 +30,18 @@ endif
 # ---- what is built from what ---------------------------------------------
 
 PACKAGES := libbpf libxdp libcbor libevent libmnl jansson libconfuse libsystemd libcap-ng libcrypto libssl libcoap-3-openssl
-# Without them the ways of discovery that need them are left out: make WITH_CARES= WITH_AVAHI=
+# Without c-ares, or where asked to, ways of discovery are left out: make WITH_CARES= WITH_AVAHI=
+# (Avahi's daemon is spoken to by libsystemd, which is there anyway.)
 WITH_CARES := $(shell pkg-config --exists libcares && echo yes)
-WITH_AVAHI := $(shell pkg-config --exists avahi-client && echo yes)
-PACKAGES   += $(if $(WITH_CARES),libcares) $(if $(WITH_AVAHI),avahi-client)
+WITH_AVAHI := yes
+PACKAGES   += $(if $(WITH_CARES),libcares)
 WITH_DEFS  := $(if $(WITH_CARES),-DJPX_WITH_CARES) $(if $(WITH_AVAHI),-DJPX_WITH_AVAHI)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES))
+PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES)) $(if $(WITH_CARES),-lresolv)
+# ... their sources and tests.
+LEFT_OUT   := $(if $(WITH_CARES),,ctl/jpd/dns.c ctl/jpd/dns_sd.c tests/lab/dns_sd_test.c) \
+	      $(if $(WITH_AVAHI),,ctl/common/avahibus.c ctl/jpd/mdns.c ctl/jpledge/find_mdns.c \
+		tests/lab/mdns_test.c)
 
 WARN   := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
@@ -51,12 +56,12 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -std=gnu17 $(filter-out -Wstrict-prototypes,$(WARN)) \
 	      -Wno-unused-parameter -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
 
-COMMON_SRC := $(wildcard ctl/common/*.c)
+COMMON_SRC := $(filter-out $(LEFT_OUT),$(wildcard ctl/common/*.c))
 PROGRAMS   := jpd jpctl jpreg jpledge
 MAN_RST	   := $(wildcard docs/man/*.[58].rst)
 MAN	   := $(MAN_RST:docs/man/%.rst=$(BUILD)/man/%)
 
-src_of = $(wildcard ctl/$(1)/*.c)
+src_of = $(filter-out $(LEFT_OUT),$(wildcard ctl/$(1)/*.c))
 obj_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 .PHONY: all
@@ -108,7 +113,7 @@ $(BUILD)/man/%: docs/man/%.rst $(BUILD)/man/reasons.rst
 
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT	  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
-LAB_SRC	  := $(filter-out %.bpf.c,$(wildcard tests/lab/*.c))
+LAB_SRC	  := $(filter-out %.bpf.c $(LEFT_OUT),$(wildcard tests/lab/*.c))
 LAB_BIN	  := $(LAB_SRC:tests/lab/%.c=$(BUILD)/tests/%)
 TEST_DEFS := -DJPX_TEST_DIR='"tests/unit"'
 
@@ -119,7 +124,9 @@ $(BUILD)/tests/test_icmp_error: UNIT_WITH := ctl/jpd/icmp_error.c
 $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/config_discovery.c ctl/jpd/flow_limits.c
 $(BUILD)/tests/test_announce_links: UNIT_WITH := ctl/jpd/announce_links.c
 $(BUILD)/tests/test_find: UNIT_WITH := ctl/jpledge/find.c
+$(BUILD)/tests/test_dns: UNIT_WITH := $(if $(WITH_CARES),ctl/jpd/dns.c)
 # ... and what it plays itself.
+$(BUILD)/tests/test_beacon: UNIT_WITH := ctl/jpd/beacon.c ctl/jpd/wpan.c -Wl,--wrap=wpan_open
 $(BUILD)/tests/test_registrars: UNIT_WITH := ctl/jpd/registrars.c -Wl,--wrap=clock_gettime
 $(BUILD)/tests/test_view: UNIT_WITH := ctl/jpd/view.c -Wl,--wrap=netwatch_each_link
 $(BUILD)/tests/test_resolve: UNIT_WITH := ctl/jpd/resolve.c -Wl,--wrap=netwatch_link_by_name \
@@ -154,6 +161,9 @@ $(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privi
 	-Wl,--wrap=pwrite,--wrap=mnl_socket_recvfrom
 $(BUILD)/tests/ask_test: LAB_WITH := ctl/jpd/coap_ask.c ctl/jpd/coap_question.c \
 	ctl/jpd/grasp_way.c ctl/jpd/grasp_announce.c ctl/jpd/grasp_listen.c
+$(BUILD)/tests/dns_sd_test: LAB_WITH := ctl/jpd/dns.c ctl/jpd/dns_sd.c -DDNS_SD_LIFETIME_MIN=6 \
+	-DDNS_SD_RETRY_MIN=3
+$(BUILD)/tests/mdns_test: LAB_WITH := ctl/jpd/mdns.c ctl/jpledge/find_mdns.c
 $(BUILD)/tests/lossy: $(BUILD)/bpf/lossy.skel.h
 
 $(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(SKEL)

@@ -12,13 +12,13 @@
 
 static const struct discovery_way *const ways[] = {
 	&discovery_coap_answer, &discovery_coap_ask, &discovery_grasp,
-#ifdef NOT_YET_CARES
+#ifdef JPX_WITH_CARES
 	&discovery_dns_sd,
 #endif
-#ifdef NOT_YET_AVAHI
+#ifdef JPX_WITH_AVAHI
 	&discovery_mdns,
 #endif
-	// &discovery_beacon,
+	&discovery_beacon,
 };
 #define WAYS (sizeof(ways) / sizeof(*ways))
 
