@@ -143,10 +143,17 @@ $(BUILD)/tests/test_corpus: $(wildcard tests/fuzz/fuzz*.[ch])
 $(BUILD)/tests/coap_answer_test: LAB_WITH := ctl/jpd/coap_answer.c ctl/jpd/announce_links.c
 $(BUILD)/tests/intercept_test: LAB_WITH := ctl/jpd/intercept.c ctl/jpd/udp_socket.c ctl/jpd/privilege.c
 
-$(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ctl/*/*.c include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
+# The common library with sanitizers on, made once for all tests.
+$(BUILD)/san/%.o: %.c | $(SKEL)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) $(SANITIZE) -g -O1 -c $< -o $@
+$(BUILD)/san/libjpx.a: $(patsubst %.c,$(BUILD)/san/%.o,$(COMMON_SRC))
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/tests/test_%: tests/unit/test_%.c $(BUILD)/san/libjpx.a $(wildcard ctl/*/*.h ctl/*/*.c include/jpx/*.h) | $(BUILD)/bpf/jpx.skel.h
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 $(TEST_DEFS) $< $(UNIT_WITH) \
-		$(COMMON_SRC) -o $@ $(PKG_LIBS) -lcmocka
+		$(BUILD)/san/libjpx.a -o $@ $(PKG_LIBS) -lcmocka
 
 # Counts packets and sums checksums by itself: plain, not sanitized, for speed.
 PACKET_SRC := $(filter-out %.bpf.c,$(wildcard tests/packet/*.c))
@@ -166,10 +173,10 @@ $(BUILD)/tests/dns_sd_test: LAB_WITH := ctl/jpd/dns.c ctl/jpd/dns_sd.c -DDNS_SD_
 $(BUILD)/tests/mdns_test: LAB_WITH := ctl/jpd/mdns.c ctl/jpledge/find_mdns.c
 $(BUILD)/tests/lossy: $(BUILD)/bpf/lossy.skel.h
 
-$(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(SKEL)
+$(BUILD)/tests/%: tests/lab/%.c $(BUILD)/san/libjpx.a $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(SKEL)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(SANITIZE) -g -O1 -iquote ctl/jpd $< $(LAB_WITH) \
-		$(COMMON_SRC) -o $@ $(PKG_LIBS)
+		$(BUILD)/san/libjpx.a -o $@ $(PKG_LIBS)
 
 .PHONY: test-programs
 test-programs: $(UNIT) $(BUILD)/tests/packets $(LAB_BIN)
