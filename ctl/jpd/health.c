@@ -86,10 +86,9 @@ static const struct jpx_service *service_of(const struct health *health, unsigne
 	return &health->state->services[id];
 }
 
-static bool may_probe(const struct jpx_service *service)
+static bool is_probed(const struct jpx_service *service)
 {
-	return service->ifindex &&
-	       !(service->flags & (JPX_SERVICE_ANY_CONTENT | JPX_SERVICE_NO_PROBE));
+	return !(service->flags & (JPX_SERVICE_ANY_CONTENT | JPX_SERVICE_NO_PROBE));
 }
 
 static ms_t first_hold(const struct jpx_service *service)
@@ -186,7 +185,7 @@ static void judge_out(struct health *health, unsigned int id, ms_t now)
 		return;
 	else if (w->answered >= over)
 		let_in(health, id, false, now);
-	else if (!w->answers || !may_probe(service_of(health, id)))
+	else if (!w->answers || !is_probed(service_of(health, id)))
 		let_in(health, id, true, now);
 }
 
@@ -264,7 +263,7 @@ static void probe(struct health *health, unsigned int id, ms_t now)
 	struct watch *w = &health->watches[id];
 	int ret;
 
-	if (!may_probe(service_of(health, id))) {
+	if (!is_probed(service_of(health, id)) || !service_of(health, id)->ifindex) {
 		w->asked_first = 0;
 		return;
 	}

@@ -531,6 +531,9 @@ static void test_no_trial(void **unused)
 	go_out();
 	assert_int_equal(lasts(7200, NULL), 7200);
 	assert_text("a probe has to be answered first");
+	state.services[SVC].ifindex = 0; /* nor because there is no route */
+	assert_int_equal(lasts(1000, NULL), 1000);
+	state.services[SVC].ifindex = 7;
 	registrar = ANSWERS;
 	assert_about(lasts(60, NULL), 1, 31);
 	/* ... but where it must not be probed any more it is. */
