@@ -163,6 +163,17 @@ static bool is_udp_socket(int fd)
 	       !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) && protocol == IPPROTO_UDP;
 }
 
+/* A link-local address has bound it already, and then it takes a right to do so again. */
+static int bind_to(int fd, const char *ifname, int index)
+{
+	socklen_t len = sizeof(int);
+	int bound = 0;
+
+	if (!getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &bound, &len) && bound == index)
+		return 0;
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname, (socklen_t)strlen(ifname));
+}
+
 static void to_coap(const struct sockaddr_in6 *sa, coap_address_t *out)
 {
 	coap_address_init(out);
@@ -200,8 +211,7 @@ coap_session_t *coaploop_session(struct coaploop *loop, const struct sockaddr_in
 		error = EPROTO;
 	} else {
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		if ((ifname && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
-					  (socklen_t)strlen(ifname))) ||
+		if ((ifname && bind_to(fd, ifname, index)) ||
 		    (index &&
 		     setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof(index))) ||
 		    setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof(hops)))
@@ -247,8 +257,7 @@ static coap_endpoint_t *open_endpoint(struct coaploop *loop, const struct sockad
 		error = EPROTO;
 	} else {
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
-			       (socklen_t)strlen(ifname)) ||
+		if (bind_to(fd, ifname, (int)addr->sin6_scope_id) ||
 		    (IN6_IS_ADDR_MULTICAST(&addr->sin6_addr) &&
 		     setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group))))
 			error = errno;
