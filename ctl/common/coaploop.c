@@ -181,17 +181,29 @@ static bool is_udp_socket(int fd)
 	       !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) && protocol == IPPROTO_UDP;
 }
 
-/* Binds FD to IFNAME alone.  What libcoap connected to TO already has chosen route and source
- * address before it knew that: chooses both again.  Undoing a connect undoes a binding, so
- * that comes first. */
-static int bind_to_interface(int fd, const char *ifname, const struct sockaddr_in6 *to, bool again)
+/* A link-local address has bound it already, and then it takes a right to do so again. */
+static bool is_bound_to(int fd, int index)
+{
+	socklen_t len = sizeof(int);
+	int bound = 0;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &bound, &len) && bound == index;
+}
+
+/* Binds FD to IFNAME alone.  CONNECTED: what libcoap connected it to, or NULL; it has chosen route
+ * and source address before it knew the interface: chooses both again.  Undoing a connect undoes
+ * a binding, so that comes first. */
+static int bind_to(int fd, const char *ifname, int index, const struct sockaddr_in6 *connected)
 {
 	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 
-	if ((again && connect(fd, &nobody, sizeof(nobody))) ||
+	if (is_bound_to(fd, index))
+		return 0;
+	if ((connected && connect(fd, &nobody, sizeof(nobody))) ||
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname, (socklen_t)strlen(ifname)))
 		return -1;
-	return again ? connect(fd, (const struct sockaddr *)to, sizeof(*to)) : 0;
+	return connected ? connect(fd, (const struct sockaddr *)connected, sizeof(*connected)) : 0;
+}
 }
 
 static void to_coap(const struct sockaddr_in6 *sa, coap_address_t *out)
@@ -207,6 +219,7 @@ coap_session_t *coaploop_session(struct coaploop *loop, const struct sockaddr_in
 {
 	struct sockaddr_in6 local = { .sin6_family = AF_INET6 };
 	int fd = next_descriptor(), index = ifname ? (int)if_nametoindex(ifname) : 0, error = 0;
+	const struct sockaddr_in6 *connected;
 	coap_address_t server, source;
 	coap_session_t *session;
 
@@ -227,13 +240,12 @@ coap_session_t *coaploop_session(struct coaploop *loop, const struct sockaddr_in
 			errno = EIO;
 		return NULL;
 	}
+	connected = from || IN6_IS_ADDR_MULTICAST(&to->sin6_addr) ? NULL : &server.addr.sin6;
 	if (!is_udp_socket(fd)) {
 		error = EPROTO;
 	} else {
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		if ((ifname &&
-		     bind_to_interface(fd, ifname, &server.addr.sin6,
-				       !from && !IN6_IS_ADDR_MULTICAST(&to->sin6_addr))) ||
+		if ((ifname && bind_to(fd, ifname, index, connected)) ||
 		    (index &&
 		     setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof(index))) ||
 		    setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof(hops)))
@@ -279,8 +291,7 @@ static coap_endpoint_t *open_endpoint(struct coaploop *loop, const struct sockad
 		error = EPROTO;
 	} else {
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
-			       (socklen_t)strlen(ifname)) ||
+		if (bind_to(fd, ifname, (int)addr->sin6_scope_id, NULL) ||
 		    (IN6_IS_ADDR_MULTICAST(&addr->sin6_addr) &&
 		     setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group))))
 			error = errno;
