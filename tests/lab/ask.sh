@@ -162,6 +162,7 @@ check no-content-format wait_for any '.ifname == "up7" and .port == 7701'
 check sixteen-blocks-of-1024 wait_for any '.ifname == "up9" and .port == 7901'
 check host-asked-alone wait_for any '.from == "2001:db8:2::52" and .ifname == "up0" and .port == 7011 and
 	.lifetime == 190 and .source == "coap"'
+check ways-that-lead-elsewhere-are-not-taken none '.from == "2001:db8:2::52" and .ifname != "up0"'
 
 # The one that changes its port: the new one is heard, and the old one replaced.
 rjp 7502 >"$work/links"
@@ -209,8 +210,41 @@ check asks-through-sockets [ "$(sockets)" -gt 0 ]
 view coap no-look "uplink up5"
 check silent-when-told silent
 view "uplink up5"
+sleep 1
 check silent-without-coap silent
 check stops-well-again ask_stop
+
+# How often, and what: three or four rounds in eight seconds while nothing is heard that is of
+# use, one when something is; each name twice, of two groups.
+asked() { # G: so far, by one of the names
+	grep -c 'asked rt=brski.rjp' "$work/play-g$1.log"
+}
+before=$(asked 6)
+before_heard=$(asked 5)
+spawn gateway wire "${coap_peer[@]}" wire g10 7
+wait_for has ready "$work/wire.log"
+ask_start coap "uplink up6" "uplink up10"
+sleep 8
+rounds() {
+	local n=$(($(asked 6) - before))
+	[ "$n" -ge 6 ] && [ "$n" -le 8 ]
+}
+check rounds-become-rarer rounds
+ask_stop
+ask_start coap "uplink up5"
+sleep 6
+one_round() { [ $(($(asked 5) - before_heard)) = 2 ]; }
+check one-round-when-something-is-heard one_round
+ask_stop
+# NON, GET, a token of eight bytes, and the options as the drafts have them.
+on_the_wire() { # GROUP
+	has "^64 $1 5683 1 1 8 bb2e77656c6c2d6b6e6f776e04636f72654c72743d6272736b692e726a70\$" \
+		"$work/wire.log"
+}
+check asks-the-site on_the_wire ff05::fd
+check asks-the-realm on_the_wire ff03::fd
+other_groups() { ! grep -v -e ready -e ' ff05::fd ' -e ' ff03::fd ' "$work/wire.log"; }
+check asks-no-other-group other_groups
 
 # ---- CoAP: what nobody should answer ----------------------------------------------
 
@@ -434,6 +468,8 @@ before=$(seen .hops | wc -l)
 sleep 2.5
 quiet() { [ "$(seen .hops | wc -l)" = "$before" ]; }
 check without-joins-nothing-is-flooded quiet
+view grasp-flood "port pj0 5900"
+sleep 3
 ns_ip proxy addr flush dev pj0 scope link
 ns_ip proxy addr add fe80::abcd/64 dev pj0 nodad
 view grasp-flood "port pj0 5900"

@@ -4,6 +4,8 @@
 
   coap_peer.py many IF COUNT   answers rt=brski.rjp well, ten times from each of fe80::e:1 to COUNT
   coap_peer.py odd IF          answers with what is no CoAP, in part, and in blocks that go wrong
+  coap_peer.py wire IF SECONDS answers nothing; prints of each request that comes to a group: hop
+                               limit, group, port, type, code, length of the token, and the rest
 
 odd prints "block FILTER" for each block that it is asked for, and "gave up FILTER" with the last
 one that it has.
@@ -12,6 +14,7 @@ import os
 import socket
 import struct
 import sys
+import time
 
 GET, CONTENT = 1, 0x45
 NON, ACK, RST = 1, 2, 3
@@ -81,8 +84,8 @@ def many(ifname, count):
         _, _, _, token, options = parse(data)
         if options[URI_QUERY] != [b"rt=brski.rjp"]:
             continue
-        for i in range(10):
-            for sender in senders:
+        for sender in senders:
+            for i in range(10):
                 sender.sendto(build(NON, CONTENT, 100 + i, token, [(FORMAT, b"\x28")],
                                     (LINK % 7300).encode()), who)
 
@@ -156,4 +159,23 @@ def odd(ifname):
         sock.sendto(build(ACK, CONTENT, mid, token, answer, payload), who)
 
 
-{"many": many, "odd": odd}[sys.argv[1]](*sys.argv[2:])
+def wire(ifname, seconds):
+    listen(ifname) # joins the groups
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x86dd))
+    sock.bind((ifname, 0x86dd))
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        sock.settimeout(max(0.01, end - time.monotonic()))
+        try:
+            frame = sock.recv(2048)
+        except socket.timeout:
+            break
+        if frame[20] != 17 or frame[38] != 0xff or frame[56:58] != b"\x16\x33":
+            continue
+        data = frame[62:]
+        print(frame[21], socket.inet_ntop(socket.AF_INET6, frame[38:54]),
+              struct.unpack(">H", frame[56:58])[0], data[0] >> 4 & 3, data[1], data[0] & 15,
+              data[4 + (data[0] & 15):].hex(), flush=True)
+
+
+{"many": many, "odd": odd, "wire": wire}[sys.argv[1]](*sys.argv[2:])
