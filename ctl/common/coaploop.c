@@ -204,7 +204,6 @@ static int bind_to(int fd, const char *ifname, int index, const struct sockaddr_
 		return -1;
 	return connected ? connect(fd, (const struct sockaddr *)connected, sizeof(*connected)) : 0;
 }
-}
 
 static void to_coap(const struct sockaddr_in6 *sa, coap_address_t *out)
 {
