@@ -183,16 +183,14 @@ int linkformat_walk(const char *text, size_t len,
 		    void (*on_link)(void *arg, const struct linkformat_link *link), void *arg,
 		    size_t *at)
 {
-	struct cursor c = { text, text + len };
+	struct cursor c = { text, len ? text + len : text };
 	int count;
 
 	*at = 0;
 	if (len > LINKFORMAT_MAX)
 		return -E2BIG;
-	if (!len)
-		return 0;
 	count = pass(&c, NULL, NULL);
-	*at = (size_t)(c.at - text);
+	*at = len ? (size_t)(c.at - text) : 0;
 	if (count <= 0)
 		return count;
 	c.at = text;
@@ -201,7 +199,7 @@ int linkformat_walk(const char *text, size_t len,
 
 bool linkformat_is(struct linkformat_text text, const char *word)
 {
-	return text.len == strlen(word) && !memcmp(text.at, word, text.len);
+	return text.len == strlen(word) && (!text.len || !memcmp(text.at, word, text.len));
 }
 
 const struct linkformat_attr *linkformat_attr(const struct linkformat_link *link, const char *name)
@@ -320,14 +318,15 @@ bool linkformat_selects(const char *filter, size_t len, const struct linkformat_
 	struct filter f;
 
 	while (len) {
-		const char *and = memchr(filter, '&', len);
-		size_t part = and? (size_t)(and-filter) : len;
+		const char *joint = memchr(filter, '&', len);
+		size_t part = joint ? (size_t)(joint - filter) : len, decoded;
 
-		if (part > sizeof(text) ||
-		    !parse_filter(text, percent_decode(filter, part, text), &f) ||
-		    !filter_selects(&f, link))
+		if (part > sizeof(text))
 			return false;
-		part += and != NULL;
+		decoded = percent_decode(filter, part, text);
+		if (!parse_filter(text, decoded, &f) || !filter_selects(&f, link))
+			return false;
+		part += joint != NULL;
 		filter += part;
 		len -= part;
 	}

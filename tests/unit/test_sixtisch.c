@@ -271,7 +271,7 @@ static void test_beacons(void **state)
 		{ "", -EINVAL },
 		{ "40", -EINVAL },
 		{ "40ea", -EINVAL },
-		{ "40e6 2a cdab ff" EUI TERM1 IETF, -EINVAL }, /* reserved mode */
+		{ "40e6 2a cdab" EUI TERM1 IETF, -EINVAL }, /* reserved mode */
 		{ "40ea 2a cdab ffff 0f0e0d0c0b0a09", -EINVAL },
 		{ "40ea 2a cdab ffff" EUI "00", -EINVAL },
 		{ "40ea 2a cdab ffff" EUI IETF, -EINVAL }, /* no termination in front */
@@ -285,6 +285,7 @@ static void test_beacons(void **state)
 	uint8_t frame[256], from[8];
 
 	(void)state;
+	assert_int_equal(sixtisch_beacon_read(NULL, 0, SIXTISCH_COLUMNS, &join, from), -EINVAL);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		size_t len = test_hex(cases[i].hex, frame, sizeof(frame));
 		int err = read_beacon(frame, len, &join, from);
