@@ -27,7 +27,8 @@
 #define TICK_MS	       100
 #define TOKEN_LEN      8 /* guessing one is hopeless, and it is all that tells an answer from a lie */
 #define ETAG_MAX       8 /* RFC 7252 5.10.6 */
-#define MAX_RETRANSMIT 2 /* to one host, within COAP_QUESTION_MS; then the next round asks */
+#define MAX_RETRANSMIT 1 /* to one host: given up within 9 s (RFC 7252 4.2), the next round asks   \
+			  */
 
 struct responder {
 	struct in6_addr addr;
