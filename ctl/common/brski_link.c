@@ -218,14 +218,14 @@ static bool has_rt(const struct linkformat_link *link, const char *word)
 #define ASK_BRSKI	"rt=brski"
 #define ASK_JOIN_PROXY	"rt=join-proxy"
 #define ASK_BRSKI_PROXY "rt=brski-proxy"
-#define ASK_EST		"rt=ace.est"
+#define ASK_EST		"rt=ace.est*"
 
 static const struct brski_ask asks[] = {
 	{ ASK_RJP, JPX_MODE_STATELESS, "join-proxy-06 to -21" },
 	{ ASK_BRSKI, JPX_MODE_STATEFUL, "join-proxy-16 to -21" },
 	{ ASK_JOIN_PROXY, JPX_MODE_STATELESS, "join-proxy-02 to -05" },
 	{ ASK_BRSKI_PROXY, JPX_MODE_STATELESS, "join-proxy-02, as it prints the request" },
-	{ ASK_EST, JPX_MODE_STATEFUL, "coap-est-06" },
+	{ ASK_EST, JPX_MODE_STATEFUL, "coap-est-06; RFC 9148 4.1, whose servers list the functions" },
 };
 
 const struct brski_ask *brski_ask(unsigned int i)
@@ -273,9 +273,9 @@ static const struct name {
 	{ ASK_JOIN_PROXY, "join-proxy", COAPS, JPX_MODE_STATELESS, JPX_FORM_DRAFT02 },
 	{ ASK_BRSKI_PROXY, "join-proxy", COAPS, JPX_MODE_STATELESS, JPX_FORM_DRAFT02 },
 	{ ASK_BRSKI_PROXY, "brski-proxy", COAPS, JPX_MODE_STATELESS, JPX_FORM_DRAFT02 },
-	/* coap-est-06 6 */
-	{ ASK_EST, "ace.est", COAPS, JPX_MODE_STATEFUL, JPX_FORM_DRAFT21 },
-	{ ASK_EST, "ace.est", RELATIVE, JPX_MODE_STATEFUL, JPX_FORM_DRAFT21 },
+	/* coap-est-06 6: "ace.est"; RFC 9148 4.1: "ace.est.crts", "ace.est.sen", ... */
+	{ ASK_EST, "ace.est*", COAPS, JPX_MODE_STATEFUL, JPX_FORM_DRAFT21 },
+	{ ASK_EST, "ace.est*", RELATIVE, JPX_MODE_STATEFUL, JPX_FORM_DRAFT21 },
 };
 
 /* Is LINK about what FILTER asks for at all? */
