@@ -27,8 +27,7 @@
 #define TICK_MS	       100
 #define TOKEN_LEN      8 /* guessing one is hopeless, and it is all that tells an answer from a lie */
 #define ETAG_MAX       8 /* RFC 7252 5.10.6 */
-#define MAX_RETRANSMIT 1 /* to one host: given up within 9 s (RFC 7252 4.2), the next round asks   \
-			  */
+#define MAX_RETRANSMIT 1 /* given up within 9 s (RFC 7252 4.2); the next round asks again */
 
 struct responder {
 	struct in6_addr addr;
