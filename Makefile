@@ -32,11 +32,15 @@ endif
 PACKAGES := libbpf libxdp libcbor libevent libmnl jansson libconfuse libsystemd libcap-ng libcrypto libcoap-3-openssl
 # Without them the ways of discovery that need them are left out: make WITH_CARES= WITH_AVAHI=
 WITH_CARES := $(shell pkg-config --exists libcares && echo yes)
-WITH_AVAHI := $(shell pkg-config --exists avahi-client && echo yes)
-PACKAGES   += $(if $(WITH_CARES),libcares) $(if $(WITH_AVAHI),avahi-client)
+WITH_AVAHI := yes
+PACKAGES   += $(if $(WITH_CARES),libcares)
 WITH_DEFS  := $(if $(WITH_CARES),-DJPX_WITH_CARES) $(if $(WITH_AVAHI),-DJPX_WITH_AVAHI)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES))
+PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES)) $(if $(WITH_CARES),-lresolv)
+# ... and their sources and tests.
+LEFT_OUT   := $(if $(WITH_CARES),,ctl/jpd/dns.c ctl/jpd/dns_sd.c tests/lab/dns_sd_test.c) \
+	      $(if $(WITH_AVAHI),,ctl/common/avahibus.c ctl/jpd/mdns.c ctl/jpledge/find_mdns.c \
+		tests/lab/mdns_test.c)
 
 WARN   := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
@@ -51,12 +55,12 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -std=gnu17 $(filter-out -Wstrict-prototypes,$(WARN)) \
 	      -Wno-unused-parameter -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
 
-COMMON_SRC := $(wildcard ctl/common/*.c)
+COMMON_SRC := $(filter-out $(LEFT_OUT),$(wildcard ctl/common/*.c))
 PROGRAMS   := jpd jpctl jpreg jpledge
 MAN_RST	   := $(wildcard docs/man/*.[58].rst)
 MAN	   := $(MAN_RST:docs/man/%.rst=$(BUILD)/man/%)
 
-src_of = $(wildcard ctl/$(1)/*.c)
+src_of = $(filter-out $(LEFT_OUT),$(wildcard ctl/$(1)/*.c))
 obj_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 .PHONY: all
@@ -108,7 +112,7 @@ $(BUILD)/man/%: docs/man/%.rst $(BUILD)/man/reasons.rst
 
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT	  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
-LAB_SRC	  := $(filter-out %.bpf.c,$(wildcard tests/lab/*.c))
+LAB_SRC	  := $(filter-out %.bpf.c $(LEFT_OUT),$(wildcard tests/lab/*.c))
 LAB_BIN	  := $(LAB_SRC:tests/lab/%.c=$(BUILD)/tests/%)
 TEST_DEFS := -DJPX_TEST_DIR='"tests/unit"'
 
@@ -119,8 +123,13 @@ $(BUILD)/tests/test_icmp_error: UNIT_WITH := ctl/jpd/icmp_error.c
 $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/flow_limits.c
 $(BUILD)/tests/test_announce_links: UNIT_WITH := ctl/jpd/announce_links.c
 # ... and what it plays itself.
+$(BUILD)/tests/test_beacon: UNIT_WITH := ctl/jpd/beacon.c ctl/jpd/wpan.c -Wl,--wrap=wpan_open
 $(BUILD)/tests/test_resolve: UNIT_WITH := ctl/jpd/resolve.c -Wl,--wrap=netwatch_link_by_name \
 	-Wl,--wrap=netwatch_link_by_index -Wl,--wrap=netwatch_route -Wl,--wrap=netwatch_neighbour
+
+# Runs every fuzz target over its corpus, once.
+$(BUILD)/tests/test_corpus: UNIT_WITH := $(wildcard tests/fuzz/fuzz_*.c)
+$(BUILD)/tests/test_corpus: $(wildcard tests/fuzz/fuzz*.[ch])
 
 # What a lab program needs besides the common library's sources.
 $(BUILD)/tests/coap_answer_test: LAB_WITH := ctl/jpd/coap_answer.c ctl/jpd/announce_links.c
@@ -133,14 +142,18 @@ $(BUILD)/tests/test_%: tests/unit/test_%.c $(COMMON_SRC) $(wildcard ctl/*/*.h ct
 
 # Counts packets and sums checksums by itself: plain, not sanitized, for speed.
 PACKET_SRC := $(filter-out %.bpf.c,$(wildcard tests/packet/*.c))
-$(BUILD)/tests/packets: $(PACKET_SRC) $(wildcard tests/packet/*.h) ctl/common/jpy.c $(SKEL) $(BUILD)/bpf/codec.skel.h
+PACKET_WITH := ctl/common/jpy.c ctl/common/cbor_item.c
+$(BUILD)/tests/packets: $(PACKET_SRC) $(wildcard tests/packet/*.h) $(PACKET_WITH) $(SKEL) $(BUILD)/bpf/codec.skel.h
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(TEST_DEFS) \
-		$(PACKET_SRC) ctl/common/jpy.c -o $@ $(PKG_LIBS) -lcmocka
+		$(PACKET_SRC) $(PACKET_WITH) -o $@ $(PKG_LIBS) -lcmocka
 
 # What a lab test needs besides them.
 $(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privilege.c \
 	-Wl,--wrap=pwrite,--wrap=mnl_socket_recvfrom
+$(BUILD)/tests/dns_sd_test: LAB_WITH := ctl/jpd/dns.c ctl/jpd/dns_sd.c -DDNS_SD_LIFETIME_MIN=6 \
+	-DDNS_SD_RETRY_MIN=3
+$(BUILD)/tests/mdns_test: LAB_WITH := ctl/jpd/mdns.c ctl/jpledge/find_mdns.c
 $(BUILD)/tests/lossy: $(BUILD)/bpf/lossy.skel.h
 
 $(BUILD)/tests/%: tests/lab/%.c $(COMMON_SRC) $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(SKEL)
@@ -195,14 +208,21 @@ bench-trips:
 
 FUZZ_SECONDS ?= 60
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(COMMON_SRC)
+FUZZ	 := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+# What each of them is about; its corpus is tests/fuzz/corpus-NAME.
+$(BUILD)/fuzz/fuzz_jpy: FUZZ_WITH := ctl/common/jpy.c ctl/common/cbor_item.c
+$(BUILD)/fuzz/fuzz_grasp: FUZZ_WITH := $(addprefix ctl/common/,grasp.c cbor_item.c addr.c)
+$(BUILD)/fuzz/fuzz_linkformat: FUZZ_WITH := $(addprefix ctl/common/,linkformat.c brski_link.c addr.c)
+$(BUILD)/fuzz/fuzz_sixtisch: FUZZ_WITH := ctl/common/sixtisch.c
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(COMMON_SRC) $(wildcard tests/fuzz/*.h tests/unit/guard.h ctl/common/*.h)
 	@mkdir -p $(@D)
-	$(call say,CLANG,$@)$(CLANG) -std=gnu17 -D_GNU_SOURCE $(WARN) -Iinclude -iquote ctl/common -g -O1 \
-		-fsanitize=fuzzer,address,undefined $< ctl/common/jpy.c -o $@ -lcbor
+	$(call say,CLANG,$@)$(CLANG) -std=gnu17 -D_GNU_SOURCE -DJPX_LIBFUZZER $(WARN) -Iinclude \
+		-iquote ctl/common -g -O1 -fsanitize=fuzzer,address,undefined $< $(FUZZ_WITH) -o $@ -lcbor
 .PHONY: fuzz
-fuzz: $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+fuzz: $(FUZZ)
 	$(Q)for f in $^; do mkdir -p $$f.corpus && $$f -max_total_time=$(FUZZ_SECONDS) -max_len=2048 \
-		$$f.corpus tests/fuzz/corpus || exit 1; done
+		$$f.corpus tests/fuzz/corpus-$${f##*/fuzz_} || exit 1; done
 
 # ---- install --------------------------------------------------------------
 

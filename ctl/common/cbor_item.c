@@ -43,37 +43,9 @@ static void on_bytes(void *ctx, cbor_data data, size_t len)
 	set_string(ctx, CBOR_BYTES, data, len);
 }
 
-/* Is it UTF-8 (RFC 3629 4): shortest forms only, no surrogates, nothing over U+10FFFF? */
-static bool is_utf8(cbor_data s, size_t len)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-
-	for (size_t i = 0; i < len;) {
-		size_t n = s[i] < 0x80	       ? 1
-			   : s[i] >> 5 == 0x06 ? 2
-			   : s[i] >> 4 == 0x0e ? 3
-			   : s[i] >> 3 == 0x1e ? 4
-					       : 0;
-		uint32_t c = n == 1 ? s[i] : s[i] & (0x7fu >> n);
-
-		if (!n || n > len - i)
-			return false;
-		for (size_t k = 1; k < n; k++) {
-			if (s[i + k] >> 6 != 2)
-				return false;
-			c = c << 6 | (s[i + k] & 0x3f);
-		}
-		if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-			return false;
-		i += n;
-	}
-	return true;
-}
-
 static void on_text(void *ctx, cbor_data data, size_t len)
 {
-	if (is_utf8(data, len))
-		set_string(ctx, CBOR_TEXT, data, len);
+	set_string(ctx, CBOR_TEXT, data, len);
 }
 
 static void on_array(void *ctx, size_t count)
@@ -84,12 +56,6 @@ static void on_array(void *ctx, size_t count)
 static void on_map(void *ctx, size_t count)
 {
 	set(ctx, CBOR_MAP, false, count);
-}
-
-static void on_tag(void *ctx, uint64_t value)
-{
-	(void)value;
-	set(ctx, CBOR_TAGGED, false, 1);
 }
 
 static void on_null(void *ctx)
@@ -138,7 +104,7 @@ static const struct cbor_callbacks callbacks = {
 	.array_start = on_array,
 	.indef_map_start = cbor_null_indef_map_start_callback,
 	.map_start = on_map,
-	.tag = on_tag,
+	.tag = cbor_null_tag_callback,
 	.float2 = on_float,
 	.float4 = on_float,
 	.float8 = on_double,
@@ -175,9 +141,15 @@ bool cbor_item_number(struct cbor_cursor *c, uint64_t max, uint64_t *value)
 	return true;
 }
 
-bool cbor_item_skip(struct cbor_cursor *c)
+/* Can COUNT items, of a byte each or more, still follow? */
+static bool room_for(const struct cbor_cursor *c, uint64_t count)
 {
-	uint64_t left[CBOR_NESTING_MAX + 1] = { 1 };
+	return count <= (size_t)(c->end - c->at);
+}
+
+bool cbor_item_skip(struct cbor_cursor *c, uint64_t count, int nesting)
+{
+	uint64_t left[CBOR_NESTING_MAX + 1] = { count };
 	struct cbor_item it;
 	int depth = 0;
 
@@ -190,11 +162,39 @@ bool cbor_item_skip(struct cbor_cursor *c)
 		left[depth]--;
 		if (!cbor_item_next(c, &it))
 			return false;
-		if (it.kind != CBOR_ARRAY && it.kind != CBOR_MAP && it.kind != CBOR_TAGGED)
+		if (it.kind != CBOR_ARRAY && it.kind != CBOR_MAP)
 			continue;
-		/* an entry has a byte or more; and the doubling below cannot overflow */
-		if (it.value > (size_t)(c->end - c->at) || depth == CBOR_NESTING_MAX)
+		/* so that the doubling below cannot overflow */
+		if (!room_for(c, it.value) || depth == nesting)
 			return false;
 		left[++depth] = it.kind == CBOR_MAP ? 2 * it.value : it.value;
 	}
+}
+
+/* Shortest forms only, no surrogates, nothing over U+10FFFF. */
+bool cbor_item_is_utf8(const struct cbor_item *text)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const unsigned char *s = text->data;
+
+	for (size_t i = 0; i < text->len;) {
+		size_t n = s[i] < 0x80	       ? 1
+			   : s[i] >> 5 == 0x06 ? 2
+			   : s[i] >> 4 == 0x0e ? 3
+			   : s[i] >> 3 == 0x1e ? 4
+					       : 0;
+		uint32_t c = n == 1 ? s[i] : s[i] & (0x7fu >> n);
+
+		if (!n || n > text->len - i)
+			return false;
+		for (size_t k = 1; k < n; k++) {
+			if (s[i + k] >> 6 != 2)
+				return false;
+			c = c << 6 | (s[i + k] & 0x3f);
+		}
+		if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+			return false;
+		i += n;
+	}
+	return true;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * CBOR (RFC 8949) one item at a time and in place, by libcbor's streaming decoder.  Allocates
- * nothing.  Indefinite lengths are refused everywhere: no protocol that is read here sends them.
+ * nothing.  Tags and indefinite lengths are malformed everywhere: no protocol that is read here
+ * sends them.
  */
 #ifndef JPX_CBOR_ITEM_H
 #define JPX_CBOR_ITEM_H
@@ -10,16 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CBOR_NESTING_MAX 16 /* arrays, maps and tags within each other, in what is stepped over */
-
 enum cbor_kind {
 	CBOR_BAD, /* never seen outside */
 	CBOR_INT,
 	CBOR_BYTES,
-	CBOR_TEXT, /* UTF-8 */
+	CBOR_TEXT, /* of any bytes: see cbor_item_is_utf8() */
 	CBOR_ARRAY,
 	CBOR_MAP,
-	CBOR_TAGGED,
 	CBOR_NULL,
 	CBOR_SIMPLE, /* float, true, undefined ... */
 };
@@ -36,8 +34,8 @@ struct cbor_cursor {
 	const unsigned char *at, *end;
 };
 
-/* Reads the next item, or only the head of an array, a map or a tag.  False: it is malformed or cut
- * off, and the cursor has not moved. */
+/* Reads the next item, or only the head of an array or a map.  False: it is malformed or cut off,
+ * and the cursor has not moved. */
 bool cbor_item_next(struct cbor_cursor *c, struct cbor_item *it);
 
 /* ... and is it of KIND?  If not the cursor can be behind it. */
@@ -46,8 +44,12 @@ bool cbor_item_is(struct cbor_cursor *c, enum cbor_kind kind, struct cbor_item *
 /* ... a number from 0 to MAX. */
 bool cbor_item_number(struct cbor_cursor *c, uint64_t max, uint64_t *value);
 
-/* Steps over one item of any kind and all that is inside of it.  False: malformed, or nested deeper
- * than CBOR_NESTING_MAX. */
-bool cbor_item_skip(struct cbor_cursor *c);
+/* Steps over COUNT items of any kind and all that is inside of them.  False: malformed, or more
+ * than NESTING arrays and maps within each other; NESTING up to CBOR_NESTING_MAX. */
+bool cbor_item_skip(struct cbor_cursor *c, uint64_t count, int nesting);
+#define CBOR_NESTING_MAX 16
+
+/* Is a TEXT the UTF-8 that it has to be (RFC 8949 3.1, RFC 3629 4)? */
+bool cbor_item_is_utf8(const struct cbor_item *text);
 
 #endif

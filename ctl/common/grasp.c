@@ -147,16 +147,18 @@ static bool read_initiator(struct cbor_cursor *c, struct in6_addr *addr, const c
 	return true;
 }
 
-static bool has_nul(const struct cbor_item *text)
+/* UTF-8 that can be kept as a string? */
+static bool is_string(const struct cbor_item *it)
 {
-	return text->len && memchr(text->data, 0, text->len);
+	return it->kind == CBOR_TEXT && (!it->len || !memchr(it->data, 0, it->len)) &&
+	       cbor_item_is_utf8(it);
 }
 
 static bool read_name(struct cbor_cursor *c, struct grasp_item *item, const char **why)
 {
 	struct cbor_item it;
 
-	if (!cbor_item_is(c, CBOR_TEXT, &it) || !it.len || has_nul(&it))
+	if (!cbor_item_next(c, &it) || !is_string(&it) || !it.len)
 		return bad(why, "the name of an objective is no text");
 	if (it.len >= sizeof(item->name))
 		return bad(why, "the name of an objective is too long");
@@ -170,12 +172,12 @@ static bool read_value(struct cbor_cursor *c, struct grasp_item *item, const cha
 	struct cbor_cursor start = *c;
 	struct cbor_item it;
 
-	if (!cbor_item_skip(c))
+	if (!cbor_item_skip(c, 1, CBOR_NESTING_MAX))
 		return bad(why, "the value of an objective is malformed or nested too deep");
 	if (!cbor_item_is(&start, CBOR_TEXT, &it))
 		return true;
-	if (has_nul(&it))
-		return bad(why, "the value of an objective has a NUL in it");
+	if (!is_string(&it))
+		return bad(why, "the value of an objective is not UTF-8, or has a NUL in it");
 	if (it.len >= sizeof(item->value))
 		return true;
 	memcpy(item->value, it.data, it.len);
@@ -234,7 +236,7 @@ static bool read_host(struct cbor_cursor *c, uint64_t option, struct cbor_item *
 		return host->kind == CBOR_BYTES && host->len == 4;
 	case O_FQDN_LOCATOR:
 	case O_URI_LOCATOR:
-		return host->kind == CBOR_TEXT;
+		return is_string(host);
 	default:
 		return false;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * See jpy.h.  Every CBOR head is read and written by libcbor, one item at a
+ * See jpy.h.  Every CBOR head is read by cbor_item.h and written by libcbor, one item at a
  * time and in place; what is here is the order of the items and what they mean.
  *
  * Must never allocate, keep state between calls, or look at a byte outside of
@@ -16,6 +16,8 @@
 #include <string.h>
 
 #include <jpx/wire.h>
+
+#include "cbor_item.h"
 
 #define CF_CBOR	   60  /* content format of the draft-01 header: application/cbor */
 #define CF_CONTENT 281 /* what draft-01 calls the DTLS bytes it carries */
@@ -42,181 +44,6 @@ int jpx_form_by_name(const char *name)
 		if (!strcmp(forms[i].name, name))
 			return i;
 	return -1;
-}
-
-/*
- * Reading: one item
- */
-
-enum kind {
-	BAD, /* tag, indefinite length, break: none of them occurs in a JPY message */
-	INT,
-	BYTES,
-	TEXT,
-	ARRAY,
-	MAP,
-	SIMPLE, /* float, true, null ...: only ever skipped */
-};
-
-struct item {
-	enum kind kind;
-	bool negative;	     /* INT: the number is -1 - value */
-	uint64_t value;	     /* INT: the number; ARRAY, MAP: how many entries */
-	const uint8_t *data; /* BYTES, TEXT */
-	size_t len;
-};
-
-struct cursor {
-	const uint8_t *at, *end;
-};
-
-static void set(void *ctx, enum kind kind, bool negative, uint64_t value)
-{
-	struct item *it = ctx;
-
-	*it = (struct item){ .kind = kind, .negative = negative, .value = value };
-}
-
-static void set_string(void *ctx, enum kind kind, cbor_data data, size_t len)
-{
-	struct item *it = ctx;
-
-	*it = (struct item){ .kind = kind, .data = data, .len = len };
-}
-
-#define ON_INT(bits)                                                                               \
-	static void on_uint##bits(void *ctx, uint##bits##_t value)                                 \
-	{                                                                                          \
-		set(ctx, INT, false, value);                                                       \
-	}                                                                                          \
-	static void on_negint##bits(void *ctx, uint##bits##_t value)                               \
-	{                                                                                          \
-		set(ctx, INT, true, value);                                                        \
-	}
-ON_INT(8)
-ON_INT(16)
-ON_INT(32)
-ON_INT(64)
-#undef ON_INT
-
-static void on_bytes(void *ctx, cbor_data data, size_t len)
-{
-	set_string(ctx, BYTES, data, len);
-}
-
-static void on_text(void *ctx, cbor_data data, size_t len)
-{
-	set_string(ctx, TEXT, data, len);
-}
-
-static void on_array(void *ctx, size_t count)
-{
-	set(ctx, ARRAY, false, count);
-}
-
-static void on_map(void *ctx, size_t count)
-{
-	set(ctx, MAP, false, count);
-}
-
-static void on_simple(void *ctx)
-{
-	set(ctx, SIMPLE, false, 0);
-}
-
-static void on_boolean(void *ctx, bool value)
-{
-	(void)value;
-	set(ctx, SIMPLE, false, 0);
-}
-
-static void on_float(void *ctx, float value)
-{
-	(void)value;
-	set(ctx, SIMPLE, false, 0);
-}
-
-static void on_double(void *ctx, double value)
-{
-	(void)value;
-	set(ctx, SIMPLE, false, 0);
-}
-
-/* Where nothing is noted the item stays BAD, which next() made it. */
-static const struct cbor_callbacks callbacks = {
-	.uint8 = on_uint8,
-	.uint16 = on_uint16,
-	.uint32 = on_uint32,
-	.uint64 = on_uint64,
-	.negint8 = on_negint8,
-	.negint16 = on_negint16,
-	.negint32 = on_negint32,
-	.negint64 = on_negint64,
-	.byte_string_start = cbor_null_byte_string_start_callback,
-	.byte_string = on_bytes,
-	.string = on_text,
-	.string_start = cbor_null_string_start_callback,
-	.indef_array_start = cbor_null_indef_array_start_callback,
-	.array_start = on_array,
-	.indef_map_start = cbor_null_indef_map_start_callback,
-	.map_start = on_map,
-	.tag = cbor_null_tag_callback,
-	.float2 = on_float,
-	.float4 = on_float,
-	.float8 = on_double,
-	.undefined = on_simple,
-	.null = on_simple,
-	.boolean = on_boolean,
-	.indef_break = cbor_null_indef_break_callback,
-};
-
-/* Reads one item, or only the head of an array or map.  False: malformed. */
-static bool next(struct cursor *c, struct item *it)
-{
-	struct cbor_decoder_result res;
-
-	it->kind = BAD;
-	res = cbor_stream_decode(c->at, (size_t)(c->end - c->at), &callbacks, it);
-	if (res.status != CBOR_DECODER_FINISHED || it->kind == BAD)
-		return false;
-	c->at += res.read;
-	return true;
-}
-
-static bool next_is(struct cursor *c, enum kind kind, struct item *it)
-{
-	return next(c, it) && it->kind == kind;
-}
-
-/* Can COUNT items, of a byte each or more, still follow? */
-static bool room_for(const struct cursor *c, uint64_t count)
-{
-	return count <= (size_t)(c->end - c->at);
-}
-
-/* Steps over COUNT items of any type, whatever is inside of them included. */
-static bool skip(struct cursor *c, uint64_t count)
-{
-	uint64_t left[MAX_NESTING + 1] = { count };
-	struct item it;
-	int depth = 0;
-
-	for (;;) {
-		if (!left[depth]) {
-			if (!depth--)
-				return true;
-			continue;
-		}
-		left[depth]--;
-		if (!next(c, &it))
-			return false;
-		if (it.kind != ARRAY && it.kind != MAP)
-			continue;
-		/* so that the doubling below cannot overflow */
-		if (!room_for(c, it.value) || depth == MAX_NESTING)
-			return false;
-		left[++depth] = it.kind == MAP ? 2 * it.value : it.value;
-	}
 }
 
 /*
@@ -270,65 +97,66 @@ static bool skip(struct cursor *c, uint64_t count)
 
 /* A message after the walk; what the form does not have is left alone. */
 struct message {
-	struct item header;   /* draft-21: the header; draft-01: its array or byte string */
-	struct cursor inside; /* draft-01: behind the head of a bare header array */
-	struct item cf;	      /* draft-01: content format of the header */
-	struct item addr, port, family, index; /* five elements */
-	struct item content;
+	struct cbor_item header;   /* draft-21: the header; draft-01: its array or byte string */
+	struct cbor_cursor inside; /* draft-01: behind the head of a bare header array */
+	struct cbor_item cf;	   /* draft-01: content format of the header */
+	struct cbor_item addr, port, family, index; /* five elements */
+	struct cbor_item content;
 	const uint8_t *content_at; /* the content item's head */
 };
 
-static bool next_content(struct cursor *c, struct message *m)
+static bool next_content(struct cbor_cursor *c, struct message *m)
 {
 	m->content_at = c->at;
-	return next_is(c, BYTES, &m->content);
+	return cbor_item_is(c, CBOR_BYTES, &m->content);
 }
 
-static enum jpx_drop walk_five(struct cursor *c, uint64_t count, struct message *m)
+static enum jpx_drop walk_five(struct cbor_cursor *c, uint64_t count, struct message *m)
 {
 	if (count < 5)
 		return JPX_DROP_JPY_COUNT;
-	if (!next_is(c, BYTES, &m->addr) || !next_is(c, INT, &m->port) ||
-	    !next_is(c, INT, &m->family) || !next_is(c, INT, &m->index) || !next_content(c, m) ||
-	    !skip(c, count - 5))
+	if (!cbor_item_is(c, CBOR_BYTES, &m->addr) || !cbor_item_is(c, CBOR_INT, &m->port) ||
+	    !cbor_item_is(c, CBOR_INT, &m->family) || !cbor_item_is(c, CBOR_INT, &m->index) ||
+	    !next_content(c, m) || !cbor_item_skip(c, count - 5, MAX_NESTING))
 		return JPX_DROP_JPY_MALFORMED;
 	return JPX_RELAY;
 }
 
-static enum jpx_drop walk_two(struct cursor *c, uint64_t count, struct message *m)
+static enum jpx_drop walk_two(struct cbor_cursor *c, uint64_t count, struct message *m)
 {
 	if (count < 2)
 		return JPX_DROP_JPY_COUNT;
-	if (!next_is(c, BYTES, &m->header) || !next_content(c, m) || !skip(c, count - 2))
+	if (!cbor_item_is(c, CBOR_BYTES, &m->header) || !next_content(c, m) ||
+	    !cbor_item_skip(c, count - 2, MAX_NESTING))
 		return JPX_DROP_JPY_MALFORMED;
 	return JPX_RELAY;
 }
 
-static enum jpx_drop walk_multipart(struct cursor *c, uint64_t count, struct message *m)
+static enum jpx_drop walk_multipart(struct cbor_cursor *c, uint64_t count, struct message *m)
 {
-	struct item it;
+	struct cbor_item it;
 
 	if (count < 3)
 		return JPX_DROP_JPY_COUNT;
-	if (!next_is(c, INT, &m->cf) || !next(c, &m->header))
+	if (!cbor_item_is(c, CBOR_INT, &m->cf) || !cbor_item_next(c, &m->header))
 		return JPX_DROP_JPY_MALFORMED;
 	m->inside = *c;
-	if (m->header.kind == ARRAY) {
-		if (!skip(c, m->header.value))
+	if (m->header.kind == CBOR_ARRAY) {
+		if (!cbor_item_skip(c, m->header.value, MAX_NESTING))
 			return JPX_DROP_JPY_MALFORMED;
-	} else if (m->header.kind != BYTES) {
+	} else if (m->header.kind != CBOR_BYTES) {
 		return JPX_DROP_JPY_MALFORMED;
 	}
-	if (!next(c, &it))
+	if (!cbor_item_next(c, &it))
 		return JPX_DROP_JPY_MALFORMED;
-	if (it.kind == ARRAY) {
+	if (it.kind == CBOR_ARRAY) {
 		if (it.value < 2)
 			return JPX_DROP_JPY_COUNT;
 		count -= 3;
-		if (!next_is(c, INT, &(struct item){ 0 }) || !next_content(c, m) ||
-		    !skip(c, it.value - 2))
+		if (!cbor_item_is(c, CBOR_INT, &(struct cbor_item){ 0 }) || !next_content(c, m) ||
+		    !cbor_item_skip(c, it.value - 2, MAX_NESTING))
 			return JPX_DROP_JPY_MALFORMED;
-	} else if (it.kind == INT) {
+	} else if (it.kind == CBOR_INT) {
 		if (count < 4)
 			return JPX_DROP_JPY_COUNT;
 		count -= 4;
@@ -337,10 +165,11 @@ static enum jpx_drop walk_multipart(struct cursor *c, uint64_t count, struct mes
 	} else {
 		return JPX_DROP_JPY_MALFORMED;
 	}
-	return skip(c, count) ? JPX_RELAY : JPX_DROP_JPY_MALFORMED;
+	return cbor_item_skip(c, count, MAX_NESTING) ? JPX_RELAY : JPX_DROP_JPY_MALFORMED;
 }
 
-static enum jpx_drop walk(enum jpx_form form, struct cursor *c, uint64_t count, struct message *m)
+static enum jpx_drop walk(enum jpx_form form, struct cbor_cursor *c, uint64_t count,
+			  struct message *m)
 {
 	enum jpx_drop why = JPX_DROP_JPY_MALFORMED;
 
@@ -394,8 +223,8 @@ static bool is_link_local(const uint8_t addr[16])
 }
 
 /* Steps 8 to 10: the same for every form once the header is taken apart. */
-static enum jpx_drop judge(const uint8_t addr[16], const struct item *port,
-			   const struct item *index, struct jpx_pledge *pledge)
+static enum jpx_drop judge(const uint8_t addr[16], const struct cbor_item *port,
+			   const struct cbor_item *index, struct jpx_pledge *pledge)
 {
 	if (!is_link_local(addr))
 		return JPX_DROP_PLEDGE_NOT_LINK_LOCAL;
@@ -433,7 +262,7 @@ static enum jpx_drop judge_five(enum jpx_form form, const struct message *m,
 static enum jpx_drop judge_two(const struct message *m, struct jpx_pledge *pledge)
 {
 	const uint8_t *h = m->header.data;
-	struct item port = { .kind = INT }, index = { .kind = INT };
+	struct cbor_item port = { .kind = CBOR_INT }, index = { .kind = CBOR_INT };
 	uint8_t addr[16] = { 0xfe, 0x80 };
 	enum jpx_drop why;
 
@@ -458,12 +287,12 @@ static enum jpx_drop judge_two(const struct message *m, struct jpx_pledge *pledg
 
 /* The 16 bytes of a draft-01 address, which -01 prints as text and describes as binary.
  * IPv4 as text is read as people write it, too. */
-static bool read_address(const struct item *it, uint8_t addr[16])
+static bool read_address(const struct cbor_item *it, uint8_t addr[16])
 {
 	char text[INET6_ADDRSTRLEN];
 	uint8_t v4[4];
 
-	if (it->kind == BYTES) {
+	if (it->kind == CBOR_BYTES) {
 		if (it->len != 16)
 			return false;
 		memcpy(addr, it->data, 16);
@@ -483,28 +312,31 @@ static bool read_address(const struct item *it, uint8_t addr[16])
 
 static enum jpx_drop judge_multipart(const struct message *m, struct jpx_pledge *pledge)
 {
-	struct item addr, ident, array = m->header, port = { .kind = INT, .value = JPX_COAPS_PORT };
-	struct cursor c = m->inside;
+	struct cbor_item addr, ident, array = m->header,
+				      port = { .kind = CBOR_INT, .value = JPX_COAPS_PORT };
+	struct cbor_cursor c = m->inside;
 	uint8_t binary[16];
 
-	if (array.kind == BYTES) {
-		c = (struct cursor){ m->header.data, m->header.data + m->header.len };
-		if (!next_is(&c, ARRAY, &array))
+	if (array.kind == CBOR_BYTES) {
+		c = (struct cbor_cursor){ m->header.data, m->header.data + m->header.len };
+		if (!cbor_item_is(&c, CBOR_ARRAY, &array))
 			return JPX_DROP_JPY_MALFORMED;
 	}
 	if (array.value < 2)
 		return JPX_DROP_JPY_COUNT;
-	if (!next(&c, &addr) || (addr.kind != BYTES && addr.kind != TEXT))
+	if (!cbor_item_next(&c, &addr) || (addr.kind != CBOR_BYTES && addr.kind != CBOR_TEXT))
 		return JPX_DROP_JPY_MALFORMED;
-	if (array.value > 2 && !next_is(&c, INT, &port))
+	if (array.value > 2 && !cbor_item_is(&c, CBOR_INT, &port))
 		return JPX_DROP_JPY_MALFORMED;
-	if (!next(&c, &ident) || (ident.kind != INT && ident.kind != BYTES && ident.kind != TEXT))
+	if (!cbor_item_next(&c, &ident) ||
+	    (ident.kind != CBOR_INT && ident.kind != CBOR_BYTES && ident.kind != CBOR_TEXT))
 		return JPX_DROP_JPY_MALFORMED;
-	if (m->header.kind == BYTES &&
-	    (!skip(&c, array.value > 3 ? array.value - 3 : 0) || c.at != c.end))
+	if (m->header.kind == CBOR_BYTES &&
+	    (!cbor_item_skip(&c, array.value > 3 ? array.value - 3 : 0, MAX_NESTING) ||
+	     c.at != c.end))
 		return JPX_DROP_JPY_MALFORMED;
 
-	if (m->cf.negative || m->cf.value != CF_CBOR || array.value > 3 || ident.kind != INT ||
+	if (m->cf.negative || m->cf.value != CF_CBOR || array.value > 3 || ident.kind != CBOR_INT ||
 	    !read_address(&addr, binary))
 		return JPX_DROP_JPY_HEADER;
 	return judge(binary, &port, &ident, pledge);
@@ -514,12 +346,12 @@ enum jpx_drop jpx_jpy_unwrap(enum jpx_form form, const void *buf, size_t len,
 			     struct jpx_pledge *pledge, struct jpx_span *content)
 {
 	const uint8_t *start = buf;
-	struct cursor c = { start, len ? start + len : start };
+	struct cbor_cursor c = { start, len ? start + len : start };
 	struct message m;
-	struct item array;
+	struct cbor_item array;
 	enum jpx_drop why;
 
-	if (!next_is(&c, ARRAY, &array))
+	if (!cbor_item_is(&c, CBOR_ARRAY, &array))
 		return JPX_DROP_JPY_MALFORMED;
 	why = walk(form, &c, array.value, &m);
 	if (why != JPX_RELAY)
@@ -550,32 +382,32 @@ enum jpx_drop jpx_jpy_unwrap(enum jpx_form form, const void *buf, size_t len,
  */
 
 /* C stands behind the outer array's head and is taken by value: only a look ahead. */
-static int tell_form(struct cursor c)
+static int tell_form(struct cbor_cursor c)
 {
-	struct item first, second;
+	struct cbor_item first, second;
 
-	if (!next(&c, &first))
+	if (!cbor_item_next(&c, &first))
 		return -1;
-	if (first.kind == INT && !first.negative && first.value == CF_CBOR)
+	if (first.kind == CBOR_INT && !first.negative && first.value == CF_CBOR)
 		return JPX_FORM_DRAFT01;
-	if (first.kind != BYTES || !next(&c, &second))
+	if (first.kind != CBOR_BYTES || !cbor_item_next(&c, &second))
 		return -1;
-	if (second.kind == INT)
+	if (second.kind == CBOR_INT)
 		return JPX_FORM_DRAFT02;
-	return second.kind == BYTES ? JPX_FORM_DRAFT21 : -1;
+	return second.kind == CBOR_BYTES ? JPX_FORM_DRAFT21 : -1;
 }
 
 enum jpx_drop jpx_jpy_split(const void *buf, size_t len, struct jpx_jpy_layout *layout)
 {
 	const uint8_t *start = buf;
-	struct cursor c = { start, len ? start + len : start };
+	struct cbor_cursor c = { start, len ? start + len : start };
 	struct message m;
-	struct item array;
+	struct cbor_item array;
 	enum jpx_drop why;
 	size_t tail;
 	int form;
 
-	if (!next_is(&c, ARRAY, &array))
+	if (!cbor_item_is(&c, CBOR_ARRAY, &array))
 		return JPX_DROP_JPY_MALFORMED;
 	if (array.value < 2)
 		return JPX_DROP_JPY_COUNT;

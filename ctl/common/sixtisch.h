@@ -25,10 +25,11 @@ struct sixtisch_join {
 	size_t network_id_len;
 };
 
-/* The element from its subtype on.  Returns the length, -E2BIG or -ERANGE. */
+/* The element from its subtype on.  Returns the length, -E2BIG, or -ERANGE for a field that is more
+ * than its bits can hold in this READING. */
 int sixtisch_write(const struct sixtisch_join *join, enum sixtisch_reading reading,
 		   unsigned char *buf, size_t len);
-/* 0, or -EINVAL. */
+/* Reserved bits are ignored.  Returns 0, or -EINVAL. */
 int sixtisch_read(const unsigned char *buf, size_t len, enum sixtisch_reading reading,
 		  struct sixtisch_join *join);
 
@@ -38,7 +39,8 @@ int sixtisch_read(const unsigned char *buf, size_t len, enum sixtisch_reading re
 int sixtisch_beacon_write(const struct sixtisch_join *join, enum sixtisch_reading reading,
 			  const uint8_t eui64[8], uint16_t pan, uint8_t sequence,
 			  unsigned char *buf, size_t len);
-/* 0; -ENOENT: a frame without the element; -EINVAL. */
+/* Returns 0 with the sender in EUI64; -ENOENT: a frame without the element, not from an extended
+ * address or under security, which hides what follows; -EINVAL: a malformed one. */
 int sixtisch_beacon_read(const unsigned char *frame, size_t len, enum sixtisch_reading reading,
 			 struct sixtisch_join *join, uint8_t eui64[8]);
 

@@ -5,23 +5,13 @@
  * written again.  Nothing is judged here but the codec's own promises.
  */
 #include <errno.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <jpx/jpy.h>
 #include <jpx/wire.h>
 
 #include "../unit/guard.h"
-
-#define MUST(cond)                                                                                 \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);                 \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
+#include "fuzz.h"
 
 static uint8_t out[JPX_UDP_MAX];
 
@@ -91,9 +81,7 @@ static enum jpx_drop try_split(const uint8_t *data, size_t len, enum jpx_form *f
 	return why;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
+FUZZ_TARGET(fuzz_jpy)
 {
 	enum jpx_form told = JPX_FORM_COUNT;
 	enum jpx_drop as_registrar;
