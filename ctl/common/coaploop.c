@@ -18,14 +18,51 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-#define TURN 16 /* sockets read, before others have their turn */
+#define TURN	 16 /* sockets read, before others have their turn */
+#define BURST_S	 4
+#define PAUSE_MS 50
 
 struct coaploop {
 	coap_context_t *context;
-	struct event *event;
+	struct event *event, *resume;
+	unsigned int per_second; /* 0: no bound */
+	uint64_t tokens;	 /* thousandths of datagrams that may be read now */
+	uint64_t tokens_at;	 /* ms */
 };
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* How many may be read in this turn. */
+static unsigned int turn(struct coaploop *loop)
+{
+	uint64_t now = now_ms(), full = (uint64_t)loop->per_second * BURST_S * 1000;
+
+	if (!loop->per_second)
+		return TURN;
+	loop->tokens += (now - loop->tokens_at) * loop->per_second;
+	loop->tokens_at = now;
+	if (loop->tokens > full)
+		loop->tokens = full;
+	return loop->tokens / 1000 < TURN ? (unsigned int)(loop->tokens / 1000) : TURN;
+}
+
+static void resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct coaploop *loop = arg;
+
+	(void)fd;
+	(void)what;
+	event_add(loop->event, NULL);
+}
 
 /* coap_io_process() would go on as long as ten sockets have something to read: strangers could
  * keep it so, and the rest of the loop waiting. */
@@ -33,15 +70,24 @@ static void readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct coaploop *loop = arg;
 	struct epoll_event events[TURN];
+	unsigned int most = turn(loop);
 	coap_tick_t now;
 	int count;
 
 	(void)what;
+	if (!most) {
+		event_del(loop->event);
+		event_add(loop->resume, &(struct timeval){ .tv_usec = PAUSE_MS * 1000 });
+		return;
+	}
 	coap_ticks(&now);
 	coap_io_prepare_epoll(loop->context, now);
-	count = epoll_wait(fd, events, TURN, 0);
-	if (count > 0)
-		coap_io_do_epoll(loop->context, events, (size_t)count);
+	count = epoll_wait(fd, events, (int)most, 0);
+	if (count <= 0)
+		return;
+	if (loop->per_second)
+		loop->tokens -= (uint64_t)count * 1000;
+	coap_io_do_epoll(loop->context, events, (size_t)count);
 }
 
 struct coaploop *coaploop_new(struct event_base *base)
@@ -58,7 +104,8 @@ struct coaploop *coaploop_new(struct event_base *base)
 	fd = loop->context ? coap_context_get_coap_fd(loop->context) : -1;
 	if (fd >= 0)
 		loop->event = event_new(base, fd, EV_READ | EV_PERSIST, readable, loop);
-	if (!loop->event || event_add(loop->event, NULL)) {
+	loop->resume = evtimer_new(base, resume, loop);
+	if (!loop->event || !loop->resume || event_add(loop->event, NULL)) {
 		coaploop_free(loop);
 		return NULL;
 	}
@@ -71,6 +118,8 @@ void coaploop_free(struct coaploop *loop)
 		return;
 	if (loop->event)
 		event_free(loop->event);
+	if (loop->resume)
+		event_free(loop->resume);
 	if (loop->context)
 		coap_free_context(loop->context);
 	free(loop);
@@ -79,6 +128,13 @@ void coaploop_free(struct coaploop *loop)
 coap_context_t *coaploop_context(struct coaploop *loop)
 {
 	return loop->context;
+}
+
+void coaploop_pace(struct coaploop *loop, unsigned int per_second)
+{
+	loop->per_second = per_second;
+	loop->tokens = (uint64_t)per_second * BURST_S * 1000;
+	loop->tokens_at = now_ms();
 }
 
 /* libcoap's timers are armed only when it is asked; after a call from outside of it, ask. */

@@ -16,6 +16,12 @@ struct coaploop *coaploop_new(struct event_base *base);
 void coaploop_free(struct coaploop *loop);
 coap_context_t *coaploop_context(struct coaploop *loop);
 
+/* From now on LOOP reads at most PER_SECOND datagrams a second, and at once what came in four
+ * seconds of silence; the kernel drops what its sockets cannot hold.  For servers: libcoap has
+ * no bound to the errors that it answers with, and each that goes to another neighbour takes
+ * a place in the kernel's table of them, which is small and shared by all. */
+void coaploop_pace(struct coaploop *loop, unsigned int per_second);
+
 /* A client session over UDP towards TO, a host or a group, that sends and hears on interface
  * IFNAME alone (NULL: any) and whose groups' datagrams go up to HOPS hops.  FROM: the address it
  * sends from, or NULL.  To be released with coap_session_release().  NULL with errno set. */

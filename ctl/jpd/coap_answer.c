@@ -20,8 +20,7 @@
  *
  * What strangers can make us keep is WAITING_MAX requests a port, SESSIONS_MAX sessions an
  * endpoint and TALKS_MAX sockets in all.  How many answers with links they can have is bounded
- * by a token bucket a port; the errors that one who asks the address may get are libcoap's, of
- * some twenty bytes.
+ * by a token bucket a port; how many errors, which libcoap answers with, by PACE.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,6 +43,7 @@
 #define TALKS_MAX      64
 #define TALK_MS	       3000
 #define RETRY_S	       10
+#define PACE	       128 /* datagrams a second, of all ports */
 /* One message carries so much (RFC 7252 4.6); more goes in blocks. */
 #define PLAIN_MAX 1024
 
@@ -593,6 +593,7 @@ static void *start(struct event_base *base, struct registrars *registrars)
 	context = coaploop_context(way->loop);
 	coap_context_set_max_idle_sessions(context, SESSIONS_MAX);
 	coap_context_set_session_timeout(context, SESSION_REST_S);
+	coaploop_pace(way->loop, PACE);
 	return way;
 }
 
@@ -636,8 +637,12 @@ static void sync(void *arg, const struct discovery_view *view)
 	way->leisure = view->settings->leisure;
 	way->port_count = 0;
 	for (unsigned int i = 0; i < count; i++) {
-		struct port *port = take(old, old_count, &at, view->ports[i].ifindex);
+		struct port *port;
 
+		/* ff02::fd is IPv6's, and so is all of it */
+		if (!IN6_IS_ADDR_LINKLOCAL(&view->ports[i].addr))
+			continue;
+		port = take(old, old_count, &at, view->ports[i].ifindex);
 		if (port)
 			update(port, &view->ports[i]);
 		else

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* jpledge discover: the Join Proxies that announce themselves on a link. */
 #include <argp.h>
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <ifaddrs.h>
@@ -13,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "addr.h"
 #include "find.h"
 #include "jpledge.h"
 #include "table.h"
@@ -242,7 +242,7 @@ static int print_json(const struct discover *d)
 	int ret;
 
 	for (unsigned int i = 0; (proxy = find_proxy(d->find, i)); i++) {
-		inet_ntop(AF_INET6, &proxy->addr, address, sizeof(address));
+		jpx_addr_format(&proxy->addr, address, sizeof(address));
 		json_array_append_new(proxies, proxy_json(proxy, address));
 	}
 	object = json_pack("{s:i, s:s, s:o, s:b, s:o}", "version", 1, "ifname", d->options->ifname,
@@ -283,7 +283,7 @@ static void print_table(const struct discover *d)
 	const struct find_proxy *proxy;
 
 	for (unsigned int i = 0; (proxy = find_proxy(d->find, i)); i++) {
-		inet_ntop(AF_INET6, &proxy->addr, address, sizeof(address));
+		jpx_addr_format(&proxy->addr, address, sizeof(address));
 		words(proxy, by, sizeof(by));
 		table_cell(t, "%s", address);
 		table_cell(t, "%u", proxy->port);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "addr.h"
+
 struct find {
 	struct find_proxy proxies[FIND_PROXIES_MAX];
 	unsigned int count;
@@ -88,7 +90,7 @@ void find_found(struct find *find, const struct found *found)
 	struct find_proxy key = { .addr = found->addr, .port = found->port }, *proxy;
 	struct find_method method = { .way = found->way };
 
-	if (!IN6_IS_ADDR_LINKLOCAL(&found->addr) || !found->port) {
+	if (!jpx_addr_is_link_local(&found->addr) || !found->port) {
 		find_refused(find, found->way, "an address that is not link-local, or no port");
 		return;
 	}

@@ -21,7 +21,7 @@ struct found {
 	/* The words it was announced with: "brski-jp", "rt=brski.jp", "AN_Proxy DTLS-EST",
 	 * "_brski-proxy._udp". */
 	char by[48];
-	struct in6_addr addr; /* of the proxy; link-local, on the interface asked */
+	struct in6_addr addr; /* of the proxy; link-local, v4-mapped for IPv4 */
 	uint16_t port;	      /* host order, not 0 */
 };
 
