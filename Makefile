@@ -30,14 +30,15 @@ endif
 # ---- what is built from what ---------------------------------------------
 
 PACKAGES := libbpf libxdp libcbor libevent libmnl jansson libconfuse libsystemd libcap-ng libcrypto libcoap-3-openssl
-# Without them the ways of discovery that need them are left out: make WITH_CARES= WITH_AVAHI=
+# Without c-ares, or where asked to, ways of discovery are left out: make WITH_CARES= WITH_AVAHI=
+# (Avahi's daemon is spoken to by libsystemd, which is there anyway.)
 WITH_CARES := $(shell pkg-config --exists libcares && echo yes)
 WITH_AVAHI := yes
 PACKAGES   += $(if $(WITH_CARES),libcares)
 WITH_DEFS  := $(if $(WITH_CARES),-DJPX_WITH_CARES) $(if $(WITH_AVAHI),-DJPX_WITH_AVAHI)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES)) $(if $(WITH_CARES),-lresolv)
-# ... and their sources and tests.
+# ... their sources and tests.
 LEFT_OUT   := $(if $(WITH_CARES),,ctl/jpd/dns.c ctl/jpd/dns_sd.c tests/lab/dns_sd_test.c) \
 	      $(if $(WITH_AVAHI),,ctl/common/avahibus.c ctl/jpd/mdns.c ctl/jpledge/find_mdns.c \
 		tests/lab/mdns_test.c)
@@ -123,6 +124,7 @@ $(BUILD)/tests/test_icmp_error: UNIT_WITH := ctl/jpd/icmp_error.c
 $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/flow_limits.c
 $(BUILD)/tests/test_announce_links: UNIT_WITH := ctl/jpd/announce_links.c
 $(BUILD)/tests/test_find: UNIT_WITH := ctl/jpledge/find.c
+$(BUILD)/tests/test_dns: UNIT_WITH := $(if $(WITH_CARES),ctl/jpd/dns.c)
 # ... and what it plays itself.
 $(BUILD)/tests/test_beacon: UNIT_WITH := ctl/jpd/beacon.c ctl/jpd/wpan.c -Wl,--wrap=wpan_open
 $(BUILD)/tests/test_resolve: UNIT_WITH := ctl/jpd/resolve.c -Wl,--wrap=netwatch_link_by_name \

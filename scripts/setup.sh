@@ -11,7 +11,7 @@ set -eu
 packages='gcc make clang llvm pkg-config bpftool linux-libc-dev libc6-dev
 libbpf-dev libxdp-dev libcbor-dev libssl-dev libevent-dev libmnl-dev libjansson-dev
 libconfuse-dev libsystemd-dev libcap-ng-dev libcmocka-dev
-libcoap3-dev libc-ares-dev libavahi-client-dev
+libcoap3-dev libc-ares-dev
 libclang-rt-dev python3-docutils
 libcoap3-bin openssl iproute2 iputils-ping ethtool procps util-linux python3 jq
 avahi-daemon avahi-utils dbus dnsmasq-base'
@@ -35,22 +35,32 @@ if [ "$(id -u)" != 0 ]; then
 	echo "setup: run as root: scripts/setup.sh${1:+ $1}" >&2
 	exit 1
 fi
-# Debian starts what it installs; the benchmark wants a program, nobody asked for a web server.
-no_server() { # SYSTEMCTL-WORD...
-	[ ! -d /run/systemd/system ] || systemctl "$@" nginx.service >/dev/null 2>&1 || true
+# Debian starts what it installs; wanted are the programs: the benchmark runs an nginx of its own, the
+# tests an Avahi and a bus of their own.  What was there before is left as it is.
+servers=
+for p in $missing; do
+	case $p in
+	nginx) servers="$servers nginx.service" ;;
+	avahi-daemon) servers="$servers avahi-daemon.service avahi-daemon.socket" ;;
+	dbus) servers="$servers dbus.service dbus.socket" ;;
+	esac
+done
+no_servers() { # SYSTEMCTL-WORD...
+	[ -n "$servers" ] && [ -d /run/systemd/system ] || return 0
+	# shellcheck disable=SC2086 # a list of words
+	systemctl "$@" $servers >/dev/null 2>&1 || true
 }
-new_nginx=
-case "$missing " in *' nginx '*) new_nginx=yes ;; esac
 
 echo "setup: installing$missing"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 end() {
 	rm -f "$log"
-	[ -z "$new_nginx" ] || { no_server unmask --runtime; no_server disable; }
+	no_servers unmask --runtime
+	no_servers disable
 }
 trap end EXIT
-[ -z "$new_nginx" ] || no_server mask --runtime
+no_servers mask --runtime
 # shellcheck disable=SC2086 # a list of words
 if ! { apt-get update -q && apt-get install -q -y --no-install-recommends $missing; } >"$log" 2>&1; then
 	tail -n 20 "$log" >&2

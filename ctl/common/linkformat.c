@@ -320,14 +320,15 @@ bool linkformat_selects(const char *filter, size_t len, const struct linkformat_
 	struct filter f;
 
 	while (len) {
-		const char *and = memchr(filter, '&', len);
-		size_t part = and? (size_t)(and-filter) : len;
+		const char *joint = memchr(filter, '&', len);
+		size_t part = joint ? (size_t)(joint - filter) : len, decoded;
 
-		if (part > sizeof(text) ||
-		    !parse_filter(text, percent_decode(filter, part, text), &f) ||
-		    !filter_selects(&f, link))
+		if (part > sizeof(text))
 			return false;
-		part += and != NULL;
+		decoded = percent_decode(filter, part, text);
+		if (!parse_filter(text, decoded, &f) || !filter_selects(&f, link))
+			return false;
+		part += joint != NULL;
 		filter += part;
 		len -= part;
 	}

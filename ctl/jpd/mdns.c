@@ -28,10 +28,11 @@
 /* The only variation that is for UDP (BRSKI discovery 4.1); "" cannot be in TXT. */
 #define VARIATION "rrm-cose"
 
-#define ENTRY_GROUP	"org.freedesktop.Avahi.EntryGroup"
-#define NO_REVERSE	16u /* AVAHI_PUBLISH_NO_REVERSE: nobody asks for a link-local address' name */
-#define GROUP_COLLISION 3
-#define GROUP_FAILURE	4
+#define ENTRY_GROUP	  "org.freedesktop.Avahi.EntryGroup"
+#define NO_REVERSE	  16u /* AVAHI_PUBLISH_NO_REVERSE: nobody asks for a link-local address' name */
+#define GROUP_ESTABLISHED 2
+#define GROUP_COLLISION	  3
+#define GROUP_FAILURE	  4
 
 #define ATTEMPTS_MAX 16 /* names, before it waits */
 #define RETRY_S	     30
@@ -193,12 +194,14 @@ static void fill(struct entry *entry)
 	if (!err)
 		err = avahibus_send(bus, avahibus_call(bus, entry->path, ENTRY_GROUP, "Commit"),
 				    on_done, entry);
-	if (err) {
+	if (err)
 		failed(entry, strerror(-err));
-		return;
-	}
+}
+
+static void established(struct entry *entry)
+{
 	if (!entry->told)
-		jpx_info("mdns: Avahi announces %s", entry->ifname);
+		jpx_info("mdns: Avahi announces the proxy on %s", entry->ifname);
 	entry->told = true;
 }
 
@@ -293,7 +296,9 @@ static void on_signal(void *arg, sd_bus_message *m)
 
 		if (!entry->used || entry->group != HELD || strcmp(entry->path, path))
 			continue;
-		if (state == GROUP_COLLISION)
+		if (state == GROUP_ESTABLISHED)
+			established(entry);
+		else if (state == GROUP_COLLISION)
 			collided(entry);
 		else if (state == GROUP_FAILURE)
 			failed(entry, "failure");

@@ -13,7 +13,7 @@ void privilege_drop(void)
 		CAP_BPF,	      /* maps and programs, for interfaces attached later */
 		CAP_PERFMON,	      /* the verifier's leave to compare packet pointers */
 		CAP_NET_ADMIN,	      /* XDP, neighbours, rules, big and transparent sockets */
-		CAP_NET_RAW,	      /* neighbour solicitations */
+		CAP_NET_RAW,	      /* neighbour solicitations, beacons */
 		CAP_NET_BIND_SERVICE, /* join ports below 1024 */
 		CAP_SYS_ADMIN,	      /* finding a program again by its id (bpf(2)) */
 	};

@@ -100,7 +100,7 @@ announces_when_it_comes() {
 	ns_ip proxy addr add 192.0.2.1/24 dev pj0
 	avahi_start proxy proxy
 	proxy_avahi=$avahi_pid
-	wait_for has 'Avahi announces pj0' "$work/announce.log" && wait_for sees 40001 40002
+	wait_for has 'announces the proxy on pj0' "$work/announce.log" && wait_for sees 40001 40002
 }
 
 says_its_variation() {

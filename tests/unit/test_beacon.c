@@ -188,7 +188,8 @@ static void test_other_address(void **state)
 	assert_int_equal(count_heard(), 0);
 }
 
-/* Over 40 periods: each within 10 % (and what a busy machine adds), and not all alike. */
+/* Over 40 periods: none shorter than by 10 %, and one at least by 6 % (all but one in a million
+ * times); together as long as 40 are, and what a busy machine adds. */
 static void test_period(void **state)
 {
 	long start, last, least = 1000;
@@ -210,7 +211,7 @@ static void test_period(void **state)
 		last = now;
 		n++;
 	}
-	assert_in_range(least, PERIOD * 9 / 10 - 3, PERIOD * 97 / 100);
+	assert_in_range(least, PERIOD * 9 / 10 - 3, PERIOD * 94 / 100);
 	assert_in_range(last - start, 40 * PERIOD * 95 / 100, 40 * PERIOD * 125 / 100);
 }
 

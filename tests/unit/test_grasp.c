@@ -259,6 +259,7 @@ static const struct {
 	{ -EINVAL, "85" HEAD "82" OBJ "84 1868" ADDR "11 191634" },
 	{ -EINVAL, "85" HEAD "82" OBJ "84 1869 4161 11 191634" },
 	{ -EINVAL, "85" HEAD "82" OBJ "84 1869 61ff 11 191634" },
+	{ -EINVAL, "85" HEAD "82" OBJ "84 186a 61c3" },
 	{ -EINVAL, "85" HEAD "82" OBJ "84 186a 6100 11 191634" },
 	{ -EINVAL, "85" HEAD "82" OBJ "84 186b" ADDR "11 191634" },
 	{ -EINVAL, "85" HEAD "82" OBJ "84 1867" ADDR "190100 191634" },
@@ -399,9 +400,16 @@ static void test_longest(void **state)
 	for (size_t i = 0; i < flood.count; i++)
 		memset(flood.items[i].name, 'n', GRASP_NAME_LEN - 1);
 	assert_int_equal(grasp_write(&flood, buf, sizeof(buf)), -E2BIG);
-	memset(buf, 0, sizeof(buf));
-	test_hex("85" HEAD "82 84" NAME "04 01 5904b0", buf, sizeof(buf));
-	assert_int_equal(read_bytes(buf, GRASP_MAX + 1, &again), -EINVAL);
+	/* well formed, and as long as can be, or one byte longer: the value is a byte string */
+	for (size_t more = 0; more < 2; more++) {
+		size_t front = test_hex("85" HEAD "82 84" NAME "04 01 59", buf, sizeof(buf));
+		size_t value = GRASP_MAX + more - front - 2 - 1;
+
+		buf[front] = (uint8_t)(value >> 8);
+		buf[front + 1] = (uint8_t)value;
+		buf[front + 2 + value] = 0x80;
+		assert_int_equal(read_bytes(buf, GRASP_MAX + more, &again), more ? -EINVAL : 0);
+	}
 
 	fill(&flood, 1);
 	memset(flood.items[0].name, 'n', GRASP_NAME_LEN - 1);
@@ -520,6 +528,8 @@ static void test_dull(void **state)
 	flood.items[0].addr.s6_addr[15] = 2;
 	assert_false(dull(&flood, "fe80::1"));
 	flood.items[0].addr.s6_addr[15] = 1;
+	flood.initiator.s6_addr[15] = 2;
+	assert_false(dull(&flood, "fe80::1"));
 	inet_pton(AF_INET6, "2001:db8::1", &flood.initiator);
 	flood.items[0].addr = flood.initiator;
 	assert_false(dull(&flood, "2001:db8::1"));

@@ -271,7 +271,7 @@ static void test_beacons(void **state)
 		{ "", -EINVAL },
 		{ "40", -EINVAL },
 		{ "40ea", -EINVAL },
-		{ "40e6 2a cdab ff" EUI TERM1 IETF, -EINVAL }, /* reserved mode */
+		{ "40e6 2a cdab" EUI TERM1 IETF, -EINVAL }, /* reserved mode */
 		{ "40ea 2a cdab ffff 0f0e0d0c0b0a09", -EINVAL },
 		{ "40ea 2a cdab ffff" EUI "00", -EINVAL },
 		{ "40ea 2a cdab ffff" EUI IETF, -EINVAL }, /* no termination in front */
