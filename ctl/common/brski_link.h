@@ -33,9 +33,10 @@ struct brski_registrar {
 };
 
 /* The Registrar that LINK of an answer to FILTER names.  BASE: the answering address, which a
- * relative link refers to (RFC 7252 8.2).  Returns 0; -ENOENT: the link is about something
- * else; -EINVAL: about this, but wrong, with a sentence in ERR (no port in jpy://, a port over
- * 65535, no brackets, a link-local or multicast address, ...). */
+ * relative link refers to (RFC 7252 8.2), there with coaps and its port 5684.  Returns 0;
+ * -ENOENT: the link is about something else; -EINVAL: about this, but wrong, with a sentence in ERR
+ * (no port in jpy://, a port over 65535, no brackets, a link-local or multicast address, ...) that
+ * can be logged: nothing in it is a stranger's. */
 int brski_registrar_link(const struct linkformat_link *link, const char *filter,
 			 const struct in6_addr *base, struct brski_registrar *out, char *err,
 			 size_t err_len);

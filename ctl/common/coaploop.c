@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define TURN	 16 /* sockets read, before others have their turn */
-#define BURST_S	 4
+#define BURST_S	 2
 #define PAUSE_MS 50
 
 struct coaploop {

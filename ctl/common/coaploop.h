@@ -16,7 +16,7 @@ struct coaploop *coaploop_new(struct event_base *base);
 void coaploop_free(struct coaploop *loop);
 coap_context_t *coaploop_context(struct coaploop *loop);
 
-/* From now on LOOP reads at most PER_SECOND datagrams a second, and at once what came in four
+/* From now on LOOP reads at most PER_SECOND datagrams a second, and at once what came in two
  * seconds of silence; the kernel drops what its sockets cannot hold.  For servers: libcoap has
  * no bound to the errors that it answers with, and each that goes to another neighbour takes
  * a place in the kernel's table of them, which is small and shared by all. */

@@ -340,7 +340,7 @@ static bool read_flood(struct cbor_cursor *c, uint64_t count, struct grasp_flood
 
 int grasp_read(const unsigned char *buf, size_t len, struct grasp_flood *flood, const char **why)
 {
-	struct cbor_cursor c = { buf, buf + len };
+	struct cbor_cursor c = { buf, len ? buf + len : buf };
 	struct cbor_item it;
 	uint64_t type;
 

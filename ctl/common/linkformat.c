@@ -183,16 +183,14 @@ int linkformat_walk(const char *text, size_t len,
 		    void (*on_link)(void *arg, const struct linkformat_link *link), void *arg,
 		    size_t *at)
 {
-	struct cursor c = { text, text + len };
+	struct cursor c = { text, len ? text + len : text };
 	int count;
 
 	*at = 0;
 	if (len > LINKFORMAT_MAX)
 		return -E2BIG;
-	if (!len)
-		return 0;
 	count = pass(&c, NULL, NULL);
-	*at = (size_t)(c.at - text);
+	*at = len ? (size_t)(c.at - text) : 0;
 	if (count <= 0)
 		return count;
 	c.at = text;
@@ -201,7 +199,7 @@ int linkformat_walk(const char *text, size_t len,
 
 bool linkformat_is(struct linkformat_text text, const char *word)
 {
-	return text.len == strlen(word) && !memcmp(text.at, word, text.len);
+	return text.len == strlen(word) && (!text.len || !memcmp(text.at, word, text.len));
 }
 
 const struct linkformat_attr *linkformat_attr(const struct linkformat_link *link, const char *name)

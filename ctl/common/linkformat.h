@@ -45,7 +45,10 @@ bool linkformat_is(struct linkformat_text text, const char *word);
 
 /* Does a filter as in "?NAME=VALUE" select LINK (RFC 6690 4.1)?  VALUE is exact, a prefix if
  * it ends in "*"; an attribute with several words in its value ("rt", "if", "rel", ...) matches by
- * any of them; NAME "href" is the target.  An empty FILTER selects everything. */
+ * any of them; NAME "href" is the target.  An empty FILTER selects everything.  Of several joined
+ * by
+ * "&" each must select it, where RFC 6690 knows one only.  Percent-encoding, as libcoap's
+ * coap_get_query() makes it, is decoded.  What is no filter selects nothing. */
 bool linkformat_selects(const char *filter, size_t len, const struct linkformat_link *link);
 
 #endif

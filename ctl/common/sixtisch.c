@@ -261,7 +261,7 @@ static int skip_header_ies(struct cursor *c)
 int sixtisch_beacon_read(const unsigned char *frame, size_t len, enum sixtisch_reading reading,
 			 struct sixtisch_join *join, uint8_t eui64[8])
 {
-	struct cursor c = { frame, frame + len };
+	struct cursor c = { frame, len ? frame + len : frame };
 	const unsigned char *content;
 	unsigned int ie, group;
 	int err = read_addresses(&c, eui64);

@@ -275,7 +275,10 @@ static const struct {
 
 static void test_grammar(void **state)
 {
+	const char *why;
+
 	(void)state;
+	assert_int_equal(grasp_read(NULL, 0, &flood, &why), -EINVAL);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		int err = read_hex(cases[i].hex, &flood);
 

@@ -371,6 +371,7 @@ static void first_attr(void *arg, const struct linkformat_link *link)
 	assert_null(linkformat_attr(link, "c"));
 	assert_null(linkformat_attr(link, ""));
 	assert_true(linkformat_is((struct linkformat_text){ "", 0 }, ""));
+	assert_true(linkformat_is((struct linkformat_text){ NULL, 0 }, ""));
 }
 
 static void test_attr(void **state)
@@ -379,15 +380,17 @@ static void test_attr(void **state)
 
 	(void)state;
 	assert_int_equal(linkformat_walk("<>;a;b=1;b=2;bb=3", 17, first_attr, NULL, &at), 1);
+	assert_int_equal(linkformat_walk(NULL, 0, first_attr, NULL, &at), 0);
+	assert_int_equal(at, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	     cmocka_unit_test(test_bad_calls_back_nothing),
-		cmocka_unit_test(test_limits),	     cmocka_unit_test(test_is_linear),
-		cmocka_unit_test(test_printed_texts),	     cmocka_unit_test(test_filters),
-		cmocka_unit_test(test_long_filters), cmocka_unit_test(test_attr),
+		cmocka_unit_test(test_good),	      cmocka_unit_test(test_bad_calls_back_nothing),
+		cmocka_unit_test(test_limits),	      cmocka_unit_test(test_is_linear),
+		cmocka_unit_test(test_printed_texts), cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_long_filters),  cmocka_unit_test(test_attr),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

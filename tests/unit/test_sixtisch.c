@@ -285,6 +285,7 @@ static void test_beacons(void **state)
 	uint8_t frame[256], from[8];
 
 	(void)state;
+	assert_int_equal(sixtisch_beacon_read(NULL, 0, SIXTISCH_COLUMNS, &join, from), -EINVAL);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		size_t len = test_hex(cases[i].hex, frame, sizeof(frame));
 		int err = read_beacon(frame, len, &join, from);

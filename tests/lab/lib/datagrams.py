@@ -5,6 +5,8 @@
 #
 #   ask IF ADDR PORT HEX [SECONDS]   sends one from IF; prints "udp ADDR PORT HEX" or
 #                                    "icmp TYPE CODE ADDR" for all that comes back
+#   follow IF ADDR PORT HEX HEX N    N times: sends the first, and the second to whoever answers;
+#                                    prints how many times there was an answer to the second
 #   flood IF ADDR PORT N FILE        sends the lines of hex in FILE by turns, N in all, each
 #                                    from another link-local address, as fast as can be
 #   send IF ADDR PORT FILE           sends the lines of hex in FILE, from the port PORT
@@ -40,6 +42,23 @@ def ask(ifname, addr, port, data, seconds="1"):
                 print("udp", host, source[1], got.hex(), flush=True)
             elif got[0] < 128:  # an error, not neighbour discovery
                 print("icmp", got[0], got[1], host, flush=True)
+
+
+def follow(ifname, addr, port, first, second, count):
+    heard = 0
+    for _ in range(int(count)):
+        udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, ifname.encode())
+        udp.settimeout(1)
+        data = bytes.fromhex(second)
+        udp.sendto(bytes.fromhex(first), target(ifname, addr, port))
+        try:
+            _, source = udp.recvfrom(2048)
+            udp.sendto(data, source)
+            heard += udp.recvfrom(2048)[1] == source
+        except socket.timeout:
+            pass
+    print(heard, "of", count)
 
 
 def checksum(data):
