@@ -249,6 +249,7 @@ tell on
 tell view "pj0=$addr0=$jp"
 check taken-is-said has "another program has UDP port 5683 for itself" "$work/answer.log"
 check taken-is-no-answer is "" "$(raw pledge pl0 ff02::fd $query)"
+sleep 11 # it was tried again by now
 answers() { [ "$(group pl0 'brski-jp=*')" = "$new" ]; }
 stop "$holder"
 check tried-again wait_for answers
