@@ -20,7 +20,9 @@
  *
  * What strangers can make us keep is WAITING_MAX requests a port, SESSIONS_MAX sessions an
  * endpoint and TALKS_MAX sockets a port.  How many answers with links they can have is bounded
- * by a token bucket a port; how many errors, which libcoap answers with, by PACE.
+ * by a token bucket a port; how many errors, which libcoap answers with, by the
+ * pace at which a port is read at all: each that goes to a neighbour who does not exist takes a
+ * place in the kernel's table of them for seconds.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -43,7 +45,6 @@
 #define TALKS_MAX      16
 #define TALK_MS	       3000
 #define RETRY_S	       10
-#define PACE	       96 /* datagrams a second; more than answers, so that errors find room */
 /* One message carries so much (RFC 7252 4.6); more goes in blocks. */
 #define PLAIN_MAX 1024
 
@@ -58,7 +59,7 @@ static const struct pace {
 	unsigned int leisure; /* ms */
 	unsigned int rate;    /* answers a second */
 } paces[] = {
-	[JPX_LINK_ETHERNET] = { 250, 64 },
+	[JPX_LINK_ETHERNET] = { 250, 32 },
 	[JPX_LINK_IPV6] = { 5000, 8 },
 };
 
@@ -537,9 +538,9 @@ static struct port *port_new(struct coap_answer *way, const struct discovery_por
 	}
 	coap_context_set_max_idle_sessions(coaploop_context(port->loop), SESSIONS_MAX);
 	coap_context_set_session_timeout(coaploop_context(port->loop), SESSION_REST_S);
-	coaploop_pace(port->loop, PACE);
 	port->way = way;
 	port->view = *view;
+	coaploop_pace(port->loop, port->view.ifname, 2 * pace_of(port)->rate);
 	port->tokens = WAITING_MAX * 1000;
 	port->tokens_at = now_ms();
 	port_open(port);

@@ -321,7 +321,7 @@ check memory-stays bounded 4096
 check descriptors-are-few [ "$(descriptors)" -le $((fds + 64)) ]
 descriptors_are_back() { [ "$(descriptors)" = "$fds" ]; }
 check descriptors-come-back wait_for descriptors_are_back
-check flood-is-said has "more CoAP queries than" "$work/answer.log"
+check flood-is-said has "more CoAP datagrams than" "$work/answer.log"
 tell leisure 50
 check answers-after-a-flood wait_for answers
 check no-line-for-each-query [ "$(wc -l <"$work/answer.log")" -lt 200 ]
