@@ -1012,11 +1012,30 @@ static int keep_service(struct proxy *proxy, unsigned int id, const struct proxy
 	return 0;
 }
 
+/* A discovered service becomes the one that is configured now: the same join port, so that neither
+ * handshakes nor pledges that know of it notice. */
+static int take_over(struct proxy *proxy, unsigned int id, const char *name,
+		     const struct jpx_service *wished)
+{
+	struct jpx_service *service = &proxy->state.services[id];
+
+	snprintf(service->name, sizeof(service->name), "%s", name);
+	service->source = JPX_SOURCE_CONFIG;
+	service->priority = wished->priority;
+	service->weight = wished->weight;
+	service->xdp = wished->xdp;
+	service->flags &= (__u16)~JPX_SERVICE_RETIRED;
+	service->flags |= wished->flags;
+	datapath_put_service(proxy->dp, id, service);
+	refresh(proxy);
+	return 0;
+}
+
 int proxy_add_registrar(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
 			struct proxy_answer *answer)
 {
 	struct wished wished;
-	unsigned int known;
+	unsigned int known, found;
 	int ret;
 
 	begin(proxy, answer);
@@ -1035,6 +1054,16 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 		return end(proxy, ret);
 	wished.service.flags |= JPX_SERVICE_EVERY_PORT;
 	known = table_service_by_name(&proxy->state, name);
+	found = table_discovered_like(&proxy->state, &wished.service);
+	if (found && (!known || known == found) &&
+	    (wish->join_port == PROXY_UNSET ||
+	     wish->join_port == ntohs(proxy->state.services[found].join_port)))
+		return end(proxy, take_over(proxy, found, name, &wished.service));
+	if (known && table_service_is_discovered(&proxy->state.services[known]))
+		return end(proxy, refuse(answer, -EEXIST, false,
+					 "a discovered registrar is called \"%s\"; choose another "
+					 "name",
+					 name));
 	if (known && table_services_alike(&proxy->state.services[known], &wished.service) &&
 	    same_uplinks(proxy, &proxy->state.services[known], &wished) &&
 	    (wish->join_port == PROXY_UNSET ||
@@ -1061,6 +1090,7 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 
 int proxy_del_registrar(struct proxy *proxy, const char *name, struct proxy_answer *answer)
 {
+	const struct jpx_service *service;
 	unsigned int id;
 
 	begin(proxy, answer);
@@ -1069,6 +1099,13 @@ int proxy_del_registrar(struct proxy *proxy, const char *name, struct proxy_answ
 		return end(proxy, refuse(answer, -ENOENT, false,
 					 "there is no registrar \"%s\"; jpctl registrar list shows "
 					 "those that exist",
+					 name));
+	service = &proxy->state.services[id];
+	if (table_service_is_discovered(service) && !(service->flags & JPX_SERVICE_RETIRED))
+		return end(proxy, refuse(answer, -EBUSY, false,
+					 "registrar %s is discovered and would be found again; say in "
+					 "jpd.conf(5), discovery, where and how Registrars are looked "
+					 "for, or add one: jpctl registrar add NAME [ADDR]:PORT",
 					 name));
 	remove_service(proxy, id);
 	refresh(proxy);
@@ -1084,7 +1121,8 @@ int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
 	begin(proxy, answer);
 	port_id = table_port_by_name(&proxy->state, ifname);
 	service_id = table_service_by_name(&proxy->state, name);
-	if (!port_id || !service_id)
+	if (!port_id || !service_id ||
+	    table_service_is_discovered(&proxy->state.services[service_id]))
 		return end(proxy, refuse(answer, -ENOENT, true,
 					 "port %s names a registrar \"%s\" that is not configured",
 					 ifname, name));
