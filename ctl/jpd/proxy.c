@@ -33,6 +33,7 @@
 #define FIRST_JOIN_PORT	    JPX_COAPS_PORT
 #define CONFIGURED_PRIORITY 100 /* where none is said: there is room before and behind */
 #define CONFIGURED_WEIGHT   1
+#define HANDSHAKE_S	    60 /* without a datagram for so long: none is running */
 #define AUDIT_S		    10 /* how often programs are looked for where they should be */
 
 struct proxy {
@@ -232,8 +233,12 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 
 	resolve_service(proxy->nw, &next, &proxy->next_hops[id]);
 	next.flags &= (__u16)~JPX_SERVICE_SILENT;
-	if (!health_usable(proxy->health, id))
+	if (!health_usable(proxy->health, id)) {
 		next.flags |= JPX_SERVICE_SILENT;
+		next.flags &= (__u16)~JPX_SERVICE_ANSWERED;
+	} else if (health_answered(proxy->health, id)) {
+		next.flags |= JPX_SERVICE_ANSWERED;
+	}
 	if (next.mode == JPX_MODE_STATEFUL)
 		refresh_uplinks(proxy, id, &next);
 	next.flags &= (__u16)~JPX_SERVICE_NO_TRANSMIT;
@@ -665,15 +670,27 @@ static void remove_service(struct proxy *proxy, unsigned int id)
 	health_forget(proxy->health, id);
 }
 
-/* What was discovered gives way to what is configured.  The id that is free then, or 0. */
-static unsigned int make_room(struct proxy *proxy)
+/* One that has retired gives way once no handshake can be running through it; for what is
+ * configured any that was discovered does.  The id that is free then, or 0. */
+static unsigned int make_room(struct proxy *proxy, bool configured)
 {
-	for (unsigned int id = JPX_MAX_SERVICES - 1; id; id--)
-		if (proxy->state.services[id].source != JPX_SOURCE_CONFIG) {
-			remove_service(proxy, id);
-			return id;
-		}
-	return 0;
+	unsigned int victim = 0;
+
+	for (unsigned int id = JPX_MAX_SERVICES - 1; id; id--) {
+		const struct jpx_service *service = &proxy->state.services[id];
+		bool over = service->flags & JPX_SERVICE_RETIRED &&
+			    health_idle(proxy->health, id) >= HANDSHAKE_S;
+
+		if (!table_service_is_discovered(service))
+			continue;
+		if (over || (configured && !victim))
+			victim = id;
+		if (over)
+			break;
+	}
+	if (victim)
+		remove_service(proxy, victim);
+	return victim;
 }
 
 static int create_service(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
@@ -683,8 +700,8 @@ static int create_service(struct proxy *proxy, const char *name, const struct pr
 	unsigned int id = table_free_service(&proxy->state);
 	int ret;
 
-	if (!id && service->source == JPX_SOURCE_CONFIG)
-		id = make_room(proxy);
+	if (!id)
+		id = make_room(proxy, service->source == JPX_SOURCE_CONFIG);
 	if (!id)
 		return refuse(answer, -ENOSPC, false, "%d Registrars are served, no more fit",
 			      JPX_MAX_SERVICES - 1);
@@ -1102,11 +1119,12 @@ int proxy_del_registrar(struct proxy *proxy, const char *name, struct proxy_answ
 					 name));
 	service = &proxy->state.services[id];
 	if (table_service_is_discovered(service) && !(service->flags & JPX_SERVICE_RETIRED))
-		return end(proxy, refuse(answer, -EBUSY, false,
-					 "registrar %s is discovered and would be found again; say in "
-					 "jpd.conf(5), discovery, where and how Registrars are looked "
-					 "for, or add one: jpctl registrar add NAME [ADDR]:PORT",
-					 name));
+		return end(proxy,
+			   refuse(answer, -EBUSY, false,
+				  "registrar %s is discovered and would be found again; say in "
+				  "jpd.conf(5), discovery, where and how Registrars are looked "
+				  "for, or add one: jpctl registrar add NAME [ADDR]:PORT",
+				  name));
 	remove_service(proxy, id);
 	refresh(proxy);
 	return end(proxy, 0);

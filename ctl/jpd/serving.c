@@ -42,7 +42,8 @@ static bool same(const struct jpx_service *service, const struct registrar *r)
 static unsigned int service_of(const struct jpx_state *state, const struct registrar *r)
 {
 	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++)
-		if (table_service_is_discovered(&state->services[id]) && same(&state->services[id], r))
+		if (table_service_is_discovered(&state->services[id]) &&
+		    same(&state->services[id], r))
 			return id;
 	return 0;
 }
@@ -68,8 +69,10 @@ static enum registrar_service judge(void *arg, const struct registrar *r, char *
 		const struct jpx_service *service = &state->services[id];
 
 		/* One for some ports alone serves no others: those need it found. */
-		if (!(service->flags & JPX_SERVICE_IN_USE) || table_service_is_discovered(service) ||
-		    !(service->flags & JPX_SERVICE_EVERY_PORT) || memcmp(service->registrar, &r->addr, 16) ||
+		if (!(service->flags & JPX_SERVICE_IN_USE) ||
+		    table_service_is_discovered(service) ||
+		    !(service->flags & JPX_SERVICE_EVERY_PORT) ||
+		    memcmp(service->registrar, &r->addr, 16) ||
 		    ntohs(service->registrar_port) != r->port)
 			continue;
 		snprintf(why, why_len, "configured as %s", service->name);
@@ -82,7 +85,10 @@ static enum registrar_service judge(void *arg, const struct registrar *r, char *
 	id = service_of(state, r);
 	if (!id)
 		return REGISTRAR_UNSERVED;
-	return state->services[id].flags & JPX_SERVICE_SILENT ? REGISTRAR_SILENT : REGISTRAR_SERVED;
+	if (state->services[id].flags & JPX_SERVICE_SILENT)
+		return REGISTRAR_SILENT;
+	return state->services[id].flags & JPX_SERVICE_ANSWERED ? REGISTRAR_SERVED
+								: REGISTRAR_TRIED;
 }
 
 bool serving_looks(const struct serving *serving, const struct discovery_settings *settings)
@@ -101,7 +107,8 @@ bool serving_looks(const struct serving *serving, const struct discovery_setting
 		const struct jpx_service *service = &state->services[id];
 
 		if (service->flags & JPX_SERVICE_IN_USE &&
-		    service->flags & JPX_SERVICE_EVERY_PORT && !table_service_is_discovered(service))
+		    service->flags & JPX_SERVICE_EVERY_PORT &&
+		    !table_service_is_discovered(service))
 			return false;
 	}
 	return for_somebody;

@@ -3,6 +3,7 @@
 #include "view.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,20 +27,32 @@ static bool is_usable(const struct jpx_state *state, unsigned int service_id)
 	return false;
 }
 
-/* Those of the best priority that there is. */
+/* Less is better.  What is configured comes before what is discovered, whatever that says of
+ * itself; and who never answered comes last, so that nobody draws pledges away with Registrars that
+ * are not there. */
+static unsigned int standing(const struct jpx_service *service)
+{
+	unsigned int kind = service->source == JPX_SOURCE_CONFIG    ? 0
+			    : service->flags & JPX_SERVICE_ANSWERED ? 1
+								    : 2;
+
+	return kind << 16 | service->priority;
+}
+
+/* Those that are best. */
 static void announce(const struct jpx_state *state, const struct jpx_port *port,
 		     struct discovery_port *out)
 {
-	unsigned int best = UINT16_MAX + 1U;
+	unsigned int best = UINT_MAX;
 
 	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++)
-		if (port->services >> id & 1 && state->services[id].priority < best &&
+		if (port->services >> id & 1 && standing(&state->services[id]) < best &&
 		    is_usable(state, id))
-			best = state->services[id].priority;
+			best = standing(&state->services[id]);
 	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++) {
 		const struct jpx_service *service = &state->services[id];
 
-		if (!(port->services >> id & 1) || service->priority != best ||
+		if (!(port->services >> id & 1) || standing(service) != best ||
 		    out->join_count == DISCOVERY_JOINS || !is_usable(state, id))
 			continue;
 		out->joins[out->join_count++] = (struct discovery_join){

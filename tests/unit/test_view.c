@@ -173,6 +173,28 @@ static void best_priority(void **unused)
 	assert_int_equal(view.ports[0].joins[0].port, 5685);
 }
 
+/* What is configured comes first, then who is known to answer, whatever priority others claim. */
+static void who_is_known_comes_first(void **unused)
+{
+	(void)unused;
+	add_port(1, "pj0", 1 << 1 | 1 << 2 | 1 << 3);
+	add_service(1, 0)->source = JPX_SOURCE_GRASP;
+	add_service(2, 65535)->source = JPX_SOURCE_COAP;
+	add_service(3, 65535);
+	state.services[2].flags |= JPX_SERVICE_ANSWERED;
+	assert_int_equal(announced(), 1);
+	assert_int_equal(view.ports[0].joins[0].port, 5687);
+	state.services[3].flags |= JPX_SERVICE_SILENT;
+	assert_int_equal(announced(), 1);
+	assert_int_equal(view.ports[0].joins[0].port, 5686);
+	state.services[2].flags &= (__u16)~JPX_SERVICE_ANSWERED;
+	assert_int_equal(announced(), 1);
+	assert_int_equal(view.ports[0].joins[0].port, 5685);
+	state.services[1].flags |= JPX_SERVICE_SILENT;
+	assert_int_equal(announced(), 1);
+	assert_int_equal(view.ports[0].joins[0].port, 5686);
+}
+
 static void as_many_as_fit(void **unused)
 {
 	(void)unused;
@@ -250,6 +272,7 @@ int main(void)
 		cmocka_unit_test_setup(ports, fresh),
 		cmocka_unit_test_setup(usable_ones_alone, fresh),
 		cmocka_unit_test_setup(best_priority, fresh),
+		cmocka_unit_test_setup(who_is_known_comes_first, fresh),
 		cmocka_unit_test_setup(as_many_as_fit, fresh),
 		cmocka_unit_test_setup(chosen_uplinks, fresh),
 		cmocka_unit_test_setup(named_uplinks, fresh),
