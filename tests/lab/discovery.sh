@@ -152,6 +152,20 @@ poses() {
 }
 check nobody-on-a-pledge-port-is-a-registrar poses
 
+# A bridge that a pledge port is in hears what pledges say.
+bridged() {
+	in_ns proxy sh -c 'ip link add br0 type bridge && ip link set br0 up &&
+		ip addr add 2001:db8:44::1/64 dev br0 nodad' || return 1
+	wait_for looks_on 'up0 br0' || return 1
+	in_ns proxy ip link set pj1 master br0
+	wait_for looks_on up0 && sleep 1 && looks_on up0 || return 1
+	in_ns proxy ip link del br0
+}
+looks_on() { # NAMES
+	[ "$(jp --json registrar list | jq -r '.looking_on | join(" ")')" = "$1" ]
+}
+check nor-on-a-bridge-of-pledge-ports bridged
+
 # ---- several --------------------------------------------------------------------------------
 
 # A second Registrar beside the first: two join ports, and a pledge gets through by each.

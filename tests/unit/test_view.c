@@ -42,6 +42,19 @@ void __wrap_netwatch_each_link(const struct netwatch *nw,
 		on_link(arg, &links[i].link, links[i].has_address);
 }
 
+const struct netwatch_link *__wrap_netwatch_link_by_name(const struct netwatch *nw,
+							 const char *ifname);
+
+const struct netwatch_link *__wrap_netwatch_link_by_name(const struct netwatch *nw,
+							 const char *ifname)
+{
+	assert_null(nw);
+	for (unsigned int i = 0; i < link_count; i++)
+		if (!strcmp(links[i].link.ifname, ifname))
+			return &links[i].link;
+	return NULL;
+}
+
 static struct netwatch_link *add_link(const char *ifname, bool has_address)
 {
 	struct netwatch_link *link = &links[link_count].link;
@@ -251,6 +264,36 @@ static void named_uplinks(void **unused)
 	assert_true(looked_at("bare"));
 }
 
+/* What hears pledges is no uplink, even if it is named: a bridge or VRF that a pledge port is in,
+ * what shares its link, what it shares one with.  A VLAN is another link. */
+static void what_hears_pledges(void **unused)
+{
+	static const char *const named[] = { "br0", "mv0", "eth1", "pj0.7", "eth2" };
+	struct netwatch_link *pj0 = add_link("pj0", true), *pj1 = add_link("pj1", true);
+	struct netwatch_link *br0 = add_link("br0", true), *mv0 = add_link("mv0", true);
+	struct netwatch_link *eth1 = add_link("eth1", true), *vlan = add_link("pj0.7", true);
+
+	(void)unused;
+	add_port(1, "pj0", 0);
+	add_port(2, "pj1", 0);
+	add_port(3, "gone", 0);
+	pj0->master = br0->ifindex;
+	strcpy(mv0->kind, "macvlan");
+	mv0->parent = pj0->ifindex;
+	strcpy(pj1->kind, "ipvlan");
+	pj1->parent = eth1->ifindex;
+	strcpy(vlan->kind, "vlan");
+	vlan->parent = pj0->ifindex;
+	add_link("eth2", true);
+	for (int i = 0; i < 2; i++) {
+		make(true);
+		assert_int_equal(view.uplink_count, 2);
+		assert_true(looked_at("eth2") && looked_at("pj0.7"));
+		for (size_t n = 0; n < sizeof(named) / sizeof(*named); n++)
+			snprintf(settings.uplinks[n], IFNAMSIZ, "%s", named[n]);
+	}
+}
+
 static void many_uplinks(void **unused)
 {
 	char ifname[IFNAMSIZ];
@@ -276,6 +319,7 @@ int main(void)
 		cmocka_unit_test_setup(as_many_as_fit, fresh),
 		cmocka_unit_test_setup(chosen_uplinks, fresh),
 		cmocka_unit_test_setup(named_uplinks, fresh),
+		cmocka_unit_test_setup(what_hears_pledges, fresh),
 		cmocka_unit_test_setup(many_uplinks, fresh),
 	};
 
