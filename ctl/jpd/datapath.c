@@ -91,8 +91,7 @@ static int make_maps_of(struct datapath *dp, struct bpf_object *object)
 	struct bpf_program *prog;
 	int ret;
 
-	bpf_object__for_each_program(prog, object)
-		bpf_program__set_autoload(prog, false);
+	bpf_object__for_each_program(prog, object) bpf_program__set_autoload(prog, false);
 	ret = jpx_pinned_share(&dp->maps, object);
 	if (!ret)
 		ret = bpf_object__load(object);
@@ -269,7 +268,8 @@ static int map_socket_stats(struct datapath *dp)
 }
 
 int datapath_open(const char *pin_dir, const struct datapath_sizes *sizes, struct datapath **out,
-		  struct jpx_state *state, bool *adopted, char *why_no_bpf, size_t why_len, char *err, size_t err_len)
+		  struct jpx_state *state, bool *adopted, char *why_no_bpf, size_t why_len,
+		  char *err, size_t err_len)
 {
 	struct datapath *dp = calloc(1, sizeof(*dp));
 	int ret;
@@ -396,12 +396,40 @@ void datapath_put_slot(struct datapath *dp, unsigned int id, const struct jpx_sl
 	put(dp, dp->maps.slots, "an interface slot", &key, slot);
 }
 
+/* Nothing but which services are served: each a bit of its own, which a packet sees as it was or as
+ * it is.  Many ports change so at once, whenever a Registrar comes or goes. */
+static bool differ_in_services(const struct jpx_port *a, const struct jpx_port *b)
+{
+	struct jpx_port like = *a;
+
+	like.services = b->services;
+	return a->services != b->services && !memcmp(&like, b, sizeof(like));
+}
+
+/* Nothing that packets read: what is known of the Registrar. */
+static bool differ_in_judgement(const struct jpx_service *a, const struct jpx_service *b)
+{
+	const __u16 judged = JPX_SERVICE_SILENT | JPX_SERVICE_RETIRED | JPX_SERVICE_ANSWERED |
+			     JPX_SERVICE_NO_PROBE;
+	struct jpx_service like = *a;
+
+	like.flags = (__u16)((a->flags & ~judged) | (b->flags & judged));
+	like.priority = b->priority;
+	like.weight = b->weight;
+	return !memcmp(&like, b, sizeof(like));
+}
+
 void datapath_put_port(struct datapath *dp, unsigned int id, const struct jpx_port *port)
 {
 	struct jpx_port *shadow = &dp->shadow.ports[id];
 	__u32 key = id, zero = 0;
 	struct jpx_port quiet;
 
+	if (differ_in_services(shadow, port)) {
+		put(dp, dp->maps.ports, "a pledge port", &key, port);
+		*shadow = *port;
+		return;
+	}
 	if (shadow->flags & JPX_PORT_READY) {
 		quiet = *shadow;
 		quiet.flags &= (__u8)~JPX_PORT_READY;
@@ -425,6 +453,11 @@ void datapath_put_service(struct datapath *dp, unsigned int id, const struct jpx
 	struct jpx_service quiet;
 	__u32 key = id;
 
+	if (differ_in_judgement(shadow, service)) {
+		put(dp, dp->maps.services, "a service", &key, service);
+		*shadow = *service;
+		return;
+	}
 	if (shadow->flags & JPX_SERVICE_READY) {
 		quiet = *shadow;
 		quiet.flags &= (__u16)~JPX_SERVICE_READY;

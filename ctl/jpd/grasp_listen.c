@@ -119,7 +119,7 @@ static void take_item(struct listener *l, const struct in6_addr *from,
 					 .priority = REGISTRAR_NO_PRIORITY,
 					 .lifetime = lifetime(flood->ttl),
 					 .ifindex = l->uplink.ifindex,
-					 .from = flood->initiator };
+					 .from = *from }; /* anybody can say to be the initiator */
 	enum grasp_meaning meaning = grasp_meaning(item, &heard.form);
 
 	if (meaning != GRASP_STATELESS && meaning != GRASP_STATEFUL)

@@ -42,7 +42,7 @@
 typedef uint64_t ms_t; /* since some time before the start; 0: never */
 
 struct watch {
-	bool known;
+	bool known, told; /* ... that it answered */
 	enum { WELL, OUT, TRIAL } standing;
 	enum { BY_FORWARDING, BY_ICMP, BY_PROBES, BEFORE_START } why; /* it is out */
 	uint32_t to_registrar, to_pledge; /* packets, at the last look */
@@ -280,6 +280,15 @@ static void probe(struct health *health, unsigned int id, ms_t now)
 				service_of(health, id)->name, strerror(-ret));
 }
 
+/* Returns whether that it answered is news. */
+static bool answered_anew(struct health *health, unsigned int id)
+{
+	bool was = health->watches[id].told;
+
+	health->watches[id].told = health_answered(health, id);
+	return health->watches[id].told && !was;
+}
+
 static void look(evutil_socket_t fd, short what, void *arg)
 {
 	struct health *health = arg;
@@ -297,6 +306,7 @@ static void look(evutil_socket_t fd, short what, void *arg)
 			forget_doubts(&health->watches[id]);
 		count(health, id, now);
 		changed |= judge(health, id, now);
+		changed |= answered_anew(health, id);
 		probe(health, id, now);
 	}
 	if (changed)
@@ -342,6 +352,13 @@ void health_forget(struct health *health, unsigned int service_id)
 bool health_usable(const struct health *health, unsigned int service_id)
 {
 	return health->watches[service_id].standing != OUT;
+}
+
+bool health_answered(const struct health *health, unsigned int service_id)
+{
+	const struct watch *w = &health->watches[service_id];
+
+	return w->standing == WELL && last_evidence(w);
 }
 
 unsigned int health_idle(const struct health *health, unsigned int service_id)

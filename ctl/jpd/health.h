@@ -24,7 +24,8 @@ struct health;
 
 /* STATE: read whenever the timer fires.  COUNT: fills *TO_REGISTRAR and *TO_PLEDGE with the packets
  * of SERVICE_ID that both engines counted (only differences mean anything; they wrap).  ON_CHANGE
- * is called, from the loop, after a judgement changed.  NULL: out of memory. */
+ * is called, from the loop, after a judgement changed, or after one answered first.  NULL: out of
+ * memory. */
 struct health *health_new(struct event_base *base, const struct jpx_state *state,
 			  void (*count)(void *arg, unsigned int service_id, uint32_t *to_registrar,
 					uint32_t *to_pledge),
@@ -40,6 +41,10 @@ void health_unreachable(struct health *health, unsigned int service_id);
 
 /* May it be announced? */
 bool health_usable(const struct health *health, unsigned int service_id);
+
+/* Has it answered, since it was found or was last silent?  False, too, after a start, until it does
+ * so again. */
+bool health_answered(const struct health *health, unsigned int service_id);
 
 /* One sentence about how it was judged: "answered 3 s ago", "no packet back for 34 s while
  * forwarding; tried again in 150 s".  Returns BUF. */

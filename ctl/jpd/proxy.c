@@ -33,6 +33,7 @@
 #define FIRST_JOIN_PORT	    JPX_COAPS_PORT
 #define CONFIGURED_PRIORITY 100 /* where none is said: there is room before and behind */
 #define CONFIGURED_WEIGHT   1
+#define HANDSHAKE_S	    60 /* without a datagram for so long: none is running */
 #define AUDIT_S		    10 /* how often programs are looked for where they should be */
 
 struct proxy {
@@ -232,8 +233,12 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 
 	resolve_service(proxy->nw, &next, &proxy->next_hops[id]);
 	next.flags &= (__u16)~JPX_SERVICE_SILENT;
-	if (!health_usable(proxy->health, id))
+	if (!health_usable(proxy->health, id)) {
 		next.flags |= JPX_SERVICE_SILENT;
+		next.flags &= (__u16)~JPX_SERVICE_ANSWERED;
+	} else if (health_answered(proxy->health, id)) {
+		next.flags |= JPX_SERVICE_ANSWERED;
+	}
 	if (next.mode == JPX_MODE_STATEFUL)
 		refresh_uplinks(proxy, id, &next);
 	next.flags &= (__u16)~JPX_SERVICE_NO_TRANSMIT;
@@ -665,15 +670,27 @@ static void remove_service(struct proxy *proxy, unsigned int id)
 	health_forget(proxy->health, id);
 }
 
-/* What was discovered gives way to what is configured.  The id that is free then, or 0. */
-static unsigned int make_room(struct proxy *proxy)
+/* One that has retired gives way once no handshake can be running through it; for what is
+ * configured any that was discovered does.  The id that is free then, or 0. */
+static unsigned int make_room(struct proxy *proxy, bool configured)
 {
-	for (unsigned int id = JPX_MAX_SERVICES - 1; id; id--)
-		if (proxy->state.services[id].source != JPX_SOURCE_CONFIG) {
-			remove_service(proxy, id);
-			return id;
-		}
-	return 0;
+	unsigned int victim = 0;
+
+	for (unsigned int id = JPX_MAX_SERVICES - 1; id; id--) {
+		const struct jpx_service *service = &proxy->state.services[id];
+		bool over = service->flags & JPX_SERVICE_RETIRED &&
+			    health_idle(proxy->health, id) >= HANDSHAKE_S;
+
+		if (!table_service_is_discovered(service))
+			continue;
+		if (over || (configured && !victim))
+			victim = id;
+		if (over)
+			break;
+	}
+	if (victim)
+		remove_service(proxy, victim);
+	return victim;
 }
 
 static int create_service(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
@@ -683,8 +700,8 @@ static int create_service(struct proxy *proxy, const char *name, const struct pr
 	unsigned int id = table_free_service(&proxy->state);
 	int ret;
 
-	if (!id && service->source == JPX_SOURCE_CONFIG)
-		id = make_room(proxy);
+	if (!id)
+		id = make_room(proxy, service->source == JPX_SOURCE_CONFIG);
 	if (!id)
 		return refuse(answer, -ENOSPC, false, "%d Registrars are served, no more fit",
 			      JPX_MAX_SERVICES - 1);
@@ -1012,11 +1029,30 @@ static int keep_service(struct proxy *proxy, unsigned int id, const struct proxy
 	return 0;
 }
 
+/* A discovered service becomes the one that is configured now: the same join port, so that neither
+ * handshakes nor pledges that know of it notice. */
+static int take_over(struct proxy *proxy, unsigned int id, const char *name,
+		     const struct jpx_service *wished)
+{
+	struct jpx_service *service = &proxy->state.services[id];
+
+	snprintf(service->name, sizeof(service->name), "%s", name);
+	service->source = JPX_SOURCE_CONFIG;
+	service->priority = wished->priority;
+	service->weight = wished->weight;
+	service->xdp = wished->xdp;
+	service->flags &= (__u16)~JPX_SERVICE_RETIRED;
+	service->flags |= wished->flags;
+	datapath_put_service(proxy->dp, id, service);
+	refresh(proxy);
+	return 0;
+}
+
 int proxy_add_registrar(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
 			struct proxy_answer *answer)
 {
 	struct wished wished;
-	unsigned int known;
+	unsigned int known, found;
 	int ret;
 
 	begin(proxy, answer);
@@ -1035,6 +1071,16 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 		return end(proxy, ret);
 	wished.service.flags |= JPX_SERVICE_EVERY_PORT;
 	known = table_service_by_name(&proxy->state, name);
+	found = table_discovered_like(&proxy->state, &wished.service);
+	if (found && (!known || known == found) &&
+	    (wish->join_port == PROXY_UNSET ||
+	     wish->join_port == ntohs(proxy->state.services[found].join_port)))
+		return end(proxy, take_over(proxy, found, name, &wished.service));
+	if (known && table_service_is_discovered(&proxy->state.services[known]))
+		return end(proxy, refuse(answer, -EEXIST, false,
+					 "a discovered registrar is called \"%s\"; choose another "
+					 "name",
+					 name));
 	if (known && table_services_alike(&proxy->state.services[known], &wished.service) &&
 	    same_uplinks(proxy, &proxy->state.services[known], &wished) &&
 	    (wish->join_port == PROXY_UNSET ||
@@ -1061,6 +1107,7 @@ int proxy_add_registrar(struct proxy *proxy, const char *name, const struct prox
 
 int proxy_del_registrar(struct proxy *proxy, const char *name, struct proxy_answer *answer)
 {
+	const struct jpx_service *service;
 	unsigned int id;
 
 	begin(proxy, answer);
@@ -1070,6 +1117,14 @@ int proxy_del_registrar(struct proxy *proxy, const char *name, struct proxy_answ
 					 "there is no registrar \"%s\"; jpctl registrar list shows "
 					 "those that exist",
 					 name));
+	service = &proxy->state.services[id];
+	if (table_service_is_discovered(service) && !(service->flags & JPX_SERVICE_RETIRED))
+		return end(proxy,
+			   refuse(answer, -EBUSY, false,
+				  "registrar %s is discovered and would be found again; say in "
+				  "jpd.conf(5), discovery, where and how Registrars are looked "
+				  "for, or add one: jpctl registrar add NAME [ADDR]:PORT",
+				  name));
 	remove_service(proxy, id);
 	refresh(proxy);
 	return end(proxy, 0);
@@ -1084,7 +1139,8 @@ int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
 	begin(proxy, answer);
 	port_id = table_port_by_name(&proxy->state, ifname);
 	service_id = table_service_by_name(&proxy->state, name);
-	if (!port_id || !service_id)
+	if (!port_id || !service_id ||
+	    table_service_is_discovered(&proxy->state.services[service_id]))
 		return end(proxy, refuse(answer, -ENOENT, true,
 					 "port %s names a registrar \"%s\" that is not configured",
 					 ifname, name));

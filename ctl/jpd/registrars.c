@@ -3,7 +3,8 @@
  * See registrars.h.  A Registrar is told by address, port, mode and form; each source keeps its
  * last word about it, and it is known while one of them stands.
  *
- * Must never let who comes later push out who is there: a flood would then choose the Registrar.
+ * Must never let who comes later push out who is there and answers: a flood would then choose the
+ * Registrar.  That somebody is named proves nothing; that it answers does.
  */
 #include "registrars.h"
 
@@ -22,6 +23,7 @@
 #include "words.h"
 
 #define LIFETIME_MAX 86400
+#define TRIAL_MS     15000 /* one that answers has been probed and has answered by then */
 
 struct registrars {
 	struct registrar known[REGISTRARS_MAX];
@@ -196,6 +198,12 @@ static struct registrar *find(struct registrars *rs, const struct registrar_hear
 	return NULL;
 }
 
+static bool is_voice(const struct registrar_word *word, unsigned int ifindex,
+		     const struct in6_addr *from)
+{
+	return word->ifindex == ifindex && !memcmp(&word->from, from, 16);
+}
+
 /* How many stand on the word of who speaks here. */
 static unsigned int said_by(const struct registrars *rs, const struct registrar_heard *heard)
 {
@@ -204,26 +212,43 @@ static unsigned int said_by(const struct registrars *rs, const struct registrar_
 	for (unsigned int i = 0; i < rs->count; i++) {
 		const struct registrar_word *word = &rs->known[i].words[heard->source];
 
-		n += word->stands && word->ifindex == heard->ifindex &&
-		     !memcmp(&word->from, &heard->from, 16);
+		n += word->stands && is_voice(word, heard->ifindex, &heard->from);
 	}
 	return n;
 }
 
+/* Tried for long enough, and it never answered. */
+static bool is_in_vain(const struct registrar *r)
+{
+	return r->tried_ms && registrars_now_ms() - r->tried_ms >= TRIAL_MS;
+}
+
+/* A place for one more: who does not answer makes room.  NULL: there is none. */
+static struct registrar *place(struct registrars *rs)
+{
+	if (rs->count < REGISTRARS_MAX)
+		return &rs->known[rs->count++];
+	for (unsigned int i = rs->count; i--;)
+		if (rs->known[i].service == REGISTRAR_SILENT ||
+		    (rs->known[i].service != REGISTRAR_SERVED && is_in_vain(&rs->known[i])))
+			return &rs->known[i];
+	return NULL;
+}
+
 static struct registrar *add(struct registrars *rs, const struct registrar_heard *heard)
 {
-	struct registrar *r;
+	bool too_many = said_by(rs, heard) >= REGISTRARS_A_VOICE;
+	struct registrar *r = too_many ? NULL : place(rs);
 
-	if (rs->count == REGISTRARS_MAX || said_by(rs, heard) >= REGISTRARS_A_VOICE) {
+	if (!r) {
 		jpx_log_limited(JPX_LOG_WARNING,
 				"discovery: more Registrars by %s than the %d that are kept%s; "
 				"those that came first stay",
 				jpx_source_word(heard->source),
-				rs->count == REGISTRARS_MAX ? REGISTRARS_MAX : REGISTRARS_A_VOICE,
-				rs->count == REGISTRARS_MAX ? "" : " from one address");
+				too_many ? REGISTRARS_A_VOICE : REGISTRARS_MAX,
+				too_many ? " from one address" : "");
 		return NULL;
 	}
-	r = &rs->known[rs->count++];
 	memset(r, 0, sizeof(*r));
 	r->addr = heard->addr;
 	r->port = heard->port;
@@ -233,6 +258,31 @@ static struct registrar *add(struct registrars *rs, const struct registrar_heard
 	return r;
 }
 
+/* Somebody else stands for it, by the same way.  Then who speaks here may prolong that and nothing
+ * else: nobody can take back or make worse what others say.  A word of before the start is
+ * nobody's. */
+static bool is_anothers(const struct registrar_word *word, const struct registrar_heard *heard,
+			uint64_t now)
+{
+	return word->stands && word->voice_ms > now &&
+	       !is_voice(word, heard->ifindex, &heard->from) && !is_voice(word, 0, &in6addr_any);
+}
+
+static void settle_until(struct registrar_word *word)
+{
+	word->until_ms = word->voice_ms > word->backed_ms ? word->voice_ms : word->backed_ms;
+}
+
+static void back(struct registrar_word *word, const struct registrar_heard *heard, uint64_t now,
+		 uint64_t until)
+{
+	word->backed_ms = until;
+	word->backer_heard_ms = now;
+	word->backer_ifindex = heard->ifindex;
+	word->backer = heard->from;
+	settle_until(word);
+}
+
 void registrars_heard(struct registrars *rs, const struct registrar_heard *heard)
 {
 	const char *why = unfit(heard);
@@ -240,6 +290,7 @@ void registrars_heard(struct registrars *rs, const struct registrar_heard *heard
 	struct registrar_word *word;
 	char addr[INET6_ADDRSTRLEN];
 	struct registrar *r;
+	uint64_t now, until;
 	bool news;
 
 	if (why) {
@@ -256,16 +307,24 @@ void registrars_heard(struct registrars *rs, const struct registrar_heard *heard
 	if (lifetime > LIFETIME_MAX)
 		lifetime = LIFETIME_MAX;
 	word = &r->words[heard->source];
+	now = registrars_now_ms();
+	until = now + lifetime * 1000ULL;
+	if (is_anothers(word, heard, now)) {
+		back(word, heard, now, until);
+		schedule(rs);
+		return;
+	}
 	news = !word->stands || word->priority != heard->priority || word->weight != heard->weight;
-	*word = (struct registrar_word){
-		.stands = true,
-		.heard_ms = registrars_now_ms(),
-		.priority = heard->priority,
-		.weight = heard->weight,
-		.ifindex = heard->ifindex,
-		.from = heard->from,
-	};
-	word->until_ms = word->heard_ms + lifetime * 1000ULL;
+	if (!word->stands)
+		memset(word, 0, sizeof(*word));
+	word->stands = true;
+	word->heard_ms = now;
+	word->voice_ms = until;
+	word->priority = heard->priority;
+	word->weight = heard->weight;
+	word->ifindex = heard->ifindex;
+	word->from = heard->from;
+	settle_until(word);
 	snprintf(word->by, sizeof(word->by), "%s", heard->by);
 	settle_word(r);
 	if (news) {
@@ -283,8 +342,15 @@ void registrars_replaced(struct registrars *rs, enum jpx_source source, unsigned
 	for (unsigned int i = 0; i < rs->count; i++) {
 		struct registrar_word *word = &rs->known[i].words[source];
 
-		if (word->stands && word->ifindex == ifindex && !memcmp(&word->from, from, 16) &&
-		    !strcmp(word->by, by) && word->heard_ms + seconds * 1000ULL < now)
+		if (!word->stands || strcmp(word->by, by))
+			continue;
+		if (is_voice(word, ifindex, from) && word->heard_ms + seconds * 1000ULL < now)
+			word->voice_ms = now;
+		if (word->backer_ifindex == ifindex && !memcmp(&word->backer, from, 16) &&
+		    word->backer_heard_ms + seconds * 1000ULL < now)
+			word->backed_ms = 0;
+		settle_until(word);
+		if (word->until_ms <= now)
 			drop_word(&rs->known[i], source, "no longer named");
 	}
 	if (tidy(rs))
@@ -296,11 +362,15 @@ void registrars_replaced(struct registrars *rs, enum jpx_source source, unsigned
 
 static unsigned int rank(const struct registrar *r)
 {
-	return r->service == REGISTRAR_SERVED ? 0 : r->service == REGISTRAR_UNSERVED ? 1 : 2;
+	if (r->service == REGISTRAR_SERVED)
+		return 0;
+	if (r->service == REGISTRAR_SILENT || r->service == REGISTRAR_IMPOSSIBLE)
+		return 3;
+	return is_in_vain(r) ? 2 : 1;
 }
 
-/* Who is served and answers keeps its place, whoever else comes, and who is silent has none to
- * keep; then the better one, then the one that was there first. */
+/* Who is served and answers keeps its place, whoever else comes, and who does not answer has none
+ * to keep; then the better one, then the one that was there first. */
 static int better_first(const void *a, const void *b)
 {
 	const struct registrar *x = a, *y = b;
@@ -325,6 +395,16 @@ static unsigned int age_of_form(enum jpx_form form)
 	return age;
 }
 
+/* May OTHER keep R from being served?  If it answers; one of which that is not known yet, for a
+ * while, if R does not answer either. */
+static bool comes_before(const struct registrar *other, const struct registrar *r)
+{
+	if (other->service == REGISTRAR_SERVED)
+		return true;
+	return rank(other) == 1 && r->service != REGISTRAR_SERVED &&
+	       registrars_now_ms() - r->first_ms < TRIAL_MS;
+}
+
 /* Another one of the same address and port that is to be preferred for its form. */
 static bool has_newer_form(const struct registrars *rs, const struct registrar *r)
 {
@@ -332,19 +412,19 @@ static bool has_newer_form(const struct registrars *rs, const struct registrar *
 		const struct registrar *other = &rs->known[i];
 
 		if (other->mode == JPX_MODE_STATELESS && other->port == r->port &&
-		    !memcmp(&other->addr, &r->addr, 16) && other->service != REGISTRAR_IMPOSSIBLE &&
-		    age_of_form(other->form) < age_of_form(r->form))
+		    !memcmp(&other->addr, &r->addr, 16) &&
+		    age_of_form(other->form) < age_of_form(r->form) && comes_before(other, r))
 			return true;
 	}
 	return false;
 }
 
-static bool any_stateless_answers(const struct registrars *rs)
+/* join-proxy-21 4.1: any that is stateless, then stateless; but one that does not answer is none
+ * for a pledge. */
+static bool has_stateless(const struct registrars *rs, const struct registrar *r)
 {
-	for (unsigned int i = 0; i < rs->count; i++)
-		if (rs->known[i].mode == JPX_MODE_STATELESS &&
-		    rs->known[i].service != REGISTRAR_SILENT &&
-		    rs->known[i].service != REGISTRAR_IMPOSSIBLE)
+	for (unsigned int i = 0; r->mode == JPX_MODE_STATEFUL && i < rs->count; i++)
+		if (rs->known[i].mode == JPX_MODE_STATELESS && comes_before(&rs->known[i], r))
 			return true;
 	return false;
 }
@@ -361,18 +441,18 @@ void registrars_choose(struct registrars *rs, bool look, int mode, unsigned int 
 		       void *arg)
 {
 	unsigned int chosen = 0;
-	bool stateless;
 
 	for (unsigned int i = 0; i < rs->count; i++) {
 		struct registrar *r = &rs->known[i];
 
 		*r->why = 0;
 		r->service = judge(arg, r, r->why, sizeof(r->why));
+		if (r->service == REGISTRAR_SERVED)
+			r->tried_ms = 0;
+		else if (r->service == REGISTRAR_TRIED && !r->tried_ms)
+			r->tried_ms = registrars_now_ms();
 	}
 	qsort(rs->known, rs->count, sizeof(*rs->known), better_first);
-	/* join-proxy-21 4.1: any that is stateless, then stateless; but one that is silent is
-	 * none for a pledge. */
-	stateless = mode < 0 && any_stateless_answers(rs);
 	for (unsigned int i = 0; i < rs->count; i++) {
 		struct registrar *r = &rs->known[i];
 
@@ -380,12 +460,12 @@ void registrars_choose(struct registrars *rs, bool look, int mode, unsigned int 
 		if (r->service == REGISTRAR_IMPOSSIBLE)
 			continue;
 		if (!look)
-			choose(r, "not looked for: a Registrar is configured");
+			choose(r, "no Registrars are looked for (jpd.conf: discovery)");
 		else if (mode >= 0 && r->mode != (enum jpx_mode)mode)
 			choose(r, "another mode is configured");
 		else if (has_newer_form(rs, r))
 			choose(r, "the same port is named with a newer JPY form");
-		else if (stateless && r->mode == JPX_MODE_STATEFUL)
+		else if (mode < 0 && has_stateless(rs, r))
 			choose(r, "stands by: a stateless one is there");
 		else if (chosen >= max)
 			choose(r, "stands by: as many as allowed are served");

@@ -18,7 +18,7 @@ struct event_base;
 struct registrars;
 
 #define REGISTRARS_MAX	      64    /* known at once; others are refused until one is gone */
-#define REGISTRARS_A_VOICE    16	    /* of them from one address by one source */
+#define REGISTRARS_A_VOICE    16    /* of them from one address by one source */
 #define REGISTRAR_NO_PRIORITY 65535 /* said nothing (BRSKI discovery 3.5.3.3: "65535 0") */
 #define REGISTRAR_BY_LEN      48
 
@@ -31,9 +31,9 @@ struct registrar_heard {
 	enum jpx_form form; /* of a stateless one */
 	uint16_t priority;  /* lower is better */
 	uint16_t weight;
-	uint32_t lifetime;	   /* seconds that it stands without being said again; a day at most */
-	unsigned int ifindex;	   /* uplink that it was heard on, or 0 */
-	struct in6_addr from;	   /* who said it; :: where there is no one address */
+	uint32_t lifetime;    /* seconds that it stands without being said again; a day at most */
+	unsigned int ifindex; /* uplink that it was heard on, or 0 */
+	struct in6_addr from; /* who said it; :: where there is no one address */
 	char by[REGISTRAR_BY_LEN]; /* the words: "rt=brski.rjp", "AN_join_registrar BRSKI_RJP" */
 };
 
@@ -53,6 +53,11 @@ void registrars_replaced(struct registrars *registrars, enum jpx_source source,
 struct registrar_word {
 	bool stands;
 	uint64_t heard_ms, until_ms; /* of registrars_now_ms() */
+	uint64_t voice_ms;	     /* until when by who said it */
+	/* The last one of those who say so, too: until when, and since when. */
+	uint64_t backed_ms, backer_heard_ms;
+	unsigned int backer_ifindex;
+	struct in6_addr backer;
 	uint16_t priority, weight;
 	unsigned int ifindex;
 	struct in6_addr from;
@@ -62,7 +67,8 @@ struct registrar_word {
 /* What a service is to a Registrar now. */
 enum registrar_service {
 	REGISTRAR_UNSERVED,
-	REGISTRAR_SERVED,     /* and it answers, as far as anybody knows */
+	REGISTRAR_TRIED,      /* served, and nobody knows yet whether it answers */
+	REGISTRAR_SERVED,     /* and it answers */
 	REGISTRAR_SILENT,     /* served, and it does not answer */
 	REGISTRAR_IMPOSSIBLE, /* cannot or need not be served: see why */
 };
@@ -77,6 +83,7 @@ struct registrar {
 	enum jpx_source source;	   /* of the best word */
 	struct registrar_word words[JPX_SOURCE_COUNT];
 	uint64_t first_ms;
+	uint64_t tried_ms; /* served since then and never answered; 0: otherwise */
 
 	enum registrar_service service; /* as the judge said last */
 	bool chosen;			/* shall be served */
@@ -91,9 +98,9 @@ void registrars_free(struct registrars *registrars);
 uint64_t registrars_now_ms(void);
 
 /* Settles which shall be served: stateless wins where both modes are there, the newest form of one
- * port, at most MAX, and who is served and answers keeps its place.  MODE: enum jpx_mode, or -1 for
- * either. LOOK: false chooses none.  JUDGE says what each one is now, and for an impossible one
- * why. */
+ * port, at most MAX, and who is served and answers keeps its place; who was tried and never
+ * answered makes room for those that were not.  MODE: enum jpx_mode, or -1 for either. LOOK: false
+ * chooses none.  JUDGE says what each one is now, and for an impossible one why. */
 void registrars_choose(struct registrars *registrars, bool look, int mode, unsigned int max,
 		       enum registrar_service (*judge)(void *arg, const struct registrar *registrar,
 						       char *why, size_t why_len),

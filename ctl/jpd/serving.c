@@ -17,6 +17,7 @@
 #include "log.h"
 #include "proxy.h"
 #include "registrars.h"
+#include "table.h"
 
 #define REAP_S	      10
 #define RETIRED_MIN_S 60 /* a handshake of a jpd before us would have shown by then */
@@ -30,11 +31,6 @@ struct serving {
 	uint64_t retired_ms[JPX_MAX_SERVICES]; /* since when, or 0 */
 };
 
-static bool discovered(const struct jpx_service *service)
-{
-	return service->flags & JPX_SERVICE_IN_USE && service->source != JPX_SOURCE_CONFIG;
-}
-
 static bool same(const struct jpx_service *service, const struct registrar *r)
 {
 	return !memcmp(service->registrar, &r->addr, 16) &&
@@ -46,7 +42,8 @@ static bool same(const struct jpx_service *service, const struct registrar *r)
 static unsigned int service_of(const struct jpx_state *state, const struct registrar *r)
 {
 	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++)
-		if (discovered(&state->services[id]) && same(&state->services[id], r))
+		if (table_service_is_discovered(&state->services[id]) &&
+		    same(&state->services[id], r))
 			return id;
 	return 0;
 }
@@ -71,7 +68,10 @@ static enum registrar_service judge(void *arg, const struct registrar *r, char *
 	for (id = 1; id < JPX_MAX_SERVICES; id++) {
 		const struct jpx_service *service = &state->services[id];
 
-		if (!(service->flags & JPX_SERVICE_IN_USE) || discovered(service) ||
+		/* One for some ports alone serves no others: those need it found. */
+		if (!(service->flags & JPX_SERVICE_IN_USE) ||
+		    table_service_is_discovered(service) ||
+		    !(service->flags & JPX_SERVICE_EVERY_PORT) ||
 		    memcmp(service->registrar, &r->addr, 16) ||
 		    ntohs(service->registrar_port) != r->port)
 			continue;
@@ -85,7 +85,10 @@ static enum registrar_service judge(void *arg, const struct registrar *r, char *
 	id = service_of(state, r);
 	if (!id)
 		return REGISTRAR_UNSERVED;
-	return state->services[id].flags & JPX_SERVICE_SILENT ? REGISTRAR_SILENT : REGISTRAR_SERVED;
+	if (state->services[id].flags & JPX_SERVICE_SILENT)
+		return REGISTRAR_SILENT;
+	return state->services[id].flags & JPX_SERVICE_ANSWERED ? REGISTRAR_SERVED
+								: REGISTRAR_TRIED;
 }
 
 bool serving_looks(const struct serving *serving, const struct discovery_settings *settings)
@@ -104,7 +107,8 @@ bool serving_looks(const struct serving *serving, const struct discovery_setting
 		const struct jpx_service *service = &state->services[id];
 
 		if (service->flags & JPX_SERVICE_IN_USE &&
-		    service->flags & JPX_SERVICE_EVERY_PORT && !discovered(service))
+		    service->flags & JPX_SERVICE_EVERY_PORT &&
+		    !table_service_is_discovered(service))
 			return false;
 	}
 	return for_somebody;
@@ -136,7 +140,7 @@ static void review(struct serving *serving)
 		const struct registrar *r;
 		bool retired;
 
-		if (!discovered(service)) {
+		if (!table_service_is_discovered(service)) {
 			serving->retired_ms[id] = 0;
 			continue;
 		}
@@ -195,7 +199,7 @@ static void adopt(struct serving *serving)
 			.by = "before jpd started",
 		};
 
-		if (!discovered(service) || service->flags & JPX_SERVICE_RETIRED)
+		if (!table_service_is_discovered(service) || service->flags & JPX_SERVICE_RETIRED)
 			continue;
 		memcpy(&heard.addr, service->registrar, 16);
 		registrars_heard(serving->registrars, &heard);

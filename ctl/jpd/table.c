@@ -42,10 +42,23 @@ bool table_services_alike(const struct jpx_service *a, const struct jpx_service 
 	       !strcmp(a->uplink_ifname, b->uplink_ifname);
 }
 
+bool table_service_is_discovered(const struct jpx_service *service)
+{
+	return service->flags & JPX_SERVICE_IN_USE && service->source != JPX_SOURCE_CONFIG;
+}
+
 unsigned int table_service_like(const struct jpx_state *state, const struct jpx_service *like)
 {
 	FIND(1, JPX_MAX_SERVICES,
 	     state->services[i].flags & JPX_SERVICE_IN_USE &&
+		     state->services[i].source == JPX_SOURCE_CONFIG &&
+		     table_services_alike(&state->services[i], like));
+}
+
+unsigned int table_discovered_like(const struct jpx_state *state, const struct jpx_service *like)
+{
+	FIND(1, JPX_MAX_SERVICES,
+	     table_service_is_discovered(&state->services[i]) &&
 		     table_services_alike(&state->services[i], like));
 }
 

@@ -17,7 +17,12 @@ unsigned int table_slot_by_ifindex(const struct jpx_state *state, unsigned int i
 /* Services for the same Registrar in the same way (address, port, mode, form, content,
  * uplink); a join port or name of its own does not make it another one. */
 bool table_services_alike(const struct jpx_service *a, const struct jpx_service *b);
+/* The first that was configured, and the first that was discovered, or 0. */
 unsigned int table_service_like(const struct jpx_state *state, const struct jpx_service *like);
+unsigned int table_discovered_like(const struct jpx_state *state, const struct jpx_service *like);
+
+/* Heard of, and not configured: it goes again when nobody names it. */
+bool table_service_is_discovered(const struct jpx_service *service);
 
 /* The service whose join port or uplink port this is (network order). */
 unsigned int table_service_by_udp_port(const struct jpx_state *state, __be16 udp_port);

@@ -3,6 +3,7 @@
 #include "view.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,20 +27,32 @@ static bool is_usable(const struct jpx_state *state, unsigned int service_id)
 	return false;
 }
 
-/* Those of the best priority that there is. */
+/* Less is better.  What is configured comes before what is discovered, whatever that says of
+ * itself; and who never answered comes last, so that nobody draws pledges away with Registrars that
+ * are not there. */
+static unsigned int standing(const struct jpx_service *service)
+{
+	unsigned int kind = service->source == JPX_SOURCE_CONFIG    ? 0
+			    : service->flags & JPX_SERVICE_ANSWERED ? 1
+								    : 2;
+
+	return kind << 16 | service->priority;
+}
+
+/* Those that are best. */
 static void announce(const struct jpx_state *state, const struct jpx_port *port,
 		     struct discovery_port *out)
 {
-	unsigned int best = UINT16_MAX + 1U;
+	unsigned int best = UINT_MAX;
 
 	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++)
-		if (port->services >> id & 1 && state->services[id].priority < best &&
+		if (port->services >> id & 1 && standing(&state->services[id]) < best &&
 		    is_usable(state, id))
-			best = state->services[id].priority;
+			best = standing(&state->services[id]);
 	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++) {
 		const struct jpx_service *service = &state->services[id];
 
-		if (!(port->services >> id & 1) || service->priority != best ||
+		if (!(port->services >> id & 1) || standing(service) != best ||
 		    out->join_count == DISCOVERY_JOINS || !is_usable(state, id))
 			continue;
 		out->joins[out->join_count++] = (struct discovery_join){
@@ -70,6 +83,7 @@ static void add_port(const struct jpx_state *state, const struct jpx_port *port,
 
 struct looking {
 	const struct jpx_state *state;
+	const struct netwatch *nw;
 	struct discovery_view *view;
 };
 
@@ -83,13 +97,35 @@ static bool is_wanted(const struct discovery_settings *settings, const char *ifn
 	return false;
 }
 
-/* Whatever the operator says: who is on a pledge port may never name a Registrar. */
-static bool is_pledge_port(const struct jpx_state *state, const char *ifname)
+/* Does UPPER hear what arrives on LOWER?  A VLAN does not: it has a link of its own. */
+static bool is_over(const struct netwatch_link *upper, const struct netwatch_link *lower)
 {
-	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
-		if (state->ports[id].flags & JPX_PORT_IN_USE &&
-		    !strcmp(state->ports[id].ifname, ifname))
+	static const char *const same_link[] = { "macvlan", "macvtap", "ipvlan", "ipvtap" };
+
+	if (lower->master && lower->master == upper->ifindex)
+		return true;
+	for (size_t i = 0; i < sizeof(same_link) / sizeof(*same_link); i++)
+		if (upper->parent == lower->ifindex && !strcmp(upper->kind, same_link[i]))
 			return true;
+	return false;
+}
+
+/* Whatever the operator says: who is on a pledge port may never name a Registrar, nor through what
+ * is built of that port or what it is built of. */
+static bool hears_pledges(const struct looking *looking, const struct netwatch_link *link)
+{
+	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++) {
+		const struct jpx_port *port = &looking->state->ports[id];
+		const struct netwatch_link *own;
+
+		if (!(port->flags & JPX_PORT_IN_USE))
+			continue;
+		if (!strcmp(port->ifname, link->ifname))
+			return true;
+		own = netwatch_link_by_name(looking->nw, port->ifname);
+		if (own && (is_over(link, own) || is_over(own, link)))
+			return true;
+	}
 	return false;
 }
 
@@ -102,8 +138,7 @@ static void add_uplink(void *arg, const struct netwatch_link *link, bool has_add
 
 	if (view->uplink_count == DISCOVERY_UPLINKS || !link->up ||
 	    link->arphrd == ARPHRD_LOOPBACK || !is_wanted(settings, link->ifname) ||
-	    is_pledge_port(looking->state, link->ifname) ||
-	    (!has_address && !*settings->uplinks[0]))
+	    (!has_address && !*settings->uplinks[0]) || hears_pledges(looking, link))
 		return;
 	snprintf(out->ifname, sizeof(out->ifname), "%s", link->ifname);
 	out->ifindex = (unsigned int)link->ifindex;
@@ -122,7 +157,7 @@ static int by_ifindex(const void *a, const void *b)
 void view_make(const struct jpx_state *state, const struct netwatch *nw,
 	       const struct discovery_settings *settings, bool look, struct discovery_view *view)
 {
-	struct looking looking = { .state = state, .view = view };
+	struct looking looking = { .state = state, .nw = nw, .view = view };
 
 	memset(view, 0, sizeof(*view));
 	view->settings = settings;

@@ -123,6 +123,7 @@ struct jpx_port {
 #define JPX_SERVICE_ADDRESSES	0x200 /* uplinks were named by the operator, not taken from the route */
 #define JPX_SERVICE_SILENT	0x400 /* its Registrar does not answer: relayed, not announced */
 #define JPX_SERVICE_RETIRED	0x800 /* discovered, and no longer: not announced, gone when idle */
+#define JPX_SERVICE_ANSWERED	0x2000 /* its Registrar did, since it was last found silent */
 #define JPX_SERVICE_NO_PROBE	0x1000 /* its Registrar is not to be asked whether it is there */
 
 struct jpx_service {

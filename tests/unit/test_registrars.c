@@ -122,13 +122,15 @@ static unsigned int count(void)
 /* ---- judged ------------------------------------------------------------------ */
 
 static enum registrar_service served_as[65536]; /* by port */
+static int newer_is;				/* of the newest form, or -1: by port */
 
 static enum registrar_service judge(void *arg, const struct registrar *r, char *why, size_t why_len)
 {
 	assert_ptr_equal(arg, served_as);
 	if (served_as[r->port] == REGISTRAR_IMPOSSIBLE)
 		snprintf(why, why_len, "because");
-	return served_as[r->port];
+	return r->form == JPX_FORM_DRAFT21 && newer_is >= 0 ? (enum registrar_service)newer_is
+							    : served_as[r->port];
 }
 
 static void choose(bool look, int mode, unsigned int max)
@@ -145,6 +147,14 @@ static const struct registrar *of_port(uint16_t port)
 			return r;
 	fail_msg("no Registrar on port %u", port);
 	return NULL;
+}
+
+static bool is_known(uint16_t port)
+{
+	for (unsigned int i = 0; i < count(); i++)
+		if (registrars_at(rs, i)->port == port)
+			return true;
+	return false;
 }
 
 static bool chosen(uint16_t port)
@@ -239,6 +249,60 @@ static void replaced(void **unused)
 	assert_int_equal(of_port(1)->port, 1);
 }
 
+/* Another voice on the link can prolong what one said, and can take nothing of it. */
+static void others_cannot_take_it_back(void **unused)
+{
+	struct registrar_heard h = heard("2001:db8::52", 7634), other = h;
+
+	(void)unused;
+	h.priority = 5;
+	hear(h);
+	due();
+	other.from.s6_addr[15] = 66;
+	other.priority = REGISTRAR_NO_PRIORITY;
+	other.lifetime = 0;
+	hear(other);
+	pass(100);
+	assert_int_equal(count(), 1);
+	assert_int_equal(of_port(7634)->priority, 5);
+	registrars_replaced(rs, JPX_SOURCE_COAP, 2, &other.from, other.by, 0);
+	assert_int_equal(count(), 1);
+	other.lifetime = 190; /* until 290 */
+	hear(other);
+	pass(91);
+	assert_int_equal(count(), 1);
+	assert_int_equal(of_port(7634)->priority, 5);
+	hear(other); /* until 381: and now it is the one who says so */
+	assert_int_equal(of_port(7634)->priority, REGISTRAR_NO_PRIORITY);
+	hear(h);
+	registrars_replaced(rs, JPX_SOURCE_COAP, 2, &other.from, other.by, 0);
+	assert_int_equal(count(), 1);
+	pass(185);
+	assert_int_equal(count(), 1);
+	pass(6);
+	assert_int_equal(count(), 0);
+}
+
+/* One Registrar that is heard from two addresses: no longer named by either, it goes at once. */
+static void no_longer_named_by_either(void **unused)
+{
+	struct registrar_heard h = heard("2001:db8::52", 7634), other = h;
+
+	(void)unused;
+	other.from.s6_addr[15] = 66;
+	for (int i = 0; i < 3; i++) {
+		hear(h);
+		hear(other);
+		pass(60);
+	}
+	registrars_replaced(rs, JPX_SOURCE_COAP, 2, &h.from, h.by, 10);
+	assert_int_equal(count(), 1);
+	registrars_replaced(rs, JPX_SOURCE_COAP, 2, &other.from, other.by, 61);
+	assert_int_equal(count(), 1);
+	registrars_replaced(rs, JPX_SOURCE_COAP, 2, &other.from, other.by, 10);
+	assert_int_equal(count(), 0);
+}
+
 static void unfit(void **unused)
 {
 	static const char *const bad[] = { "fe80::1",
@@ -311,6 +375,7 @@ static void add(uint16_t port, enum jpx_mode mode, enum registrar_service as)
 static int fresh(void **state)
 {
 	memset(served_as, 0, sizeof(served_as));
+	newer_is = -1;
 	return setup(state);
 }
 
@@ -321,6 +386,13 @@ static void stateless_wins(void **unused)
 	choose(true, -1, 8);
 	assert_true(chosen(1));
 	add(2, JPX_MODE_STATELESS, REGISTRAR_UNSERVED);
+	choose(true, -1, 8);
+	assert_true(chosen(2));
+	assert_true(chosen(1)); /* until the other one proves to be there */
+	served_as[2] = REGISTRAR_TRIED;
+	choose(true, -1, 8);
+	assert_true(chosen(1) && chosen(2));
+	served_as[2] = REGISTRAR_SERVED;
 	choose(true, -1, 8);
 	assert_true(chosen(2));
 	assert_false(chosen(1));
@@ -350,6 +422,103 @@ static void stateful_stands_in(void **unused)
 	assert_true(chosen(1));
 	assert_false(chosen(2));
 	assert_string_equal(of_port(2)->why, "because");
+}
+
+/* Found together, the stateless one is tried alone; if it does not answer, both. */
+static void stateless_is_tried_first(void **unused)
+{
+	(void)unused;
+	add(1, JPX_MODE_STATEFUL, REGISTRAR_UNSERVED);
+	add(2, JPX_MODE_STATELESS, REGISTRAR_UNSERVED);
+	choose(true, -1, 8);
+	assert_true(!chosen(1) && chosen(2));
+	served_as[2] = REGISTRAR_TRIED;
+	now_ms += 14000;
+	choose(true, -1, 8);
+	assert_true(!chosen(1) && chosen(2));
+	now_ms += 2000;
+	choose(true, -1, 8);
+	assert_true(chosen(1) && chosen(2));
+}
+
+/* Stateless ones that are not there, always new ones: who answers in stateful mode stays, and who
+ * comes while they do gets its turn. */
+static void made_up_stateless_ones(void **unused)
+{
+	(void)unused;
+	add(1, JPX_MODE_STATEFUL, REGISTRAR_SERVED);
+	add(2, JPX_MODE_STATEFUL, REGISTRAR_UNSERVED);
+	for (uint16_t port = 100; port < 140; port++) {
+		add(port, JPX_MODE_STATELESS, REGISTRAR_UNSERVED);
+		choose(true, -1, 8);
+		assert_true(chosen(1));
+		served_as[port] = REGISTRAR_TRIED;
+		now_ms += 1000;
+	}
+	choose(true, -1, 8);
+	assert_true(chosen(2));
+}
+
+/* Better ones that are not there hold places for as long as a trial lasts, each once. */
+static void made_up_better_ones(void **unused)
+{
+	struct registrar_heard h;
+	unsigned int rounds = 0;
+
+	(void)unused;
+	for (uint16_t port = 100; port < 140; port++) {
+		h = heard("2001:db8::66", port);
+		h.from.s6_addr[14] = (uint8_t)port;
+		h.priority = 0;
+		hear(h);
+	}
+	add(1, JPX_MODE_STATELESS, REGISTRAR_UNSERVED);
+	do {
+		choose(true, -1, 8);
+		for (unsigned int i = 0; i < count(); i++)
+			served_as[registrars_at(rs, i)->port] =
+				registrars_at(rs, i)->chosen ? REGISTRAR_TRIED : REGISTRAR_UNSERVED;
+		choose(true, -1, 8); /* as proxy_serve() leads to */
+		now_ms += 16000;
+	} while (served_as[1] != REGISTRAR_TRIED && ++rounds < 10);
+	assert_int_equal(rounds, 5);
+	served_as[1] = REGISTRAR_SERVED;
+	for (rounds = 0; rounds < 10; rounds++) {
+		choose(true, -1, 8);
+		assert_true(chosen(1));
+		now_ms += 16000;
+	}
+}
+
+/* A full table of such has room for the one that comes late; who answers is not pushed out. */
+static void late_into_a_full_table(void **unused)
+{
+	struct registrar_heard h = heard("2001:db8::66", 0);
+
+	(void)unused;
+	add(1, JPX_MODE_STATELESS, REGISTRAR_SERVED);
+	for (uint16_t port = 100; port < 100 + REGISTRARS_MAX - 1; port++) {
+		h.port = port;
+		h.from.s6_addr[14] = (uint8_t)port;
+		hear(h);
+	}
+	assert_int_equal(count(), REGISTRARS_MAX);
+	choose(true, -1, 8);
+	add(2, JPX_MODE_STATELESS, REGISTRAR_UNSERVED);
+	assert_false(is_known(2));
+	served_as[110] = REGISTRAR_TRIED;
+	choose(true, -1, 8);
+	now_ms += 16000;
+	add(2, JPX_MODE_STATELESS, REGISTRAR_UNSERVED);
+	assert_int_equal(count(), REGISTRARS_MAX);
+	assert_true(is_known(2));
+	assert_false(is_known(110));
+	assert_true(is_known(1));
+	served_as[1] = REGISTRAR_SILENT;
+	choose(true, -1, 8);
+	add(3, JPX_MODE_STATELESS, REGISTRAR_UNSERVED);
+	assert_true(is_known(3));
+	assert_false(is_known(1));
 }
 
 static void as_many_as_allowed(void **unused)
@@ -404,6 +573,35 @@ static void newest_form(void **unused)
 	assert_int_equal(count(), 4);
 }
 
+/* Whoever names a newer form for somebody's port has to be right: it is the Registrar that says so,
+ * by answering. */
+static void newest_form_that_answers(void **unused)
+{
+	struct registrar_heard h = heard("2001:db8::52", 7634);
+
+	(void)unused;
+	h.form = JPX_FORM_DRAFT06;
+	hear(h);
+	served_as[7634] = REGISTRAR_SERVED;
+	choose(true, -1, 8);
+	h.form = JPX_FORM_DRAFT21;
+	hear(h);
+	newer_is = REGISTRAR_UNSERVED;
+	for (unsigned int round = 0; round < 3; round++) {
+		static const enum registrar_service as[] = { REGISTRAR_UNSERVED, REGISTRAR_TRIED,
+							     REGISTRAR_SILENT };
+
+		newer_is = as[round];
+		choose(true, -1, 8);
+		assert_true(registrars_at(rs, 0)->chosen && registrars_at(rs, 1)->chosen);
+	}
+	newer_is = REGISTRAR_SERVED;
+	choose(true, -1, 8);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(registrars_at(rs, i)->chosen,
+				 registrars_at(rs, i)->form == JPX_FORM_DRAFT21);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,12 +610,19 @@ int main(void)
 		TEST(every_source_stands_alone),
 		TEST(lifetime_is_bounded),
 		TEST(replaced),
+		TEST(others_cannot_take_it_back),
+		TEST(no_longer_named_by_either),
 		TEST(unfit),
 		TEST(flood),
 		TEST(stateless_wins),
 		TEST(stateful_stands_in),
+		TEST(stateless_is_tried_first),
+		TEST(made_up_stateless_ones),
+		TEST(made_up_better_ones),
+		TEST(late_into_a_full_table),
 		TEST(as_many_as_allowed),
 		TEST(newest_form),
+		TEST(newest_form_that_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,11 @@ static void services_alike(void **unused)
 	state->services[JPX_MAX_SERVICES - 1] = state->services[4];
 	state->services[4].flags &= (__u8)~JPX_SERVICE_IN_USE;
 	assert_int_equal(table_service_like(state, &like), JPX_MAX_SERVICES - 1);
+	/* One that was discovered comes and goes: nobody who asks for it by address may get it. */
+	assert_int_equal(table_discovered_like(state, &like), 0);
+	state->services[JPX_MAX_SERVICES - 1].source = JPX_SOURCE_COAP;
+	assert_int_equal(table_service_like(state, &like), 0);
+	assert_int_equal(table_discovered_like(state, &like), JPX_MAX_SERVICES - 1);
 	state->services[JPX_MAX_SERVICES - 1].flags = 0;
 	assert_int_equal(table_service_like(state, &like), 0);
 }

@@ -42,6 +42,19 @@ void __wrap_netwatch_each_link(const struct netwatch *nw,
 		on_link(arg, &links[i].link, links[i].has_address);
 }
 
+const struct netwatch_link *__wrap_netwatch_link_by_name(const struct netwatch *nw,
+							 const char *ifname);
+
+const struct netwatch_link *__wrap_netwatch_link_by_name(const struct netwatch *nw,
+							 const char *ifname)
+{
+	assert_null(nw);
+	for (unsigned int i = 0; i < link_count; i++)
+		if (!strcmp(links[i].link.ifname, ifname))
+			return &links[i].link;
+	return NULL;
+}
+
 static struct netwatch_link *add_link(const char *ifname, bool has_address)
 {
 	struct netwatch_link *link = &links[link_count].link;
@@ -173,6 +186,28 @@ static void best_priority(void **unused)
 	assert_int_equal(view.ports[0].joins[0].port, 5685);
 }
 
+/* What is configured comes first, then who is known to answer, whatever priority others claim. */
+static void who_is_known_comes_first(void **unused)
+{
+	(void)unused;
+	add_port(1, "pj0", 1 << 1 | 1 << 2 | 1 << 3);
+	add_service(1, 0)->source = JPX_SOURCE_GRASP;
+	add_service(2, 65535)->source = JPX_SOURCE_COAP;
+	add_service(3, 65535);
+	state.services[2].flags |= JPX_SERVICE_ANSWERED;
+	assert_int_equal(announced(), 1);
+	assert_int_equal(view.ports[0].joins[0].port, 5687);
+	state.services[3].flags |= JPX_SERVICE_SILENT;
+	assert_int_equal(announced(), 1);
+	assert_int_equal(view.ports[0].joins[0].port, 5686);
+	state.services[2].flags &= (__u16)~JPX_SERVICE_ANSWERED;
+	assert_int_equal(announced(), 1);
+	assert_int_equal(view.ports[0].joins[0].port, 5685);
+	state.services[1].flags |= JPX_SERVICE_SILENT;
+	assert_int_equal(announced(), 1);
+	assert_int_equal(view.ports[0].joins[0].port, 5686);
+}
+
 static void as_many_as_fit(void **unused)
 {
 	(void)unused;
@@ -229,6 +264,36 @@ static void named_uplinks(void **unused)
 	assert_true(looked_at("bare"));
 }
 
+/* What hears pledges is no uplink, even if it is named: a bridge or VRF that a pledge port is in,
+ * what shares its link, what it shares one with.  A VLAN is another link. */
+static void what_hears_pledges(void **unused)
+{
+	static const char *const named[] = { "br0", "mv0", "eth1", "pj0.7", "eth2" };
+	struct netwatch_link *pj0 = add_link("pj0", true), *pj1 = add_link("pj1", true);
+	struct netwatch_link *br0 = add_link("br0", true), *mv0 = add_link("mv0", true);
+	struct netwatch_link *eth1 = add_link("eth1", true), *vlan = add_link("pj0.7", true);
+
+	(void)unused;
+	add_port(1, "pj0", 0);
+	add_port(2, "pj1", 0);
+	add_port(3, "gone", 0);
+	pj0->master = br0->ifindex;
+	strcpy(mv0->kind, "macvlan");
+	mv0->parent = pj0->ifindex;
+	strcpy(pj1->kind, "ipvlan");
+	pj1->parent = eth1->ifindex;
+	strcpy(vlan->kind, "vlan");
+	vlan->parent = pj0->ifindex;
+	add_link("eth2", true);
+	for (int i = 0; i < 2; i++) {
+		make(true);
+		assert_int_equal(view.uplink_count, 2);
+		assert_true(looked_at("eth2") && looked_at("pj0.7"));
+		for (size_t n = 0; n < sizeof(named) / sizeof(*named); n++)
+			snprintf(settings.uplinks[n], IFNAMSIZ, "%s", named[n]);
+	}
+}
+
 static void many_uplinks(void **unused)
 {
 	char ifname[IFNAMSIZ];
@@ -250,9 +315,11 @@ int main(void)
 		cmocka_unit_test_setup(ports, fresh),
 		cmocka_unit_test_setup(usable_ones_alone, fresh),
 		cmocka_unit_test_setup(best_priority, fresh),
+		cmocka_unit_test_setup(who_is_known_comes_first, fresh),
 		cmocka_unit_test_setup(as_many_as_fit, fresh),
 		cmocka_unit_test_setup(chosen_uplinks, fresh),
 		cmocka_unit_test_setup(named_uplinks, fresh),
+		cmocka_unit_test_setup(what_hears_pledges, fresh),
 		cmocka_unit_test_setup(many_uplinks, fresh),
 	};
 
