@@ -91,7 +91,8 @@ static int make_maps_of(struct datapath *dp, struct bpf_object *object)
 	struct bpf_program *prog;
 	int ret;
 
-	bpf_object__for_each_program(prog, object) bpf_program__set_autoload(prog, false);
+	bpf_object__for_each_program(prog, object)
+		bpf_program__set_autoload(prog, false);
 	ret = jpx_pinned_share(&dp->maps, object);
 	if (!ret)
 		ret = bpf_object__load(object);

@@ -47,7 +47,6 @@ struct watch {
 	enum { BY_FORWARDING, BY_ICMP, BY_PROBES, BEFORE_START } why; /* it is out */
 	uint32_t to_registrar, to_pledge; /* packets, at the last look */
 	ms_t since;			  /* it is watched */
-	ms_t moved;			  /* a packet either way */
 	ms_t came;			  /* a packet from the Registrar ... */
 	ms_t answered;			  /* ... or an answer to a probe */
 	bool answers;			  /* probes, once */
@@ -149,13 +148,13 @@ static void count(struct health *health, unsigned int id, ms_t now)
 	drop_old_doubts(w, now);
 	health->count(health->arg, id, &to_registrar, &to_pledge);
 	if (to_pledge != w->to_pledge) {
-		w->came = w->moved = now;
+		w->came = now;
 		forget_doubts(w);
 	}
 	if (to_registrar != w->to_registrar) {
 		if (!w->forwarding)
 			w->forwarding = now;
-		w->forwarded = w->moved = now;
+		w->forwarded = now;
 	}
 	w->to_registrar = to_registrar;
 	w->to_pledge = to_pledge;
@@ -365,7 +364,7 @@ unsigned int health_idle(const struct health *health, unsigned int service_id)
 {
 	const struct watch *w = &health->watches[service_id];
 
-	return w->moved ? (unsigned int)((now_ms() - w->moved) / 1000) : UINT_MAX;
+	return w->came ? (unsigned int)((now_ms() - w->came) / 1000) : UINT_MAX;
 }
 
 static unsigned long seconds(ms_t from, ms_t to)

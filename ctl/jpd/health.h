@@ -51,7 +51,8 @@ bool health_answered(const struct health *health, unsigned int service_id);
 const char *health_text(const struct health *health, unsigned int service_id, char *buf,
 			size_t len);
 
-/* When a packet last went either way, seconds ago; UINT_MAX: never since it is watched. */
+/* When a packet last came from the Registrar, seconds ago; UINT_MAX: never since it is watched.
+ * What pledges send says nothing: no handshake goes on without answers. */
 unsigned int health_idle(const struct health *health, unsigned int service_id);
 
 #endif

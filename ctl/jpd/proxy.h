@@ -97,8 +97,7 @@ bool proxy_leads_to_pledges(struct proxy *proxy, const struct in6_addr *addr);
 /* LISTENER is called from the loop after each change of what proxy_state() shows. */
 void proxy_tell(struct proxy *proxy, void (*listener)(void *arg), void *arg);
 
-/* When a packet of this service last went either way, seconds ago; UINT_MAX: never since this
- * jpd watches it. */
+/* As health_idle(). */
 unsigned int proxy_idle(const struct proxy *proxy, unsigned int service_id);
 
 const struct netwatch *proxy_network(const struct proxy *proxy);

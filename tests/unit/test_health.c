@@ -315,6 +315,9 @@ static void test_answered(void **unused)
 	sleep_for(3);
 	assert_text("answered 3 s ago");
 	assert_int_equal(health_idle(health, SVC), 3);
+	/* A pledge that goes on sending keeps no service. */
+	forward_for(400);
+	assert_true(health_idle(health, SVC) >= 400);
 }
 
 /* A Registrar that is there is not silenced by a pledge that sends what nobody answers. */
