@@ -52,7 +52,8 @@ struct proxy {
 	struct jpx_state state;
 	struct in6_addr next_hops[JPX_MAX_SERVICES];
 	enum jpx_xdp default_xdp;
-	bool looks; /* for Registrars, where none is configured */
+	bool looks;	/* for Registrars, where none is configured */
+	bool unsettled; /* discovered services changed since the last refresh() */
 	/* Whose port ids were, and in which order they were given back (0: never). */
 	struct {
 		char ifname[JPX_IFNAME_LEN];
@@ -1187,8 +1188,7 @@ int proxy_serve(struct proxy *proxy, const struct jpx_service *like)
 				answer.error);
 		return id;
 	}
-	refresh(proxy);
-	flows_audit(proxy->flows);
+	proxy->unsettled = true;
 	return id;
 }
 
@@ -1207,13 +1207,22 @@ void proxy_serve_as(struct proxy *proxy, unsigned int id, __u16 priority, __u16 
 	service->priority = priority;
 	service->weight = weight;
 	datapath_put_service(proxy->dp, id, service);
-	refresh(proxy);
+	proxy->unsettled = true;
 }
 
 void proxy_serve_no_more(struct proxy *proxy, unsigned int id)
 {
 	remove_service(proxy, id);
+	proxy->unsettled = true;
+}
+
+void proxy_settle(struct proxy *proxy)
+{
+	if (!proxy->unsettled)
+		return;
+	proxy->unsettled = false;
 	refresh(proxy);
+	flows_audit(proxy->flows);
 }
 
 bool proxy_leads_to_pledges(struct proxy *proxy, const struct in6_addr *addr)

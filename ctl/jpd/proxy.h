@@ -90,6 +90,8 @@ int proxy_serve(struct proxy *proxy, const struct jpx_service *like);
 void proxy_serve_as(struct proxy *proxy, unsigned int service_id, __u16 priority, __u16 weight,
 		    bool retired);
 void proxy_serve_no_more(struct proxy *proxy, unsigned int service_id);
+/* To be called after them, once for as many as there were. */
+void proxy_settle(struct proxy *proxy);
 
 /* Does what is sent to ADDR leave on a pledge port? */
 bool proxy_leads_to_pledges(struct proxy *proxy, const struct in6_addr *addr);

@@ -160,6 +160,7 @@ static void review(struct serving *serving)
 			proxy_serve_no_more(serving->proxy, id);
 		}
 	}
+	proxy_settle(serving->proxy);
 }
 
 void serving_run(struct serving *serving, const struct discovery_settings *settings)
