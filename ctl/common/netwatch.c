@@ -462,6 +462,7 @@ static void link_message(struct netwatch *nw, const struct nlmsghdr *nlh)
 	attr_bytes(tb[IFLA_ADDRESS], seen.mac, sizeof(seen.mac));
 	if (!tb[IFLA_LINK_NETNSID])
 		seen.parent = (int)attr_u32(tb[IFLA_LINK], 0);
+	seen.master = (int)attr_u32(tb[IFLA_MASTER], 0);
 	parse_nested(tb[IFLA_XDP], xdp, IFLA_XDP_PROG_ID);
 	seen.xdp_prog_id = attr_u32(xdp[IFLA_XDP_PROG_ID], 0);
 	parse_nested(tb[IFLA_LINKINFO], info, IFLA_INFO_DATA);

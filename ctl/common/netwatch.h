@@ -30,6 +30,7 @@ struct netwatch_link {
 	uint32_t mtu;
 	uint32_t xdp_prog_id; /* of the XDP program on it (libxdp's dispatcher, perhaps); 0: none */
 	int parent;	      /* IFLA_LINK, where it is in this namespace; else 0 */
+	int master;	      /* bridge, bond, ... that it is a port of; else 0 */
 	uint16_t vlan_id;     /* of a VLAN interface, else 0 */
 	uint16_t vlan_proto;  /* 0x8100 or 0x88a8, host order */
 	/* Usable ones: neither tentative nor failed; the lowest if several. */

@@ -42,9 +42,14 @@ static void take(struct discovery *d, const struct discovery_settings *settings)
 
 static void run(void *arg)
 {
+	unsigned int distrusted[DISCOVERY_DISTRUSTED];
 	struct discovery *d = arg;
 	bool look;
 
+	/* First: who was heard by an interface that is a pledge port now shall not be served. */
+	registrars_distrust(
+		d->registrars, distrusted,
+		view_distrusted(proxy_state(d->proxy), proxy_network(d->proxy), distrusted));
 	serving_run(d->serving, &d->settings);
 	look = serving_looks(d->serving, &d->settings);
 	view_make(proxy_state(d->proxy), proxy_network(d->proxy), &d->settings, look, &d->view);

@@ -26,6 +26,8 @@ struct registrars;
 	10 /* join ports announced on one pledge port (BRSKI discovery, 3.3.2: 4 to 10) */
 #define DISCOVERY_UPLINKS 16 /* interfaces that Registrars are looked for on */
 #define DISCOVERY_HOSTS	  16 /* addresses that are asked one by one */
+#define DISCOVERY_DISTRUSTED                                                                       \
+	(2 * JPX_MAX_PORTS) /* interfaces: pledge ports, and what has the same wire below it */
 
 /* What the operator says (jpd.conf(5), section discovery). */
 struct discovery_settings {
@@ -82,6 +84,10 @@ struct discovery_view {
 	unsigned int anew; /* another number: look again at once, an operator waits */
 	struct discovery_port ports[JPX_MAX_PORTS];
 	unsigned int port_count;
+	/* All interfaces that pledges can send to, whatever state they are in: nobody there is
+	 * believed. */
+	unsigned int distrusted[DISCOVERY_DISTRUSTED];
+	unsigned int distrusted_count;
 	struct discovery_uplink uplinks[DISCOVERY_UPLINKS];
 	unsigned int uplink_count;
 };

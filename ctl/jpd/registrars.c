@@ -26,6 +26,8 @@
 struct registrars {
 	struct registrar known[REGISTRARS_MAX];
 	unsigned int count;
+	unsigned int distrusted[REGISTRARS_DISTRUSTED];
+	unsigned int distrusted_count;
 	struct event *expiry;
 	struct event *changed;
 	void (*on_change)(void *arg);
@@ -233,6 +235,14 @@ static struct registrar *add(struct registrars *rs, const struct registrar_heard
 	return r;
 }
 
+static bool is_distrusted(const struct registrars *rs, unsigned int ifindex)
+{
+	for (unsigned int i = 0; i < rs->distrusted_count; i++)
+		if (rs->distrusted[i] == ifindex)
+			return true;
+	return false;
+}
+
 void registrars_heard(struct registrars *rs, const struct registrar_heard *heard)
 {
 	const char *why = unfit(heard);
@@ -242,6 +252,8 @@ void registrars_heard(struct registrars *rs, const struct registrar_heard *heard
 	struct registrar *r;
 	bool news;
 
+	if (is_distrusted(rs, heard->ifindex))
+		return;
 	if (why) {
 		jpx_log_limited(JPX_LOG_WARNING, "discovery: Registrar %s, said by %s (%s), %s",
 				jpx_addr_format(&heard->addr, addr, sizeof(addr)),
@@ -287,6 +299,24 @@ void registrars_replaced(struct registrars *rs, enum jpx_source source, unsigned
 		    !strcmp(word->by, by) && word->heard_ms + seconds * 1000ULL < now)
 			drop_word(&rs->known[i], source, "no longer named");
 	}
+	if (tidy(rs))
+		changed(rs);
+	schedule(rs);
+}
+
+void registrars_distrust(struct registrars *rs, const unsigned int *ifindexes, unsigned int count)
+{
+	if (count > REGISTRARS_DISTRUSTED)
+		count = REGISTRARS_DISTRUSTED;
+	if (count)
+		memcpy(rs->distrusted, ifindexes, count * sizeof(*ifindexes));
+	rs->distrusted_count = count;
+	for (unsigned int i = 0; i < rs->count; i++)
+		for (unsigned int s = 0; s < JPX_SOURCE_COUNT; s++)
+			if (rs->known[i].words[s].stands &&
+			    is_distrusted(rs, rs->known[i].words[s].ifindex))
+				drop_word(&rs->known[i], (enum jpx_source)s,
+					  "no longer believed, for it was said on a pledge port");
 	if (tidy(rs))
 		changed(rs);
 	schedule(rs);

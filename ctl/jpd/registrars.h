@@ -2,7 +2,8 @@
 /*
  * Registrars that somebody told us of: keeps what was heard, how and until when, and says
  * which of them shall be served.  Bounded, whatever a network cares to say.  Believes
- * nobody on a pledge port: that is for its callers, who listen on uplinks only, to keep.
+ * nobody on a pledge port: its callers listen on uplinks only, and what was said on an uplink
+ * that becomes a pledge port is forgotten.
  */
 #ifndef JPX_REGISTRARS_H
 #define JPX_REGISTRARS_H
@@ -18,9 +19,10 @@ struct event_base;
 struct registrars;
 
 #define REGISTRARS_MAX	      64    /* known at once; others are refused until one is gone */
-#define REGISTRARS_A_VOICE    16	    /* of them from one address by one source */
+#define REGISTRARS_A_VOICE    16    /* of them from one address by one source */
 #define REGISTRAR_NO_PRIORITY 65535 /* said nothing (BRSKI discovery 3.5.3.3: "65535 0") */
 #define REGISTRAR_BY_LEN      48
+#define REGISTRARS_DISTRUSTED (2 * JPX_MAX_PORTS) /* interfaces that are believed nothing */
 
 /* One Registrar service as somebody described it once. */
 struct registrar_heard {
@@ -31,15 +33,20 @@ struct registrar_heard {
 	enum jpx_form form; /* of a stateless one */
 	uint16_t priority;  /* lower is better */
 	uint16_t weight;
-	uint32_t lifetime;	   /* seconds that it stands without being said again; a day at most */
-	unsigned int ifindex;	   /* uplink that it was heard on, or 0 */
-	struct in6_addr from;	   /* who said it; :: where there is no one address */
+	uint32_t lifetime;    /* seconds that it stands without being said again; a day at most */
+	unsigned int ifindex; /* uplink that it was heard on, or 0 */
+	struct in6_addr from; /* who said it; :: where there is no one address */
 	char by[REGISTRAR_BY_LEN]; /* the words: "rt=brski.rjp", "AN_join_registrar BRSKI_RJP" */
 };
 
 /* Takes in what was heard, or refuses it: no address of one host, link-local, no room.
  * Takes note and returns; what follows from it happens later, from the loop. */
 void registrars_heard(struct registrars *registrars, const struct registrar_heard *heard);
+
+/* What was heard by one of these interfaces, COUNT up to REGISTRARS_DISTRUSTED, stands no longer,
+ * and nothing that will be is believed: they are pledge ports now.  Until it is called again. */
+void registrars_distrust(struct registrars *registrars, const unsigned int *ifindexes,
+			 unsigned int count);
 
 /* FROM answered anew, by SOURCE on IFINDEX, with the words BY: what it said by them before
  * and did not repeat within the last SECONDS stands no longer. */

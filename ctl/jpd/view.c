@@ -68,9 +68,15 @@ static void add_port(const struct jpx_state *state, const struct jpx_port *port,
 	view->port_count++;
 }
 
+/* ---- uplinks ------------------------------------------------------------------ */
+
 struct looking {
 	const struct jpx_state *state;
 	struct discovery_view *view;
+	int masters[JPX_MAX_PORTS]; /* bridges and the like that have a pledge port */
+	int ports[JPX_MAX_PORTS];   /* interfaces of pledge ports */
+	unsigned int master_count, port_count;
+	unsigned int *distrusted, distrusted_count;
 };
 
 static bool is_wanted(const struct discovery_settings *settings, const char *ifname)
@@ -93,6 +99,55 @@ static bool is_pledge_port(const struct jpx_state *state, const char *ifname)
 	return false;
 }
 
+static void find_ports(void *arg, const struct netwatch_link *link, bool has_address)
+{
+	struct looking *looking = arg;
+
+	(void)has_address;
+	if (!is_pledge_port(looking->state, link->ifname) || looking->port_count == JPX_MAX_PORTS)
+		return;
+	looking->ports[looking->port_count++] = link->ifindex;
+	if (link->master)
+		looking->masters[looking->master_count++] = link->master;
+}
+
+static bool is_among(int ifindex, const int *list, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (list[i] == ifindex)
+			return true;
+	return false;
+}
+
+/* Is it another end of the same wire?  A VLAN is a wire of its own. */
+static bool is_beside(const char *kind)
+{
+	static const char *const kinds[] = { "macvlan", "macvtap", "ipvlan", "ipvtap" };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (!strcmp(kind, kinds[i]))
+			return true;
+	return false;
+}
+
+/* Does what pledges send come in by LINK? */
+static bool hears_pledges(const struct looking *looking, const struct netwatch_link *link)
+{
+	return is_among(link->ifindex, looking->ports, looking->port_count) ||
+	       is_among(link->ifindex, looking->masters, looking->master_count) ||
+	       (is_beside(link->kind) &&
+		is_among(link->parent, looking->ports, looking->port_count));
+}
+
+static void add_distrusted(void *arg, const struct netwatch_link *link, bool has_address)
+{
+	struct looking *looking = arg;
+
+	(void)has_address;
+	if (looking->distrusted_count < DISCOVERY_DISTRUSTED && hears_pledges(looking, link))
+		looking->distrusted[looking->distrusted_count++] = (unsigned int)link->ifindex;
+}
+
 static void add_uplink(void *arg, const struct netwatch_link *link, bool has_address)
 {
 	struct looking *looking = arg;
@@ -102,8 +157,7 @@ static void add_uplink(void *arg, const struct netwatch_link *link, bool has_add
 
 	if (view->uplink_count == DISCOVERY_UPLINKS || !link->up ||
 	    link->arphrd == ARPHRD_LOOPBACK || !is_wanted(settings, link->ifname) ||
-	    is_pledge_port(looking->state, link->ifname) ||
-	    (!has_address && !*settings->uplinks[0]))
+	    hears_pledges(looking, link) || (!has_address && !*settings->uplinks[0]))
 		return;
 	snprintf(out->ifname, sizeof(out->ifname), "%s", link->ifname);
 	out->ifindex = (unsigned int)link->ifindex;
@@ -119,6 +173,16 @@ static int by_ifindex(const void *a, const void *b)
 	return x->ifindex < y->ifindex ? -1 : x->ifindex > y->ifindex;
 }
 
+unsigned int view_distrusted(const struct jpx_state *state, const struct netwatch *nw,
+			     unsigned int ifindexes[DISCOVERY_DISTRUSTED])
+{
+	struct looking looking = { .state = state, .distrusted = ifindexes };
+
+	netwatch_each_link(nw, find_ports, &looking);
+	netwatch_each_link(nw, add_distrusted, &looking);
+	return looking.distrusted_count;
+}
+
 void view_make(const struct jpx_state *state, const struct netwatch *nw,
 	       const struct discovery_settings *settings, bool look, struct discovery_view *view)
 {
@@ -127,11 +191,13 @@ void view_make(const struct jpx_state *state, const struct netwatch *nw,
 	memset(view, 0, sizeof(*view));
 	view->settings = settings;
 	view->look = look;
+	view->distrusted_count = view_distrusted(state, nw, view->distrusted);
 	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
 		if (state->ports[id].flags & JPX_PORT_IN_USE)
 			add_port(state, &state->ports[id], view);
 	if (!look)
 		return;
+	netwatch_each_link(nw, find_ports, &looking);
 	netwatch_each_link(nw, add_uplink, &looking);
 	qsort(view->uplinks, view->uplink_count, sizeof(*view->uplinks), by_ifindex);
 }

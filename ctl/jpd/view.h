@@ -11,6 +11,10 @@
 
 struct netwatch;
 
+/* All interfaces that pledges can send to, whatever state they are in; the count. */
+unsigned int view_distrusted(const struct jpx_state *state, const struct netwatch *nw,
+			     unsigned int ifindexes[DISCOVERY_DISTRUSTED]);
+
 /* Fills VIEW.  LOOK: for Registrars. */
 void view_make(const struct jpx_state *state, const struct netwatch *nw,
 	       const struct discovery_settings *settings, bool look, struct discovery_view *view);

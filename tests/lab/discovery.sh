@@ -81,6 +81,49 @@ check registrar-is-found-by-coap wait_for serves 1 '.state == "serving" and .sou
 check from-attach-alone-to-a-handshake joins 0
 check by-the-fast-path test "$(stats .fast_path.packets)" -gt 0
 
+# ---- an interface that becomes a pledge port ----------------------------------------
+
+found_at() { # ADDRESS
+	jp --json registrar list | jq -e --arg at "$1" '(.found // [])[], (.services[] |
+		select(.state != "retired")) | select(.address == $at)' >/dev/null
+}
+not_found_at() {
+	! found_at "$1"
+}
+# What was said on pj1 while it was an uplink like any other is forgotten.
+forgets_what_was_said_there() {
+	ns_ip proxy addr add 2001:db8:67::2/64 dev pj1 nodad
+	play early pledge pl1 --flood='AN_join_registrar BRSKI_RJP 7999' \
+		--initiator=2001:db8:77::1 --every=1
+	wait_for found_at 2001:db8:77::1 || return 1
+	jp attach pj1 >>"$work/attach.log" 2>&1 && wait_for not_found_at 2001:db8:77::1 &&
+		sleep 2 && not_found_at 2001:db8:77::1
+}
+check what-was-said-before-is-forgotten forgets_what_was_said_there
+
+# A bridge that a pledge port is in hears what pledges say, and is no uplink.
+in_a_bridge() {
+	ns_ip proxy addr del 2001:db8:67::2/64 dev pj1
+	ns_ip proxy link add br0 type bridge || return 1
+	ns_ip proxy link set br0 up
+	ns_ip proxy addr add 2001:db8:67::2/64 dev br0 nodad
+	ns_ip proxy link set pj1 master br0
+	stop "$played"
+	play bridged pledge pl1 --flood='AN_join_registrar BRSKI_RJP 7998' \
+		--initiator=2001:db8:77::2 --every=1
+	sleep 4
+	stop "$played"
+	not_found_at 2001:db8:77::2 || return 1
+	ns_ip proxy link del br0
+}
+check a-bridge-over-a-pledge-port-is-no-uplink in_a_bridge
+
+begins_anew() { # with nothing retired, and what first says
+	jpd_stop && jpd_start && jp attach pj0 >>"$work/attach.log" 2>&1 &&
+		wait_for serves 1 '.state == "serving" and .port == 7634'
+}
+check a-new-start begins_anew
+
 own_address_alone() {
 	local other
 	jp attach pj1 >>"$work/attach.log" 2>&1 || return 1

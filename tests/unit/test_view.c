@@ -229,6 +229,39 @@ static void named_uplinks(void **unused)
 	assert_true(looked_at("bare"));
 }
 
+/* What a pledge sends comes in by a bridge that its port is in, and by what shares its wire. */
+static void same_wire(void **unused)
+{
+	struct netwatch_link *port, *beside;
+
+	(void)unused;
+	port = add_link("pj0", false);
+	port->master = 103;
+	beside = add_link("mv0", true);
+	snprintf(beside->kind, sizeof(beside->kind), "macvlan");
+	beside->parent = port->ifindex;
+	add_link("br0", true);
+	beside = add_link("pj0.5", true); /* a wire of its own */
+	snprintf(beside->kind, sizeof(beside->kind), "vlan");
+	beside->parent = port->ifindex;
+	beside = add_link("mv1", true);
+	snprintf(beside->kind, sizeof(beside->kind), "macvlan");
+	beside->parent = 104;
+	add_link("up0", true)->master = 99;
+	add_port(1, "pj0", 0)->flags = JPX_PORT_IN_USE; /* down: that changes nothing */
+	make(true);
+	assert_int_equal(view.uplink_count, 3);
+	assert_true(looked_at("pj0.5") && looked_at("mv1") && looked_at("up0"));
+	assert_int_equal(view.distrusted_count, 3);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_in_range(view.distrusted[i], 101, 103);
+	snprintf(settings.uplinks[0], IFNAMSIZ, "br0");
+	make(true);
+	assert_int_equal(view.uplink_count, 0);
+	make(false); /* nobody is looked for, and nobody there is believed all the same */
+	assert_int_equal(view.distrusted_count, 3);
+}
+
 static void many_uplinks(void **unused)
 {
 	char ifname[IFNAMSIZ];
@@ -253,6 +286,7 @@ int main(void)
 		cmocka_unit_test_setup(as_many_as_fit, fresh),
 		cmocka_unit_test_setup(chosen_uplinks, fresh),
 		cmocka_unit_test_setup(named_uplinks, fresh),
+		cmocka_unit_test_setup(same_wire, fresh),
 		cmocka_unit_test_setup(many_uplinks, fresh),
 	};
 
