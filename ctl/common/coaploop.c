@@ -30,6 +30,7 @@
 struct coaploop {
 	coap_context_t *context;
 	struct event *event, *resume;
+	const char *name;	 /* for the log */
 	unsigned int per_second; /* 0: no bound */
 	uint64_t tokens;	 /* thousandths of datagrams that may be read now */
 	uint64_t tokens_at;	 /* ms */
@@ -95,6 +96,10 @@ static void readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	if (!most) {
+		jpx_log_limited(JPX_LOG_WARNING,
+				"%s: more CoAP datagrams than %u a second; what the kernel cannot "
+				"hold is lost",
+				loop->name, loop->per_second);
 		event_del(loop->event);
 		event_add(loop->resume, &(struct timeval){ .tv_usec = PAUSE_MS * 1000 });
 		return;
@@ -148,8 +153,9 @@ coap_context_t *coaploop_context(struct coaploop *loop)
 	return loop->context;
 }
 
-void coaploop_pace(struct coaploop *loop, unsigned int per_second)
+void coaploop_pace(struct coaploop *loop, const char *name, unsigned int per_second)
 {
+	loop->name = name;
 	loop->per_second = per_second;
 	loop->tokens = (uint64_t)per_second * BURST_S * 1000;
 	loop->tokens_at = now_ms();

@@ -19,8 +19,9 @@ coap_context_t *coaploop_context(struct coaploop *loop);
 /* From now on LOOP reads at most PER_SECOND datagrams a second, and at once what came in two
  * seconds of silence; the kernel drops what its sockets cannot hold.  For servers: libcoap has
  * no bound to the errors that it answers with, and each that goes to another neighbour takes
- * a place in the kernel's table of them, which is small and shared by all. */
-void coaploop_pace(struct coaploop *loop, unsigned int per_second);
+ * a place in the kernel's table of them, which is small and shared by all.  NAME: of the interface,
+ * for the log; it is not copied. */
+void coaploop_pace(struct coaploop *loop, const char *name, unsigned int per_second);
 
 /* A client session over UDP towards TO, a host or a group, that sends and hears on interface
  * IFNAME alone (NULL: any) and whose groups' datagrams go up to HOPS hops.  FROM: the address it

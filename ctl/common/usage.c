@@ -2,8 +2,10 @@
 /* See usage.h. */
 #include "usage.h"
 
+#include <ctype.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Longest word that is worth a guess. */
@@ -81,4 +83,37 @@ void usage_check_ifname(struct argp_state *state, const char *what, const char *
 			   "%s: \"%s\" is no name of an interface (1 to %d characters, without "
 			   "/, : and blanks); see `ip link'",
 			   what, arg, IFNAMSIZ - 1);
+}
+
+char *usage_verbs(const char *(*name)(unsigned int i), const char *(*help)(unsigned int i),
+		  const char *tail)
+{
+	size_t len = 0;
+	char *out = NULL;
+	FILE *f = open_memstream(&out, &len);
+
+	if (!f)
+		return NULL;
+	fputs("Verbs:\n", f);
+	for (unsigned int i = 0; name(i); i++)
+		fprintf(f, "  %-12s%s\n", name(i), help(i));
+	fprintf(f, "\n%s", tail);
+	fclose(f);
+	return out;
+}
+
+int usage_vfail(const char *program, const char *fmt, va_list ap)
+{
+	char *text = NULL;
+
+	/* what is on its way to stdout comes first when both are one terminal */
+	fflush(stdout);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	for (char *c = text; c && *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	fprintf(stderr, "%s: %s\n", program, text ? text : "not enough memory");
+	free(text);
+	return EXIT_FAILURE;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the commands say to arguments that cannot be right: with argp, one sentence and, where
- * there is one, a guess.
+ * What commands say: to arguments that cannot be right, with argp, one sentence and, where
+ * there is one, a guess; of their verbs; and of what failed.
  */
 #ifndef JPX_USAGE_H
 #define JPX_USAGE_H
 
 #include <argp.h>
+#include <stdarg.h>
 
 /* Ends the program with status 2 and a sentence when ARG is none of the words that
  * WORD(0), WORD(1) ... yield before it yields NULL. */
@@ -18,5 +19,14 @@ const char *usage_nearest(const char *arg, const char *(*word)(unsigned int i));
 
 /* Does the kernel accept ARG as the name of an interface?  Else as usage_check_choice(). */
 void usage_check_ifname(struct argp_state *state, const char *what, const char *arg);
+
+/* For argp's help_filter: the text behind the options, which lists the verbs NAME(0), NAME(1) ...
+ * with what HELP says of each, and ends with TAIL.  To be freed by argp; NULL: out of memory. */
+char *usage_verbs(const char *(*name)(unsigned int i), const char *(*help)(unsigned int i),
+		  const char *tail);
+
+/* Says to stderr, after all that was printed so far, that PROGRAM failed, with everything but
+ * printable characters replaced: it may quote what came over the network.  Returns EXIT_FAILURE. */
+int usage_vfail(const char *program, const char *fmt, va_list ap);
 
 #endif

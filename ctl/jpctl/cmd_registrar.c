@@ -49,6 +49,7 @@ static void show_looking(const json_t *result)
 			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
 						i ? ", " : "", json_string_value(one));
 	}
+	table_line(false, "%s", "");
 	if (len)
 		table_line(false, "Registrars are looked for on %s.", names);
 	else

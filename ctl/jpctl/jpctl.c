@@ -2,12 +2,12 @@
 /* See jpctl.h. */
 #include "jpctl.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../common/control.h"
+#include "usage.h"
 
 enum { OPT_RUN_DIR = 256, OPT_PIN_DIR, OPT_JSON };
 
@@ -72,22 +72,13 @@ void jpctl_parse(struct jpctl *ctl, const char *name, const struct argp *verb, v
 
 int jpctl_fail(const char *fmt, ...)
 {
-	char *text = NULL;
 	va_list ap;
+	int ret;
 
-	/* what is on its way to stdout comes first when both are one terminal */
-	fflush(stdout);
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
+	ret = usage_vfail("jpctl", fmt, ap);
 	va_end(ap);
-	/* it may quote what came over the network */
-	for (char *c = text; c && *c; c++)
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
-	fprintf(stderr, "jpctl: %s\n", text ? text : "not enough memory");
-	free(text);
-	return EXIT_FAILURE;
+	return ret;
 }
 
 int jpctl_print_json(const json_t *object)

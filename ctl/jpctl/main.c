@@ -32,6 +32,11 @@ static const char *verb_word(unsigned int i)
 	return i < VERB_COUNT ? verbs[i].name : NULL;
 }
 
+static const char *verb_text(unsigned int i)
+{
+	return verbs[i].help;
+}
+
 static const struct verb *verb_by_name(const char *name)
 {
 	for (size_t i = 0; i < VERB_COUNT; i++)
@@ -75,24 +80,13 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 
 static char *verb_help(int key, const char *text, void *input)
 {
-	size_t len = 0;
-	char *out = NULL;
-	FILE *f;
-
 	(void)input;
 	if (key != ARGP_KEY_HELP_POST_DOC)
 		return (char *)text;
-	f = open_memstream(&out, &len);
-	if (!f)
-		return NULL;
-	fputs("Verbs:\n", f);
-	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(f, "  %-12s%s\n", verbs[i].name, verbs[i].help);
-	fputs("\n`jpctl VERB --help' tells the options of a verb. Exit status: 0 done, 1 failed, "
-	      "2 wrong usage.",
-	      f);
-	fclose(f);
-	return out;
+	return usage_verbs(
+		verb_word, verb_text,
+		"`jpctl VERB --help' tells the options of a verb. Exit status: 0 done, 1 failed, "
+		"2 wrong usage.");
 }
 
 int main(int argc, char **argv)

@@ -4,8 +4,8 @@
  * ff02::fd (RFC 7252 12.8) or to the port's own link-local address.  What the answer says is
  * announce_links.c's.  Never answers on another interface, nor from another address.
  *
- * Each pledge port has two endpoints of one libcoap context (libcoap goes through all
- * endpoints by turns, and a context each would cost two descriptors more):
+ * Each pledge port has a libcoap context of its own, so that who floods one is not in the
+ * way of the others, with two endpoints:
  *
  * - The group's only listens.  libcoap would answer it from whichever link-local address the
  *   kernel likes, but pledges take the answer's source for the proxy (join-proxy-21 5.2);
@@ -19,8 +19,10 @@
  * stays for a while, and answers too.
  *
  * What strangers can make us keep is WAITING_MAX requests a port, SESSIONS_MAX sessions an
- * endpoint and TALKS_MAX sockets in all.  How many answers with links they can have is bounded
- * by a token bucket a port; how many errors, which libcoap answers with, by PACE.
+ * endpoint and TALKS_MAX sockets a port.  How many answers with links they can have is bounded
+ * by a token bucket a port; how many errors, which libcoap answers with, by the
+ * pace at which a port is read at all: each that goes to a neighbour who does not exist takes a
+ * place in the kernel's table of them for seconds.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -40,10 +42,9 @@
 #define WAITING_MAX    128
 #define SESSIONS_MAX   8
 #define SESSION_REST_S 10 /* libcoap forgets a requester after that */
-#define TALKS_MAX      64
+#define TALKS_MAX      16
 #define TALK_MS	       3000
 #define RETRY_S	       10
-#define PACE	       128 /* datagrams a second, of all ports */
 /* One message carries so much (RFC 7252 4.6); more goes in blocks. */
 #define PLAIN_MAX 1024
 
@@ -58,7 +59,7 @@ static const struct pace {
 	unsigned int leisure; /* ms */
 	unsigned int rate;    /* answers a second */
 } paces[] = {
-	[JPX_LINK_ETHERNET] = { 250, 64 },
+	[JPX_LINK_ETHERNET] = { 250, 32 },
 	[JPX_LINK_IPV6] = { 5000, 8 },
 };
 
@@ -73,30 +74,30 @@ struct waiting {
 	size_t filter_len;
 };
 
+/* A socket to a pledge that was answered. */
+struct talk {
+	coap_session_t *session;
+	struct sockaddr_in6 to;
+	uint64_t until; /* ms */
+};
+
 struct port {
 	struct coap_answer *way;
 	struct discovery_port view;
+	struct coaploop *loop;
 	coap_endpoint_t *group, *own; /* both or none */
 	int error;		      /* why none, as it was logged */
 	unsigned int tokens;	      /* thousandths of answers that may be sent now */
 	uint64_t tokens_at;	      /* ms */
 	struct event *timer;	      /* of the first that is due */
 	struct waiting waiting[WAITING_MAX];
-};
-
-/* A socket to a pledge that was answered. */
-struct talk {
-	coap_session_t *session; /* its application's data is the port */
-	struct port *port;
-	struct sockaddr_in6 to;
-	uint64_t until; /* ms */
+	struct event *hang_up;
+	struct talk talks[TALKS_MAX];
 };
 
 struct coap_answer {
-	struct coaploop *loop;
 	struct event_base *base;
-	struct event *retry, *hang_up;
-	struct talk talks[TALKS_MAX];
+	struct event *retry;
 	struct port *ports[JPX_MAX_PORTS];
 	unsigned int port_count;
 	unsigned int leisure; /* ms; 0: by the kind of link */
@@ -184,7 +185,6 @@ static coap_pdu_t *request_again(const struct waiting *w)
 
 static coap_session_t *session_to(struct port *port, const struct sockaddr_in6 *to)
 {
-	coap_session_t *session;
 	coap_address_t local, remote;
 
 	coap_address_init(&local);
@@ -197,11 +197,8 @@ static coap_session_t *session_to(struct port *port, const struct sockaddr_in6 *
 	remote.size = sizeof(remote.addr.sin6);
 	remote.addr.sin6 = *to;
 	remote.addr.sin6.sin6_scope_id = port->view.ifindex;
-	session = coap_new_client_session(coaploop_context(port->way->loop), &local, &remote,
-					  COAP_PROTO_UDP);
-	if (session)
-		coap_session_set_app_data(session, port);
-	return session;
+	return coap_new_client_session(coaploop_context(port->loop), &local, &remote,
+				       COAP_PROTO_UDP);
 }
 
 static void talk_end(struct talk *talk)
@@ -211,9 +208,9 @@ static void talk_end(struct talk *talk)
 	*talk = (struct talk){ 0 };
 }
 
-static bool is_with(const struct talk *talk, const struct port *port, const struct sockaddr_in6 *to)
+static bool is_with(const struct talk *talk, const struct sockaddr_in6 *to)
 {
-	return talk->session && talk->port == port && talk->to.sin6_port == to->sin6_port &&
+	return talk->session && talk->to.sin6_port == to->sin6_port &&
 	       IN6_ARE_ADDR_EQUAL(&talk->to.sin6_addr, &to->sin6_addr);
 }
 
@@ -221,10 +218,10 @@ static bool is_with(const struct talk *talk, const struct port *port, const stru
  * NULL: not possible. */
 static struct talk *talk_with(struct port *port, const struct sockaddr_in6 *to)
 {
-	struct talk *talks = port->way->talks, *place = talks;
+	struct talk *talks = port->talks, *place = talks;
 
 	for (struct talk *talk = talks; talk < talks + TALKS_MAX; talk++) {
-		if (is_with(talk, port, to)) {
+		if (is_with(talk, to)) {
 			place = talk;
 			break;
 		}
@@ -232,36 +229,36 @@ static struct talk *talk_with(struct port *port, const struct sockaddr_in6 *to)
 			place = talk;
 	}
 	/* libcoap ends a session when an ICMP error comes for it */
-	if (!is_with(place, port, to) ||
+	if (!is_with(place, to) ||
 	    coap_session_get_state(place->session) != COAP_SESSION_STATE_ESTABLISHED) {
 		talk_end(place);
-		*place = (struct talk){ .session = session_to(port, to), .port = port, .to = *to };
+		*place = (struct talk){ .session = session_to(port, to), .to = *to };
 	}
 	if (!place->session) {
 		talk_end(place);
 		return NULL;
 	}
 	place->until = now_ms() + TALK_MS;
-	if (!evtimer_pending(port->way->hang_up, NULL))
-		event_add(port->way->hang_up, &(struct timeval){ .tv_sec = TALK_MS / 1000 });
+	if (!evtimer_pending(port->hang_up, NULL))
+		event_add(port->hang_up, &(struct timeval){ .tv_sec = TALK_MS / 1000 });
 	return place;
 }
 
 static void hang_up(evutil_socket_t fd, short what, void *arg)
 {
-	struct coap_answer *way = arg;
+	struct port *port = arg;
 	uint64_t now = now_ms();
 	bool any = false;
 
 	(void)fd;
 	(void)what;
-	for (struct talk *talk = way->talks; talk < way->talks + TALKS_MAX; talk++) {
+	for (struct talk *talk = port->talks; talk < port->talks + TALKS_MAX; talk++) {
 		if (talk->until <= now)
 			talk_end(talk);
 		any |= talk->session != NULL;
 	}
 	if (any)
-		event_add(way->hang_up, &(struct timeval){ .tv_sec = 1 });
+		event_add(port->hang_up, &(struct timeval){ .tv_sec = 1 });
 }
 
 static void send_answer(struct port *port, const struct waiting *w)
@@ -360,20 +357,6 @@ static void answer_later(struct port *port, const coap_session_t *session,
 
 /* ---- requests ---------------------------------------------------------------------- */
 
-/* The port that SESSION's requests come by; NULL: none. */
-static struct port *port_of(struct coap_answer *way, const coap_session_t *session)
-{
-	unsigned int ifindex = (unsigned int)coap_session_get_ifindex(session);
-	struct port *port = coap_session_get_app_data(session);
-
-	if (port) /* a talk */
-		return port;
-	for (unsigned int i = 0; i < way->port_count; i++)
-		if (way->ports[i]->view.ifindex == ifindex)
-			return way->ports[i];
-	return NULL;
-}
-
 /* The query, in place.  RFC 6690 4.1 knows one filter in a query: several select nothing. */
 static bool read_filter(const coap_pdu_t *request, const char **filter, size_t *len)
 {
@@ -413,8 +396,7 @@ static void say_nothing(coap_pdu_t *response)
 static void get(coap_resource_t *resource, coap_session_t *session, const coap_pdu_t *request,
 		const coap_string_t *query, coap_pdu_t *response)
 {
-	struct coap_answer *way = coap_resource_get_userdata(resource);
-	struct port *port = port_of(way, session);
+	struct port *port = coap_resource_get_userdata(resource);
 	const struct sockaddr_in6 *from = &coap_session_get_addr_remote(session)->addr.sin6;
 	bool to_group = coap_is_mcast(coap_session_get_addr_local(session)), one, accepts;
 	char links[ANNOUNCE_LINKS_MAX];
@@ -423,7 +405,7 @@ static void get(coap_resource_t *resource, coap_session_t *session, const coap_p
 
 	(void)query;
 	/* A pledge has a link-local address and nothing else. */
-	if (!port || from->sin6_family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&from->sin6_addr) ||
+	if (from->sin6_family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&from->sin6_addr) ||
 	    !from->sin6_port) {
 		say_nothing(response);
 		return;
@@ -454,9 +436,9 @@ static void port_close(struct port *port)
 		coap_free_endpoint(port->own);
 	port->group = port->own = NULL;
 	for (unsigned int i = 0; i < TALKS_MAX; i++)
-		if (port->way->talks[i].port == port)
-			talk_end(&port->way->talks[i]);
+		talk_end(&port->talks[i]);
 	event_del(port->timer);
+	event_del(port->hang_up);
 	memset(port->waiting, 0, sizeof(port->waiting));
 }
 
@@ -483,11 +465,11 @@ static void port_open(struct port *port)
 				   .sin6_scope_id = port->view.ifindex };
 	int error = 0;
 
-	port->own = coaploop_endpoint(port->way->loop, &sa);
+	port->own = coaploop_endpoint(port->loop, &sa);
 	if (!port->own)
 		error = errno;
 	inet_pton(AF_INET6, COAP_GROUP, &sa.sin6_addr);
-	port->group = error ? NULL : coaploop_listener(port->way->loop, &sa);
+	port->group = error ? NULL : coaploop_listener(port->loop, &sa);
 	if (!error && !port->group)
 		error = errno;
 	if (error) {
@@ -512,27 +494,53 @@ static void retry(evutil_socket_t fd, short what, void *arg)
 
 static void port_free(struct port *port)
 {
-	if (port->timer) {
+	if (!port)
+		return;
+	if (port->timer && port->hang_up)
 		port_close(port);
+	if (port->timer)
 		event_free(port->timer);
-	}
+	if (port->hang_up)
+		event_free(port->hang_up);
+	coaploop_free(port->loop);
 	free(port);
+}
+
+/* libcoap has a resource of that name built in; one that is added goes before it. */
+static bool add_resource(struct port *port)
+{
+	coap_resource_t *resource = coap_resource_init(coap_make_str_const(".well-known/core"), 0);
+
+	if (!resource)
+		return false;
+	coap_register_request_handler(resource, COAP_REQUEST_GET, get);
+	coap_resource_set_userdata(resource, port);
+	coap_add_resource(coaploop_context(port->loop), resource);
+	return true;
 }
 
 static struct port *port_new(struct coap_answer *way, const struct discovery_port *view)
 {
 	struct port *port = calloc(1, sizeof(*port));
 
-	if (port)
+	if (port) {
 		port->timer = evtimer_new(way->base, due, port);
-	if (!port || !port->timer) {
-		jpx_log_limited(JPX_LOG_ERROR, "%s: not enough memory to answer CoAP discovery",
+		port->hang_up = evtimer_new(way->base, hang_up, port);
+		port->loop = coaploop_new(way->base);
+	}
+	if (!port || !port->timer || !port->hang_up || !port->loop || !add_resource(port)) {
+		jpx_log_limited(JPX_LOG_ERROR,
+				"%s: cannot answer CoAP discovery: not enough memory or file "
+				"descriptors (raise LimitNOFILE)",
 				view->ifname);
-		free(port);
+		port_free(port);
 		return NULL;
 	}
+	coap_context_set_max_idle_sessions(coaploop_context(port->loop), SESSIONS_MAX);
+	coap_context_set_session_timeout(coaploop_context(port->loop), SESSION_REST_S);
 	port->way = way;
 	port->view = *view;
+	coaploop_pace(port->loop, port->view.ifname, 2 * pace_of(port)->rate);
 	port->tokens = WAITING_MAX * 1000;
 	port->tokens_at = now_ms();
 	port_open(port);
@@ -551,49 +559,25 @@ static void stop(void *arg)
 		port_free(way->ports[i]);
 	if (way->retry)
 		event_free(way->retry);
-	if (way->hang_up)
-		event_free(way->hang_up);
-	coaploop_free(way->loop);
 	free(way);
-}
-
-/* libcoap has a resource of that name built in; one that is added goes before it. */
-static bool add_resource(struct coap_answer *way)
-{
-	coap_resource_t *resource = coap_resource_init(coap_make_str_const(".well-known/core"), 0);
-
-	if (!resource)
-		return false;
-	coap_register_request_handler(resource, COAP_REQUEST_GET, get);
-	coap_resource_set_userdata(resource, way);
-	coap_add_resource(coaploop_context(way->loop), resource);
-	return true;
 }
 
 static void *start(struct event_base *base, struct registrars *registrars)
 {
 	struct coap_answer *way = calloc(1, sizeof(*way));
-	coap_context_t *context;
 
 	(void)registrars; /* nothing heard on a pledge port makes a Registrar */
 	if (way) {
 		way->base = base;
-		way->loop = coaploop_new(base);
 		way->retry = event_new(base, -1, EV_PERSIST, retry, way);
-		way->hang_up = evtimer_new(base, hang_up, way);
 	}
-	if (!way || !way->loop || !way->retry || !way->hang_up || !add_resource(way) ||
-	    event_add(way->retry, &(struct timeval){ .tv_sec = RETRY_S }) ||
+	if (!way || !way->retry || event_add(way->retry, &(struct timeval){ .tv_sec = RETRY_S }) ||
 	    getrandom(&way->secret, sizeof(way->secret), 0) != sizeof(way->secret)) {
 		jpx_error("cannot answer CoAP discovery: not enough memory");
 		stop(way);
 		return NULL;
 	}
 	way->random = ~way->secret;
-	context = coaploop_context(way->loop);
-	coap_context_set_max_idle_sessions(context, SESSIONS_MAX);
-	coap_context_set_session_timeout(context, SESSION_REST_S);
-	coaploop_pace(way->loop, PACE);
 	return way;
 }
 

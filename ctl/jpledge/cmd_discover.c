@@ -29,6 +29,9 @@
 static const struct find_way *const ways[] = {
 	&find_coap,
 	&find_grasp,
+#ifdef JPX_WITH_AVAHI
+	&find_mdns,
+#endif
 };
 #define WAY_COUNT (sizeof(ways) / sizeof(ways[0]))
 
@@ -55,7 +58,7 @@ enum { OPT_SECONDS = 256, OPT_WAY, OPT_JSON };
 
 static const struct argp_option option_list[] = {
 	{ "seconds", OPT_SECONDS, "N", 0, "How long to look, 1 to 3600 (6)", 0 },
-	{ "way", OPT_WAY, "WAY", 0, "Look by one way alone: coap or grasp", 0 },
+	{ "way", OPT_WAY, "WAY", 0, "Look by one way alone: coap, grasp or mdns", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print one JSON object", 0 },
 	{ 0 },
 };

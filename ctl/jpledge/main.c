@@ -4,7 +4,6 @@
  * the table of verbs.  Each verb is in a file of its own.
  */
 #include <argp.h>
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +26,11 @@ static const struct verb {
 static const char *verb_word(unsigned int i)
 {
 	return i < VERB_COUNT ? verbs[i].name : NULL;
+}
+
+static const char *verb_text(unsigned int i)
+{
+	return verbs[i].help;
 }
 
 struct command {
@@ -59,43 +63,24 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 
 static char *verb_help(int key, const char *text, void *input)
 {
-	size_t len = 0;
-	char *out = NULL;
-	FILE *f;
-
 	(void)input;
 	if (key != ARGP_KEY_HELP_POST_DOC)
 		return (char *)text;
-	f = open_memstream(&out, &len);
-	if (!f)
-		return NULL;
-	fputs("Verbs:\n", f);
-	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(f, "  %-12s%s\n", verbs[i].name, verbs[i].help);
-	fputs("\n`jpledge VERB --help' tells the options of a verb. Exit status: 0 done, 1 failed "
-	      "or nothing found, 2 wrong usage.",
-	      f);
-	fclose(f);
-	return out;
+	return usage_verbs(verb_word, verb_text,
+			   "`jpledge VERB --help' tells the options of a verb. Exit status: 0 "
+			   "done, 1 failed or nothing "
+			   "found, 2 wrong usage.");
 }
 
 int jpledge_fail(const char *fmt, ...)
 {
-	char *text = NULL;
 	va_list ap;
+	int ret;
 
-	/* what is on its way to stdout comes first when both are one terminal */
-	fflush(stdout);
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
+	ret = usage_vfail("jpledge", fmt, ap);
 	va_end(ap);
-	for (char *c = text; c && *c; c++)
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
-	fprintf(stderr, "jpledge: %s\n", text ? text : "not enough memory");
-	free(text);
-	return EXIT_FAILURE;
+	return ret;
 }
 
 int main(int argc, char **argv)

@@ -29,7 +29,7 @@ _jpledge()
 	if ((COMP_CWORD == 1)); then
 		_jpledge_offer < <(printf '%s\n' discover "${common// /$'\n'}")
 	elif [[ $prev == --way ]]; then
-		_jpledge_offer < <(printf '%s\n' coap grasp)
+		_jpledge_offer < <(printf '%s\n' coap grasp mdns)
 	elif [[ $prev == --seconds ]]; then
 		return 0
 	elif [[ $cur == -* ]]; then
