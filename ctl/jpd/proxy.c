@@ -34,6 +34,7 @@
 #define CONFIGURED_PRIORITY 100 /* where none is said: there is room before and behind */
 #define CONFIGURED_WEIGHT   1
 #define AUDIT_S		    10 /* how often programs are looked for where they should be */
+#define ROOM_IDLE_S	    60 /* nothing goes through a retired service: its place may be had */
 
 struct proxy {
 	struct event_base *base;
@@ -665,15 +666,31 @@ static void remove_service(struct proxy *proxy, unsigned int id)
 	health_forget(proxy->health, id);
 }
 
-/* What was discovered gives way to what is configured.  The id that is free then, or 0. */
-static unsigned int make_room(struct proxy *proxy)
+/* What was discovered gives way to what is configured; to who is found anew only what has retired
+ * and has nothing going through it, else Registrars that come and are gone at once would fill the
+ * table.  The id that is free then, or 0. */
+static unsigned int make_room(struct proxy *proxy, bool for_configured)
 {
-	for (unsigned int id = JPX_MAX_SERVICES - 1; id; id--)
-		if (proxy->state.services[id].source != JPX_SOURCE_CONFIG) {
-			remove_service(proxy, id);
-			return id;
-		}
-	return 0;
+	unsigned int best = 0, best_idle = 0;
+	bool best_retired = false;
+
+	for (unsigned int id = JPX_MAX_SERVICES - 1; id; id--) {
+		const struct jpx_service *service = &proxy->state.services[id];
+		bool retired = service->flags & JPX_SERVICE_RETIRED;
+		unsigned int idle = health_idle(proxy->health, id);
+
+		if (service->source == JPX_SOURCE_CONFIG ||
+		    (!for_configured && (!retired || idle < ROOM_IDLE_S)) ||
+		    (best && retired < best_retired) ||
+		    (best && retired == best_retired && idle <= best_idle))
+			continue;
+		best = id;
+		best_idle = idle;
+		best_retired = retired;
+	}
+	if (best)
+		remove_service(proxy, best);
+	return best;
 }
 
 static int create_service(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
@@ -683,8 +700,8 @@ static int create_service(struct proxy *proxy, const char *name, const struct pr
 	unsigned int id = table_free_service(&proxy->state);
 	int ret;
 
-	if (!id && service->source == JPX_SOURCE_CONFIG)
-		id = make_room(proxy);
+	if (!id)
+		id = make_room(proxy, service->source == JPX_SOURCE_CONFIG);
 	if (!id)
 		return refuse(answer, -ENOSPC, false, "%d Registrars are served, no more fit",
 			      JPX_MAX_SERVICES - 1);
