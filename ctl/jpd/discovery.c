@@ -43,11 +43,16 @@ static void take(struct discovery *d, const struct discovery_settings *settings)
 static void run(void *arg)
 {
 	struct discovery *d = arg;
+	struct pledge_links pledges;
 	bool look;
 
+	/* First: who was heard by an interface that is a pledge port now shall not be served. */
+	pledge_links_find(proxy_state(d->proxy), proxy_network(d->proxy), &pledges);
+	registrars_distrust(d->registrars, pledges.ifindexes, pledges.count);
 	serving_run(d->serving, &d->settings);
 	look = serving_looks(d->serving, &d->settings);
-	view_make(proxy_state(d->proxy), proxy_network(d->proxy), &d->settings, look, &d->view);
+	view_make(proxy_state(d->proxy), proxy_network(d->proxy), &d->settings, &pledges, look,
+		  &d->view);
 	d->view.anew = d->anew;
 	for (size_t i = 0; i < WAYS; i++)
 		if (d->started[i])

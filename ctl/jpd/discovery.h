@@ -17,6 +17,8 @@
 
 #include <jpx/abi.h>
 
+#include "pledge_links.h"
+
 struct discovery;
 struct event_base;
 struct proxy;
@@ -82,6 +84,7 @@ struct discovery_view {
 	unsigned int anew; /* another number: look again at once, an operator waits */
 	struct discovery_port ports[JPX_MAX_PORTS];
 	unsigned int port_count;
+	struct pledge_links pledges; /* nobody there is believed */
 	struct discovery_uplink uplinks[DISCOVERY_UPLINKS];
 	unsigned int uplink_count;
 };

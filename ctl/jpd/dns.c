@@ -40,7 +40,7 @@ struct dns {
 	ino_t inode;
 	off_t size;
 	bool read_once;
-	unsigned int distrusted[JPX_MAX_PORTS];
+	unsigned int distrusted[DNS_DISTRUSTED];
 	unsigned int distrusted_count;
 };
 
@@ -333,8 +333,8 @@ unsigned int dns_domains(const struct dns *dns, char domains[DNS_DOMAINS_MAX][25
 
 void dns_distrust(struct dns *dns, const unsigned int *ifindexes, unsigned int count)
 {
-	if (count > JPX_MAX_PORTS)
-		count = JPX_MAX_PORTS;
+	if (count > DNS_DISTRUSTED)
+		count = DNS_DISTRUSTED;
 	memcpy(dns->distrusted, ifindexes, count * sizeof(*ifindexes));
 	dns->distrusted_count = count;
 }

@@ -19,6 +19,7 @@ struct event_base;
  * bytes as they are, so never to be logged. */
 #define DNS_NAME_LEN	512
 #define DNS_DOMAINS_MAX 6
+#define DNS_DISTRUSTED	512 /* interfaces that answers do not come by */
 
 enum dns_result {
 	DNS_ANSWER,

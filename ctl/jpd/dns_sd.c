@@ -405,22 +405,13 @@ static bool uplinks_take(struct way *way, const struct discovery_view *view)
 	return others;
 }
 
-static void ports_take(struct way *way, const struct discovery_view *view)
-{
-	unsigned int ports[JPX_MAX_PORTS];
-
-	for (unsigned int i = 0; i < view->port_count; i++)
-		ports[i] = view->ports[i].ifindex;
-	dns_distrust(way->dns, ports, view->port_count);
-}
-
 static void dns_sd_sync(void *arg, const struct discovery_view *view)
 {
 	bool active = view->look && view->settings->dns_sd && view->uplink_count;
 	struct way *way = arg;
 	bool others;
 
-	ports_take(way, view);
+	dns_distrust(way->dns, view->pledges.ifindexes, view->pledges.count);
 	others = uplinks_take(way, view) || active != way->active ||
 		 strcmp(way->domain, view->settings->domain) != 0;
 	snprintf(way->domain, sizeof(way->domain), "%s", view->settings->domain);

@@ -23,6 +23,7 @@
 #include "keepalive.h"
 #include "log.h"
 #include "netwatch.h"
+#include "pledge_links.h"
 #include "relay.h"
 #include "resolve.h"
 #include "slots.h"
@@ -671,27 +672,31 @@ static void remove_service(struct proxy *proxy, unsigned int id)
 	health_forget(proxy->health, id);
 }
 
-/* One that has retired gives way once no handshake can be running through it; for what is
- * configured any that was discovered does.  The id that is free then, or 0. */
-static unsigned int make_room(struct proxy *proxy, bool configured)
+/* What was discovered gives way to what is configured; to who is found anew only what has retired
+ * and has nothing going through it, else Registrars that come and are gone at once would fill the
+ * table.  The id that is free then, or 0. */
+static unsigned int make_room(struct proxy *proxy, bool for_configured)
 {
-	unsigned int victim = 0;
+	unsigned int best = 0, best_idle = 0;
+	bool best_retired = false;
 
 	for (unsigned int id = JPX_MAX_SERVICES - 1; id; id--) {
 		const struct jpx_service *service = &proxy->state.services[id];
-		bool over = service->flags & JPX_SERVICE_RETIRED &&
-			    health_idle(proxy->health, id) >= HANDSHAKE_S;
+		bool retired = service->flags & JPX_SERVICE_RETIRED;
+		unsigned int idle = health_idle(proxy->health, id);
 
-		if (!table_service_is_discovered(service))
+		if (!table_service_is_discovered(service) ||
+		    (!for_configured && (!retired || idle < HANDSHAKE_S)) ||
+		    (best && retired < best_retired) ||
+		    (best && retired == best_retired && idle <= best_idle))
 			continue;
-		if (over || (configured && !victim))
-			victim = id;
-		if (over)
-			break;
+		best = id;
+		best_idle = idle;
+		best_retired = retired;
 	}
-	if (victim)
-		remove_service(proxy, victim);
-	return victim;
+	if (best)
+		remove_service(proxy, best);
+	return best;
 }
 
 static int create_service(struct proxy *proxy, const char *name, const struct proxy_wish *wish,
@@ -1228,14 +1233,12 @@ void proxy_settle(struct proxy *proxy)
 bool proxy_leads_to_pledges(struct proxy *proxy, const struct in6_addr *addr)
 {
 	struct netwatch_route route;
+	struct pledge_links links;
 
 	if (netwatch_route(proxy->nw, addr, 0, &route))
 		return false;
-	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
-		if (proxy->state.ports[id].flags & JPX_PORT_IN_USE &&
-		    proxy->state.ports[id].ifindex == (__u32)route.ifindex)
-			return true;
-	return false;
+	pledge_links_find(&proxy->state, proxy->nw, &links);
+	return pledge_links_has(&links, (unsigned int)route.ifindex);
 }
 
 void proxy_tell(struct proxy *proxy, void (*listener)(void *arg), void *arg)

@@ -28,6 +28,8 @@
 struct registrars {
 	struct registrar known[REGISTRARS_MAX];
 	unsigned int count;
+	unsigned int distrusted[REGISTRARS_DISTRUSTED];
+	unsigned int distrusted_count;
 	struct event *expiry;
 	struct event *changed;
 	void (*on_change)(void *arg);
@@ -283,6 +285,14 @@ static void back(struct registrar_word *word, const struct registrar_heard *hear
 	settle_until(word);
 }
 
+static bool is_distrusted(const struct registrars *rs, unsigned int ifindex)
+{
+	for (unsigned int i = 0; i < rs->distrusted_count; i++)
+		if (rs->distrusted[i] == ifindex)
+			return true;
+	return false;
+}
+
 void registrars_heard(struct registrars *rs, const struct registrar_heard *heard)
 {
 	const char *why = unfit(heard);
@@ -293,6 +303,8 @@ void registrars_heard(struct registrars *rs, const struct registrar_heard *heard
 	uint64_t now, until;
 	bool news;
 
+	if (is_distrusted(rs, heard->ifindex))
+		return;
 	if (why) {
 		jpx_log_limited(JPX_LOG_WARNING, "discovery: Registrar %s, said by %s (%s), %s",
 				jpx_addr_format(&heard->addr, addr, sizeof(addr)),
@@ -353,6 +365,24 @@ void registrars_replaced(struct registrars *rs, enum jpx_source source, unsigned
 		if (word->until_ms <= now)
 			drop_word(&rs->known[i], source, "no longer named");
 	}
+	if (tidy(rs))
+		changed(rs);
+	schedule(rs);
+}
+
+void registrars_distrust(struct registrars *rs, const unsigned int *ifindexes, unsigned int count)
+{
+	if (count > REGISTRARS_DISTRUSTED)
+		count = REGISTRARS_DISTRUSTED;
+	if (count)
+		memcpy(rs->distrusted, ifindexes, count * sizeof(*ifindexes));
+	rs->distrusted_count = count;
+	for (unsigned int i = 0; i < rs->count; i++)
+		for (unsigned int s = 0; s < JPX_SOURCE_COUNT; s++)
+			if (rs->known[i].words[s].stands &&
+			    is_distrusted(rs, rs->known[i].words[s].ifindex))
+				drop_word(&rs->known[i], (enum jpx_source)s,
+					  "no longer believed, for it was said on a pledge port");
 	if (tidy(rs))
 		changed(rs);
 	schedule(rs);

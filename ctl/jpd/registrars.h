@@ -2,7 +2,8 @@
 /*
  * Registrars that somebody told us of: keeps what was heard, how and until when, and says
  * which of them shall be served.  Bounded, whatever a network cares to say.  Believes
- * nobody on a pledge port: that is for its callers, who listen on uplinks only, to keep.
+ * nobody on a pledge port: its callers listen on uplinks only, and what was said on an uplink
+ * that becomes a pledge port is forgotten.
  */
 #ifndef JPX_REGISTRARS_H
 #define JPX_REGISTRARS_H
@@ -21,6 +22,7 @@ struct registrars;
 #define REGISTRARS_A_VOICE    16    /* of them from one address by one source */
 #define REGISTRAR_NO_PRIORITY 65535 /* said nothing (BRSKI discovery 3.5.3.3: "65535 0") */
 #define REGISTRAR_BY_LEN      48
+#define REGISTRARS_DISTRUSTED (2 * JPX_MAX_PORTS) /* interfaces that are believed nothing */
 
 /* One Registrar service as somebody described it once. */
 struct registrar_heard {
@@ -40,6 +42,11 @@ struct registrar_heard {
 /* Takes in what was heard, or refuses it: no address of one host, link-local, no room.
  * Takes note and returns; what follows from it happens later, from the loop. */
 void registrars_heard(struct registrars *registrars, const struct registrar_heard *heard);
+
+/* What was heard by one of these interfaces, COUNT up to REGISTRARS_DISTRUSTED, stands no longer,
+ * and nothing that will be is believed: they are pledge ports now.  Until it is called again. */
+void registrars_distrust(struct registrars *registrars, const unsigned int *ifindexes,
+			 unsigned int count);
 
 /* FROM answered anew, by SOURCE on IFINDEX, with the words BY: what it said by them before
  * and did not repeat within the last SECONDS stands no longer. */

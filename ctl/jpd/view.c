@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "netwatch.h"
+#include "pledge_links.h"
 #include "report.h"
 
 /* May pledges be sent to it?  One whose next hop is not resolved yet may well be: the first
@@ -81,9 +82,10 @@ static void add_port(const struct jpx_state *state, const struct jpx_port *port,
 	view->port_count++;
 }
 
+/* ---- uplinks ------------------------------------------------------------------ */
+
 struct looking {
-	const struct jpx_state *state;
-	const struct netwatch *nw;
+	const struct pledge_links *pledges;
 	struct discovery_view *view;
 };
 
@@ -97,38 +99,6 @@ static bool is_wanted(const struct discovery_settings *settings, const char *ifn
 	return false;
 }
 
-/* Does UPPER hear what arrives on LOWER?  A VLAN does not: it has a link of its own. */
-static bool is_over(const struct netwatch_link *upper, const struct netwatch_link *lower)
-{
-	static const char *const same_link[] = { "macvlan", "macvtap", "ipvlan", "ipvtap" };
-
-	if (lower->master && lower->master == upper->ifindex)
-		return true;
-	for (size_t i = 0; i < sizeof(same_link) / sizeof(*same_link); i++)
-		if (upper->parent == lower->ifindex && !strcmp(upper->kind, same_link[i]))
-			return true;
-	return false;
-}
-
-/* Whatever the operator says: who is on a pledge port may never name a Registrar, nor through what
- * is built of that port or what it is built of. */
-static bool hears_pledges(const struct looking *looking, const struct netwatch_link *link)
-{
-	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++) {
-		const struct jpx_port *port = &looking->state->ports[id];
-		const struct netwatch_link *own;
-
-		if (!(port->flags & JPX_PORT_IN_USE))
-			continue;
-		if (!strcmp(port->ifname, link->ifname))
-			return true;
-		own = netwatch_link_by_name(looking->nw, port->ifname);
-		if (own && (is_over(link, own) || is_over(own, link)))
-			return true;
-	}
-	return false;
-}
-
 static void add_uplink(void *arg, const struct netwatch_link *link, bool has_address)
 {
 	struct looking *looking = arg;
@@ -138,7 +108,12 @@ static void add_uplink(void *arg, const struct netwatch_link *link, bool has_add
 
 	if (view->uplink_count == DISCOVERY_UPLINKS || !link->up ||
 	    link->arphrd == ARPHRD_LOOPBACK || !is_wanted(settings, link->ifname) ||
-	    (!has_address && !*settings->uplinks[0]) || hears_pledges(looking, link))
+	    pledge_links_has(looking->pledges, (unsigned int)link->ifindex))
+		return;
+	/* Not named: it must look like one, and a VLAN on a pledge port is the operator's to trust.
+	 */
+	if (!*settings->uplinks[0] &&
+	    (!has_address || pledge_links_has(looking->pledges, (unsigned int)link->parent)))
 		return;
 	snprintf(out->ifname, sizeof(out->ifname), "%s", link->ifname);
 	out->ifindex = (unsigned int)link->ifindex;
@@ -155,18 +130,21 @@ static int by_ifindex(const void *a, const void *b)
 }
 
 void view_make(const struct jpx_state *state, const struct netwatch *nw,
-	       const struct discovery_settings *settings, bool look, struct discovery_view *view)
+	       const struct discovery_settings *settings, const struct pledge_links *pledges,
+	       bool look, struct discovery_view *view)
 {
-	struct looking looking = { .state = state, .nw = nw, .view = view };
+	struct looking looking = { .pledges = pledges, .view = view };
 
 	memset(view, 0, sizeof(*view));
 	view->settings = settings;
 	view->look = look;
+	view->pledges = *pledges;
 	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
 		if (state->ports[id].flags & JPX_PORT_IN_USE)
 			add_port(state, &state->ports[id], view);
 	if (!look)
 		return;
+	/* Whatever the operator names: who can be a pledge may never name a Registrar. */
 	netwatch_each_link(nw, add_uplink, &looking);
 	qsort(view->uplinks, view->uplink_count, sizeof(*view->uplinks), by_ifindex);
 }

@@ -11,8 +11,9 @@
 
 struct netwatch;
 
-/* Fills VIEW.  LOOK: for Registrars. */
+/* Fills VIEW.  LOOK: for Registrars, and never on PLEDGES. */
 void view_make(const struct jpx_state *state, const struct netwatch *nw,
-	       const struct discovery_settings *settings, bool look, struct discovery_view *view);
+	       const struct discovery_settings *settings, const struct pledge_links *pledges,
+	       bool look, struct discovery_view *view);
 
 #endif

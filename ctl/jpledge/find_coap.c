@@ -269,7 +269,8 @@ static void fetch_block(struct fetch *fetch, const coap_pdu_t *answer, const coa
 		fetch_done(fetch);
 		return;
 	}
-	memcpy(fetch->text + fetch->len, data, len);
+	if (len) /* else there is no DATA */
+		memcpy(fetch->text + fetch->len, data, len);
 	fetch->len += len;
 	fetch->next++;
 	if (!block->m)

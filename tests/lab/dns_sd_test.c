@@ -73,8 +73,8 @@ int main(int argc, char **argv)
 	view.uplink_count = 1;
 	view.uplinks[0].ifindex = if_nametoindex(argv[2]);
 	if (argc > 3) {
-		view.port_count = 1;
-		view.ports[0].ifindex = if_nametoindex(argv[3]);
+		view.pledges.count = 1;
+		view.pledges.ifindexes[0] = if_nametoindex(argv[3]);
 	}
 	for (int i = 0; i < 3; i++) {
 		events[i] = evsignal_new(base, signals[i], on_signal, base);

@@ -276,8 +276,11 @@ static void test_link_events(void)
 	run("ip neigh add 2001:db8:2::9 dev t2 lladdr 02:00:00:00:0b:09 nud permanent");
 	settle();
 	ok(neighbour_is("t2", "2001:db8:2::9", "02:00:00:00:0b:09"), "bridge-prepared");
+	ok(link_of("t2") && link_of("t2")->master == index_of("nwbr") && !link_of("t1new")->master,
+	   "link-of-a-bridge");
 	run("ip link set t2 nomaster");
 	loop_ms(100);
+	ok(link_of("t2") && !link_of("t2")->master, "link-of-no-bridge");
 	ok(link_of("t2") && neighbour_is("t2", "2001:db8:2::9", "02:00:00:00:0b:09"),
 	   "link-survives-leaving-a-bridge");
 	run("ip link del nwbr");

@@ -330,6 +330,35 @@ static void unfit(void **unused)
 	assert_int_equal(count(), 2);
 }
 
+/* Said on an interface before it became a pledge port, and once more then. */
+static void distrusted(void **unused)
+{
+	const unsigned int ports[] = { 9, 3 };
+	struct registrar_heard h = heard("2001:db8::52", 7634), other = heard("2001:db8::53", 7635);
+
+	(void)unused;
+	h.ifindex = other.ifindex = 3;
+	hear(h);
+	hear(other);
+	other.source = JPX_SOURCE_DNS_SD;
+	other.ifindex = 0;
+	hear(other);
+	due();
+	registrars_distrust(rs, ports, 1);
+	assert_int_equal(count(), 2);
+	assert_int_equal(due(), 0);
+	registrars_distrust(rs, ports, 2);
+	assert_int_equal(count(), 1);
+	assert_false(of_port(7635)->words[JPX_SOURCE_COAP].stands);
+	assert_true(of_port(7635)->words[JPX_SOURCE_DNS_SD].stands);
+	assert_int_equal(due(), 1);
+	hear(h);
+	assert_int_equal(count(), 1);
+	registrars_distrust(rs, NULL, 0);
+	hear(h);
+	assert_int_equal(count(), 2);
+}
+
 /* Ten thousand from everywhere: as many as there is room for, the first ones stay. */
 static void flood(void **unused)
 {
@@ -613,6 +642,7 @@ int main(void)
 		TEST(others_cannot_take_it_back),
 		TEST(no_longer_named_by_either),
 		TEST(unfit),
+		TEST(distrusted),
 		TEST(flood),
 		TEST(stateless_wins),
 		TEST(stateful_stands_in),

@@ -104,8 +104,11 @@ static int fresh(void **unused)
 
 static void make(bool look)
 {
+	struct pledge_links pledges;
+
 	memset(&view, 0xff, sizeof(view));
-	view_make(&state, NULL, &settings, look, &view);
+	pledge_links_find(&state, NULL, &pledges);
+	view_make(&state, NULL, &settings, &pledges, look, &view);
 	assert_ptr_equal(view.settings, &settings);
 	assert_int_equal(view.look, look);
 }
@@ -264,34 +267,43 @@ static void named_uplinks(void **unused)
 	assert_true(looked_at("bare"));
 }
 
-/* What hears pledges is no uplink, even if it is named: a bridge or VRF that a pledge port is in,
- * what shares its link, what it shares one with.  A VLAN is another link. */
+/* What shares a wire with a pledge port is no uplink, even if it is named: a bridge or VRF that the
+ * port is in, a macvlan of it, what it is a macvlan of, and so on.  A VLAN of it is one if it is
+ * named. */
 static void what_hears_pledges(void **unused)
 {
-	static const char *const named[] = { "br0", "mv0", "eth1", "pj0.7", "eth2" };
+	static const char *const named[] = { "br0", "mv0", "mv1", "eth1", "pj0.7", "eth2" };
+	struct netwatch_link *mv1 = add_link("mv1", true); /* seen before what it hangs on */
 	struct netwatch_link *pj0 = add_link("pj0", true), *pj1 = add_link("pj1", true);
 	struct netwatch_link *br0 = add_link("br0", true), *mv0 = add_link("mv0", true);
 	struct netwatch_link *eth1 = add_link("eth1", true), *vlan = add_link("pj0.7", true);
 
 	(void)unused;
-	add_port(1, "pj0", 0);
+	add_port(1, "pj0", 0)->flags = JPX_PORT_IN_USE; /* down: that changes nothing */
 	add_port(2, "pj1", 0);
 	add_port(3, "gone", 0);
 	pj0->master = br0->ifindex;
 	strcpy(mv0->kind, "macvlan");
 	mv0->parent = pj0->ifindex;
+	strcpy(mv1->kind, "macvtap");
+	mv1->parent = br0->ifindex;
 	strcpy(pj1->kind, "ipvlan");
 	pj1->parent = eth1->ifindex;
 	strcpy(vlan->kind, "vlan");
 	vlan->parent = pj0->ifindex;
-	add_link("eth2", true);
-	for (int i = 0; i < 2; i++) {
-		make(true);
-		assert_int_equal(view.uplink_count, 2);
-		assert_true(looked_at("eth2") && looked_at("pj0.7"));
-		for (size_t n = 0; n < sizeof(named) / sizeof(*named); n++)
-			snprintf(settings.uplinks[n], IFNAMSIZ, "%s", named[n]);
-	}
+	add_link("eth2", true)->master = 999;
+	make(true);
+	assert_int_equal(view.uplink_count, 1);
+	assert_true(looked_at("eth2"));
+	for (size_t n = 0; n < sizeof(named) / sizeof(*named); n++)
+		snprintf(settings.uplinks[n], IFNAMSIZ, "%s", named[n]);
+	make(true);
+	assert_int_equal(view.uplink_count, 2);
+	assert_true(looked_at("eth2") && looked_at("pj0.7"));
+	/* Nobody there is believed, whether Registrars are looked for or not. */
+	make(false);
+	assert_int_equal(view.pledges.count, 6);
+	assert_false(pledge_links_has(&view.pledges, (unsigned int)vlan->ifindex));
 }
 
 static void many_uplinks(void **unused)
