@@ -394,7 +394,10 @@ scan() {
 
 # Random pledges fill the table; those who were there before lose nothing.
 full() { # BOUND FRAMES REASON
-	local bound=$1 frames=$2 reason=$3 before counted had ret=0
+	local bound=$1 frames=$2 reason=$3 before counted had ret=0 lost=$lost_nothing
+	# With the socket engine they share the kernel's table of neighbours with the flood, which nearly
+	# fills it: one datagram in a thousand may be lost there.
+	[ "$rate" -ge 100000 ] || lost=${lost/.answered == .sent/.answered * 1000 >= .sent * 999}
 	before=$(drops "$reason")
 	echo_start || return 1
 	crowd_begin others --pledges 50 --rounds 150 --rate 1500
@@ -409,7 +412,7 @@ full() { # BOUND FRAMES REASON
 	counted=$(($(drops "$reason") - before))
 	echo "# $counted refused"
 	same_memory "$had" || ret=1
-	it "$lost_nothing" && flood_says ".most == $bound" && is "$bound" live &&
+	it "$lost" && flood_says ".most == $bound" && is "$bound" live &&
 		is "$bound" counter && [ "$counted" = $((frames + 3000 + 50 - bound)) ] &&
 		echo_says '.collisions == 0' && [ "$ret" = 0 ]
 }
