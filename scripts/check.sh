@@ -5,7 +5,9 @@
 # "ok NAME" or "not ok NAME"; a program that ends badly without saying so, or that
 # says nothing at all, counts as a failed test.
 #
-#   scripts/check.sh [unit|packet|lab|TEST...]     default: all
+#   scripts/check.sh [unit|packet|lab|vm|TEST...]     default: all
+#
+# Layer vm is for guests of scripts/vm.sh (make check-vm), and is left out elsewhere.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${JPX_BUILD:-build}
@@ -52,7 +54,8 @@ if [ "$(id -u)" != 0 ]; then
 	exit 1
 fi
 # The labs have fixed names: two runs on one machine would take each other's away.
-exec 9>/run/jpx-check.lock
+# Who knows that a run has no labs names a lock of its own.
+exec 9>"${JPX_LOCK:-/run/jpx-check.lock}"
 flock -n 9 || { echo "check: waiting for another run on this machine" >&2; flock 9; }
 mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf || exit 1
 
@@ -68,6 +71,10 @@ wanted packet packets && run packet packets "$build/tests/packets"
 for t in tests/lab/*.sh; do
 	name=$(basename "$t" .sh)
 	wanted lab "$name" && run lab "$name" bash "$t"
+done
+for t in tests/vm/*.sh; do
+	name=$(basename "$t" .sh)
+	[ -n "${JPX_KERNEL:-}" ] && wanted vm "$name" && run vm "$name" bash "$t"
 done
 
 echo

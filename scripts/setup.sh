@@ -19,7 +19,7 @@ avahi-daemon avahi-utils dbus dnsmasq-base'
 
 bench_packages='nginx libnginx-mod-stream'
 
-vm_packages='qemu-system-x86 cpio kmod xz-utils'
+vm_packages='qemu-system-x86 cpio kmod xz-utils wpan-tools'
 
 case ${1:-} in
 '') ;;

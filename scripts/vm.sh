@@ -3,7 +3,7 @@
 #
 # Runs a command under a kernel of Debian's: qemu boots it, with this machine's root
 # file system below (read-only) and a tmpfs above.  What the command writes is gone
-# afterwards, but for build/log, which is put where it belongs.
+# afterwards, but for build/log, which becomes build/log/vm-KERNEL here.
 #
 #   scripts/vm.sh fetch                        get what is missing: kernels, busybox
 #   scripts/vm.sh KERNEL SECONDS COMMAND...    run COMMAND as root in this directory
@@ -196,7 +196,7 @@ clean_up() {
 }
 
 run() { # KERNEL SECONDS COMMAND...
-	local k=$1 seconds=$2 accel status fs=local,readonly=on,security_model=none,multidevs=remap
+	local k=$1 seconds=$2 accel status log=${JPX_BUILD:-build}/log/vm-$1 fs=local,readonly=on,security_model=none,multidevs=remap
 	shift 2
 	needs qemu-system-x86_64
 	fetch
@@ -220,9 +220,9 @@ run() { # KERNEL SECONDS COMMAND...
 		-fsdev "$fs,id=root,path=/" -device virtio-9p-pci,fsdev=root,mount_tag=root \
 		-fsdev "local,id=job,path=$job,security_model=none" -device virtio-9p-pci,fsdev=job,mount_tag=job
 	status=$?
-	mkdir -p "${JPX_BUILD:-build}/log"
-	cp "$job/console" "${JPX_BUILD:-build}/log/vm-$k.console"
-	[ -z "$(ls "$job/log")" ] || cp -r "$job/log/." "${JPX_BUILD:-build}/log/"
+	rm -rf "$log"
+	mkdir -p "$log"
+	cp -r "$job/console" "$job/log/." "$log"
 	if [ -s "$job/status" ]; then
 		exit "$(cat "$job/status")"
 	elif [ "$status" = 124 ] || [ "$status" = 137 ]; then
@@ -231,7 +231,7 @@ run() { # KERNEL SECONDS COMMAND...
 	fi
 	cat "$job/qemu" >&2
 	tail -n 15 "$job/console" >&2
-	die "the guest ended without an exit status on $k ($accel); see ${JPX_BUILD:-build}/log/vm-$k.console"
+	die "the guest ended without an exit status on $k ($accel); see $log/console"
 }
 
 usage() {
