@@ -54,8 +54,7 @@ if [ "$(id -u)" != 0 ]; then
 	exit 1
 fi
 # The labs have fixed names: two runs on one machine would take each other's away.
-# Who knows that a run has no labs names a lock of its own.
-exec 9>"${JPX_LOCK:-/run/jpx-check.lock}"
+exec 9>/run/jpx-check.lock
 flock -n 9 || { echo "check: waiting for another run on this machine" >&2; flock 9; }
 mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf || exit 1
 
