@@ -14,7 +14,7 @@ by_xdp() { # native at both ends; jpd took only what had no whole checksum yet
 	local got
 	got=$(status '[.ports[0].engine, .uplinks[0].engine] | join(" ")')
 	[ "$got" = "xdp-native xdp-native" ] || { echo "# engines are $got"; return 1; }
-	[ "$(stats .fast_path.packets)" -gt 20 ] &&
+	[ "$(stats .fast_path.packets)" -gt 10 ] &&
 		[ "$(stats .socket.packets)" = "$(stats .handoffs.checksum_partial)" ] && return 0
 	stats '"# \(.fast_path.packets) by XDP, \(.socket.packets) by jpd"'
 	return 1
