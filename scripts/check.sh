@@ -94,6 +94,7 @@ for names in "${lanes[@]}"; do
 done
 wait
 trap - INT TERM
+# shellcheck disable=SC2048 # words
 for name in ${lanes[*]}; do wanted lab "$name" && account lab "$name"; done
 for t in tests/lab/*.sh; do
 	name=$(basename "$t" .sh)
