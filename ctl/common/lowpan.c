@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See lowpan.h. */
+#include "lowpan.h"
+
+#include <net/if_arp.h>
+#include <stddef.h>
+
+#include "netwatch.h"
+
+#ifndef ARPHRD_6LOWPAN
+#define ARPHRD_6LOWPAN 825
+#endif
+
+struct search {
+	const struct netwatch_link *radio, *found;
+};
+
+bool lowpan_is_radio(const struct netwatch_link *link)
+{
+	return link->arphrd == ARPHRD_IEEE802154;
+}
+
+static void look_at(void *arg, const struct netwatch_link *link, bool has_address)
+{
+	struct search *search = arg;
+
+	(void)has_address;
+	if (link->arphrd == ARPHRD_6LOWPAN && link->parent == search->radio->ifindex)
+		search->found = link;
+}
+
+const struct netwatch_link *lowpan_on(const struct netwatch *nw, const struct netwatch_link *radio)
+{
+	struct search search = { .radio = radio };
+
+	netwatch_each_link(nw, look_at, &search);
+	return search.found;
+}
