@@ -5,7 +5,9 @@
 # "ok NAME" or "not ok NAME"; a program that ends badly without saying so, or that
 # says nothing at all, counts as a failed test.
 #
-#   scripts/check.sh [unit|packet|lab|TEST...]     default: all
+#   scripts/check.sh [unit|packet|lab|vm|TEST...]     default: all
+#
+# Layer vm is for guests of scripts/vm.sh (make check-vm), and is left out elsewhere.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${JPX_BUILD:-build}
@@ -68,6 +70,10 @@ wanted packet packets && run packet packets "$build/tests/packets"
 for t in tests/lab/*.sh; do
 	name=$(basename "$t" .sh)
 	wanted lab "$name" && run lab "$name" bash "$t"
+done
+for t in tests/vm/*.sh; do
+	name=$(basename "$t" .sh)
+	[ -n "${JPX_KERNEL:-}" ] && wanted vm "$name" && run vm "$name" bash "$t"
 done
 
 echo
