@@ -3,7 +3,9 @@
 #include "lowpan.h"
 
 #include <net/if_arp.h>
+#include <net/if.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "netwatch.h"
 
@@ -35,4 +37,20 @@ const struct netwatch_link *lowpan_on(const struct netwatch *nw, const struct ne
 
 	netwatch_each_link(nw, look_at, &search);
 	return search.found;
+}
+
+char *lowpan_command(const struct netwatch *nw, const char *radio, char buf[LOWPAN_COMMAND_LEN])
+{
+	char name[IF_NAMESIZE];
+	unsigned int n = 0;
+
+	do
+		snprintf(name, sizeof(name), "lowpan%u", n++);
+	while (netwatch_link_by_name(nw, name));
+	snprintf(buf, LOWPAN_COMMAND_LEN,
+		 "ip link add link %.15s name %s type lowpan && ip link set %.15s up && ip link "
+		 "set %s "
+		 "up",
+		 radio, name, radio, name);
+	return buf;
 }

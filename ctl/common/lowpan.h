@@ -16,7 +16,10 @@ bool lowpan_is_radio(const struct netwatch_link *link);
 /* The 6LoWPAN interface that is stacked on RADIO, or NULL.  Valid as those of netwatch.h are. */
 const struct netwatch_link *lowpan_on(const struct netwatch *nw, const struct netwatch_link *radio);
 
-/* The command that makes one, for people to type. */
-#define LOWPAN_COMMAND "ip link add link %s name lowpan0 type lowpan && ip link set lowpan0 up"
+#define LOWPAN_COMMAND_LEN 160
+
+/* The command that makes one on the radio of that name, for people to type: under the first name
+ * that is free, and with the radio up, without which nothing goes through.  Returns BUF. */
+char *lowpan_command(const struct netwatch *nw, const char *radio, char buf[LOWPAN_COMMAND_LEN]);
 
 #endif

@@ -77,7 +77,7 @@ static bool carries_vlans(const struct netwatch *net, const struct netwatch_link
 /* Is it a kind of link that pledges can be served on? */
 static bool check_type(struct subject *s)
 {
-	char remedy[128];
+	char remedy[LOWPAN_COMMAND_LEN];
 
 	switch (s->link->arphrd) {
 	case ARPHRD_ETHER:
@@ -91,8 +91,7 @@ static bool check_type(struct subject *s)
 		      s->link->kind, *s->link->kind ? ")" : "");
 		return true;
 	case ARPHRD_IEEE802154:
-		snprintf(remedy, sizeof(remedy), LOWPAN_COMMAND, s->ifname);
-		found(s, CHECK_FAIL, "link", remedy,
+		found(s, CHECK_FAIL, "link", lowpan_command(s->check->net, s->ifname, remedy),
 		      "an 802.15.4 interface without a 6LoWPAN interface on it");
 		return false;
 	default:
@@ -367,16 +366,16 @@ void check_interface(struct check *check, const char *ifname)
 		      "there is no such interface in this network namespace");
 		return;
 	}
-	s.port = is_in(json_object_get(check->status, "ports"), ifname);
-	s.uplink = is_in(json_object_get(check->status, "uplinks"), ifname);
-	if (!s.port && !s.uplink)
-		s.port = s.uplink = true;
 	if (lowpan_is_radio(s.link) && lowpan_on(check->net, s.link)) {
 		s.link = lowpan_on(check->net, s.link);
 		found(&s, CHECK_OK, "6lowpan", "", "%s is stacked on it and is what is attached",
 		      s.link->ifname);
 		s.ifname = s.link->ifname;
 	}
+	s.port = is_in(json_object_get(check->status, "ports"), s.ifname);
+	s.uplink = is_in(json_object_get(check->status, "uplinks"), s.ifname);
+	if (!s.port && !s.uplink)
+		s.port = s.uplink = true;
 	s.carrier = s.link;
 	if (s.link->vlan_id && s.link->parent)
 		s.carrier = netwatch_link_by_index(check->net, s.link->parent);

@@ -1025,6 +1025,7 @@ int proxy_attach(struct proxy *proxy, const char *ifname, const struct proxy_wis
 		 struct proxy_answer *answer)
 {
 	const struct netwatch_link *link;
+	char command[LOWPAN_COMMAND_LEN];
 	const char *served;
 
 	begin(proxy, answer);
@@ -1037,8 +1038,8 @@ int proxy_attach(struct proxy *proxy, const char *ifname, const struct proxy_wis
 		return end(proxy, refuse(answer, -ENODEV, false,
 					 "%s is an 802.15.4 radio, and there is no 6LoWPAN "
 					 "interface on it for "
-					 "pledges to speak IPv6 to; make one: " LOWPAN_COMMAND,
-					 ifname, ifname));
+					 "pledges to speak IPv6 to; make one: %s",
+					 ifname, lowpan_command(proxy->nw, ifname, command)));
 	if (served != ifname)
 		note(proxy, "%s: pledges are served on %s, the 6LoWPAN interface on it", ifname,
 		     served);
