@@ -22,12 +22,17 @@ bool lowpan_is_radio(const struct netwatch_link *link)
 	return link->arphrd == ARPHRD_IEEE802154;
 }
 
+bool lowpan_is_stacked(const struct netwatch_link *link)
+{
+	return link->arphrd == ARPHRD_6LOWPAN;
+}
+
 static void look_at(void *arg, const struct netwatch_link *link, bool has_address)
 {
 	struct search *search = arg;
 
 	(void)has_address;
-	if (link->arphrd == ARPHRD_6LOWPAN && link->parent == search->radio->ifindex)
+	if (lowpan_is_stacked(link) && link->parent == search->radio->ifindex)
 		search->found = link;
 }
 

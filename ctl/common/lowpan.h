@@ -13,6 +13,9 @@ struct netwatch_link;
 
 bool lowpan_is_radio(const struct netwatch_link *link);
 
+/* Is it a 6LoWPAN interface? */
+bool lowpan_is_stacked(const struct netwatch_link *link);
+
 /* The 6LoWPAN interface that is stacked on RADIO, or NULL.  Valid as those of netwatch.h are. */
 const struct netwatch_link *lowpan_on(const struct netwatch *nw, const struct netwatch_link *radio);
 

@@ -121,6 +121,19 @@ static bool can_transmit(const struct resolve_way *way)
 	return way->link == JPX_LINK_ETHERNET; /* an older kernel: most NICs can */
 }
 
+/* Does what our programs redirect to this interface leave it?  NATIVE: some of them run in native
+ * mode. */
+static bool takes_frames(const struct proxy *proxy, const struct resolve_way *way, bool native)
+{
+	const struct netwatch_link *link = netwatch_link_by_index(proxy->nw, (int)way->tx_ifindex);
+
+	/* It sends to the address that the stack left in front of the packet, and XDP leaves none.
+	 */
+	if (link && lowpan_is_stacked(link))
+		return false;
+	return !native || can_transmit(way);
+}
+
 static bool any_port(const struct proxy *proxy)
 {
 	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
@@ -175,19 +188,23 @@ static void commit_port(struct proxy *proxy, unsigned int id, const struct jpx_p
 	*port = *next;
 }
 
-/* A radio that was named before it was there, or before there was a 6LoWPAN interface on it. */
-static void take_lowpan(struct proxy *proxy, struct jpx_port *port)
+/* A radio that was named before it was there, or before there was a 6LoWPAN interface on it.
+ * False: that interface is a port already. */
+static bool take_lowpan(struct proxy *proxy, struct jpx_port *port)
 {
 	const struct netwatch_link *link = netwatch_link_by_name(proxy->nw, port->ifname);
 	const struct netwatch_link *lowpan =
 		link && lowpan_is_radio(link) ? lowpan_on(proxy->nw, link) : NULL;
 
-	if (!lowpan || table_port_by_name(&proxy->state, lowpan->ifname))
-		return;
+	if (!lowpan)
+		return true;
+	if (table_port_by_name(&proxy->state, lowpan->ifname))
+		return false;
 	jpx_info("%s: pledges are served on %s, the 6LoWPAN interface on it", port->ifname,
 		 lowpan->ifname);
 	memset(port->ifname, 0, sizeof(port->ifname));
 	snprintf(port->ifname, sizeof(port->ifname), "%s", lowpan->ifname);
+	return true;
 }
 
 static void refresh_port(struct proxy *proxy, unsigned int id)
@@ -195,7 +212,12 @@ static void refresh_port(struct proxy *proxy, unsigned int id)
 	struct jpx_port next = proxy->state.ports[id];
 	struct resolve_way way;
 
-	take_lowpan(proxy, &next);
+	if (!take_lowpan(proxy, &next)) {
+		/* Named anew while that interface was away. */
+		memset(&next, 0, sizeof(next));
+		commit_port(proxy, id, &next);
+		return;
+	}
 	resolve_port(proxy->nw, &next);
 	next.services = table_services_of(&proxy->state, &next);
 	next.slot = 0;
@@ -211,7 +233,7 @@ static void refresh_port(struct proxy *proxy, unsigned int id)
 			next.bounce_ifindex = way.bounce_ifindex;
 			next.l2_len = way.l2_len;
 			memcpy(next.l2_type, way.l2_type, sizeof(next.l2_type));
-			if (!slots_any_native(proxy->slots, true) || can_transmit(&way))
+			if (takes_frames(proxy, &way, slots_any_native(proxy->slots, true)))
 				next.flags &= (__u8)~JPX_PORT_NO_TRANSMIT;
 		}
 	}
@@ -264,7 +286,7 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 	if (next.tx_ifindex && table_in_fast_path(&proxy->state, id) &&
 	    resolve_way(proxy->nw, (int)next.ifindex, next.xdp, &way)) {
 		slots_want(proxy->slots, &way, next.xdp);
-		if (slots_any_native(proxy->slots, false) && !can_transmit(&way))
+		if (!takes_frames(proxy, &way, slots_any_native(proxy->slots, false)))
 			next.flags |= JPX_SERVICE_NO_TRANSMIT;
 	}
 	if (!memcmp(service, &next, sizeof(next))) {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# shellcheck disable=SC2317 # called through check
+# shellcheck disable=SC2016,SC2317 # for the page's shell; called through check
 #
 # docs/wpan.md, line by line, as a person says it who has a radio: pledges join over the kernel's
 # own 6LoWPAN, in frames of 127 bytes, and find the proxy; radios go and come back.
@@ -23,7 +23,7 @@ programs() {
 	local p
 	mkdir "$work/bin"
 	for p in jpctl jpd; do
-		printf '#!/bin/sh\nexec %s/%s --run-dir %s --pin-dir %s "$@"\n' "$PWD/$build" $p "$run_dir" "$pin_dir" \
+		printf '#!/bin/sh\nexec %s/%s --run-dir %s --pin-dir %s "$@"\n' "$PWD/$build" "$p" "$run_dir" "$pin_dir" \
 			>"$work/bin/$p"
 	done
 	ln -s "$PWD/$build/jpledge" "$PWD/$build/jpreg" "$work/bin/"
@@ -32,7 +32,7 @@ programs() {
 }
 
 lines_of_page() {
-	sed -n '/^```sh$/,/^```$/ { /^```/d; p }' $page
+	sed -n '/^```sh$/,/^```$/ { /^```/d; p }' "$page"
 }
 
 on_page() { # LINE
@@ -70,7 +70,7 @@ lab_wpan() {
 	for who in pledge proxy registrar; do lab_namespace "$who"; done
 	lab_link proxy up0 registrar rg0
 	ns_ip proxy addr add 2001:db8:2::2/64 dev up0
-	ns_ip registrar addr add $registrar/64 dev rg0
+	ns_ip registrar addr add "$registrar"/64 dev rg0
 	radio_modules && radio pledge 0 && lowpan pledge 0 && radio proxy 1 && radio_monitor &&
 		ns_ip proxy link set wpan1 down && ns_ip proxy link set wpan1 name wpan0
 }
@@ -138,8 +138,10 @@ finds_by_group() {
 }
 
 finds_address() {
-	local line="PROXY=\$(jpledge discover lowpan0 --json | jq -r '.proxies[0].address')"
-	on_page "$line" && [ "$(in_ns pledge bash -c "$line; echo \$PROXY" 2>&1)" = "$(proxy_address)" ]
+	local got line="PROXY=\$(jpledge discover lowpan0 --json | jq -r '.proxies[0].address')"
+	on_page "$line" || return 1
+	got=$(in_ns pledge bash -c "$line; echo \$PROXY" 2>"$work/discover.log")
+	[ "$got" = "$(proxy_address)" ] || { echo "# found $got, not $(proxy_address)"; return 1; }
 }
 
 beacon_heard() {
@@ -162,8 +164,16 @@ unplugged() { # the whole radio: to another namespace, out of the proxy's sight
 		in_ns registrar iwpan phy phy1 set netns name "$lab-proxy"
 }
 
+uplink_is() { # ENGINE
+	[ "$(status '[.uplinks[].engine] | join(" ")')" = "$1" ]
+}
+
+ports_are() { # N
+	[ "$(status '.ports | length')" = "$1" ]
+}
+
 detached() {
-	by proxy 'jpctl detach wpan0' && [ "$(status '.ports | length')" = 0 ]
+	by proxy 'jpctl detach wpan0' && ports_are 0
 }
 
 check programs programs
@@ -200,7 +210,7 @@ check finds by pledge 'jpledge discover lowpan0'
 check finds-the-join-port said ' 5684 '
 check finds-address finds_address
 
-spawn registrar server6 coap-server-openssl -A $registrar -p 5683 -k secretPSK
+spawn registrar server6 coap-server-openssl -A "$registrar" -p 5683 -k secretPSK
 check server-of-its-own wait_for udp_bound registrar 5684
 check attach-stateful by proxy "jpctl attach wpan0 --registrar [$registrar]:5684 --mode stateful"
 check serves-stateful serves
@@ -211,7 +221,7 @@ check each-way-its-engine-stateful each_way_its_engine
 check stats by proxy 'jpctl stats'
 check stats-tell said no_transmit
 check certificate make_certificate
-check attach-certificate jp attach wpan0 --registrar "[$registrar]:5690" --mode stateful
+check attach-certificate attach wpan0 --registrar "[$registrar]:5690" --mode stateful
 check join-certificate certificate "[$registrar]:5690" "[$(proxy_address)%lowpan0]:5686"
 
 ns_ip proxy link del lowpan0
@@ -226,12 +236,24 @@ check join-plugged-in join
 check detach detached
 check stop jpd_stop
 
-# The configuration is there before the radio's interface.
+# The configuration is there before the radio's interface.  With generic XDP on the uplink, too, as
+# on NICs without native: a redirect that the port's interface could not send would be lost.
 ns_ip proxy link del lowpan0
-check start-early jpd_start "$(sed -n '/^```$/,/^```$/ { /^```/d; p }' $page)"
+check start-early jpd_start "xdp = generic
+$(sed -n '/^```conf$/,/^```$/ { /^```/d; p }' "$page")"
 check waits wait_for port_is "wpan0 ethernet socket socket no-address"
 check made-late make_lowpan
 check serves-late serves
+check uplink-is-generic uplink_is xdp-generic
 check join-late join
+check each-way-its-engine-generic each_way_its_engine
+# The file says wpan0 again while lowpan0 is away: still one port.
+ns_ip proxy link del lowpan0
+check gone-late gone
+kill -HUP "$jpd_pid"
+check two-names wait_for ports_are 2
+check made-once-more make_lowpan
+check serves-once-more serves
+check one-port ports_are 1
 check whole-page-ran whole_page_ran
 finish
