@@ -17,8 +17,11 @@ phys() {
 # Anew, so that names and numbers are those of a machine that has just started.
 radio_modules() {
 	modprobe -r ieee802154_6lowpan ieee802154_socket mac802154_hwsim 2>/dev/null
+	wait_for modprobe -q -r ieee802154 || return 1
 	modprobe mac802154_hwsim && modprobe ieee802154_6lowpan && modprobe ieee802154_socket &&
-		[ "$(phys | sort | xargs)" = "phy0 phy1" ]
+		[ "$(phys | sort | xargs)" = "phy0 phy1" ] && return 0
+	echo "# radios: $(phys | xargs)"
+	return 1
 }
 
 radio() { # WHO N: phyN with wpanN, in a PAN
