@@ -131,6 +131,7 @@ $(BUILD)/tests/test_beacon: UNIT_WITH := ctl/jpd/beacon.c ctl/jpd/wpan.c -Wl,--w
 $(BUILD)/tests/test_registrars: UNIT_WITH := ctl/jpd/registrars.c -Wl,--wrap=clock_gettime
 $(BUILD)/tests/test_view: UNIT_WITH := ctl/jpd/view.c ctl/jpd/pledge_links.c -Wl,--wrap=netwatch_each_link \
 	-Wl,--wrap=netwatch_link_by_name
+$(BUILD)/tests/test_lowpan: UNIT_WITH := -Wl,--wrap=netwatch_each_link -Wl,--wrap=netwatch_link_by_name
 $(BUILD)/tests/test_resolve: UNIT_WITH := ctl/jpd/resolve.c -Wl,--wrap=netwatch_link_by_name \
 	-Wl,--wrap=netwatch_link_by_index -Wl,--wrap=netwatch_route -Wl,--wrap=netwatch_neighbour
 $(BUILD)/tests/test_probe: UNIT_WITH := ctl/jpd/probe.c ctl/jpd/udp_socket.c

@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.." || exit 1
 log=${JPX_BUILD:-build}/log
 labs='check_verb local_ports'
 kernels='6.1 6.12'
-limit=${JPX_VM_SECONDS:-420}
+limit=${JPX_VM_SECONDS:-720}
 passed=0 failed=0 rows=
 
 case ${1:-} in

@@ -102,6 +102,12 @@ static json_t *join_ports(const struct jpx_state *state, const struct jpx_port *
 	return list;
 }
 
+/* Which way answers to this port's pledges go out. */
+static const char *answers_way(const struct jpx_port *port)
+{
+	return port->slot && !(port->flags & JPX_PORT_NO_TRANSMIT) ? "xdp" : "socket";
+}
+
 json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
 {
 	json_t *ports = json_array(), *uplinks = json_array(), *services = json_array();
@@ -113,20 +119,21 @@ json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
 			continue;
 		json_array_append_new(
 			ports,
-			json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:s, s:s, s:b, s:o, s:I, s:I}",
-				  "ifname", port->ifname, "id", id, "link",
-				  jpx_link_word(port->link), "engine",
-				  slot_engine(state, port->slot), "address", address(port->addr),
-				  "address4", address4(port->addr4), "state",
-				  port->flags & JPX_PORT_READY ? "ready"
-				  : port->ifindex	       ? "no-address"
-							       : "absent",
-				  "xdp", jpx_xdp_word(port->xdp), "shared",
-				  port->slot ? !state->slots[port->slot].alone : 0, "join_ports",
-				  join_ports(state, port), "flows",
-				  (json_int_t)state->flow_counts[id], "max_flows",
-				  (json_int_t)(port->max_flows ? port->max_flows
-							       : state->flow_config.per_port)));
+			json_pack(
+				"{s:s, s:i, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:b, s:o, s:I, s:I}",
+				"ifname", port->ifname, "id", id, "link", jpx_link_word(port->link),
+				"engine", slot_engine(state, port->slot), "answers",
+				answers_way(port), "address", address(port->addr), "address4",
+				address4(port->addr4), "state",
+				port->flags & JPX_PORT_READY ? "ready"
+				: port->ifindex		     ? "no-address"
+							     : "absent",
+				"xdp", jpx_xdp_word(port->xdp), "shared",
+				port->slot ? !state->slots[port->slot].alone : 0, "join_ports",
+				join_ports(state, port), "flows",
+				(json_int_t)state->flow_counts[id], "max_flows",
+				(json_int_t)(port->max_flows ? port->max_flows
+							     : state->flow_config.per_port)));
 	}
 	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
 		const struct jpx_slot *slot = &state->slots[id];

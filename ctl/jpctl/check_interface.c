@@ -22,6 +22,7 @@
 
 #include "../common/features.h"
 #include "../common/words.h"
+#include "lowpan.h"
 #include "netwatch.h"
 #include "show.h"
 
@@ -57,22 +58,6 @@ __attribute__((format(printf, 5, 6))) static void found(const struct subject *s,
 
 /* ---- link and address ---- */
 
-/* The 6LoWPAN interface stacked on LINK, or NULL. */
-static const struct netwatch_link *lowpan_on(const struct netwatch *net,
-					     const struct netwatch_link *link)
-{
-	struct if_nameindex *all = if_nameindex();
-	const struct netwatch_link *on = NULL;
-
-	for (size_t i = 0; all && all[i].if_index && !on; i++) {
-		on = netwatch_link_by_index(net, (int)all[i].if_index);
-		if (on && (on->arphrd != JPX_ARPHRD_6LOWPAN || on->parent != link->ifindex))
-			on = NULL;
-	}
-	if_freenameindex(all);
-	return on;
-}
-
 /* Is a VLAN interface stacked on it? */
 static bool carries_vlans(const struct netwatch *net, const struct netwatch_link *link)
 {
@@ -92,7 +77,7 @@ static bool carries_vlans(const struct netwatch *net, const struct netwatch_link
 /* Is it a kind of link that pledges can be served on? */
 static bool check_type(struct subject *s)
 {
-	char remedy[128];
+	char remedy[LOWPAN_COMMAND_LEN];
 
 	switch (s->link->arphrd) {
 	case ARPHRD_ETHER:
@@ -106,10 +91,7 @@ static bool check_type(struct subject *s)
 		      s->link->kind, *s->link->kind ? ")" : "");
 		return true;
 	case ARPHRD_IEEE802154:
-		snprintf(remedy, sizeof(remedy),
-			 "ip link add link %s name lowpan0 type lowpan && ip link set lowpan0 up",
-			 s->ifname);
-		found(s, CHECK_FAIL, "link", remedy,
+		found(s, CHECK_FAIL, "link", lowpan_command(s->check->net, s->ifname, remedy),
 		      "an 802.15.4 interface without a 6LoWPAN interface on it");
 		return false;
 	default:
@@ -384,16 +366,16 @@ void check_interface(struct check *check, const char *ifname)
 		      "there is no such interface in this network namespace");
 		return;
 	}
-	s.port = is_in(json_object_get(check->status, "ports"), ifname);
-	s.uplink = is_in(json_object_get(check->status, "uplinks"), ifname);
-	if (!s.port && !s.uplink)
-		s.port = s.uplink = true;
-	if (s.link->arphrd == ARPHRD_IEEE802154 && lowpan_on(check->net, s.link)) {
+	if (lowpan_is_radio(s.link) && lowpan_on(check->net, s.link)) {
 		s.link = lowpan_on(check->net, s.link);
 		found(&s, CHECK_OK, "6lowpan", "", "%s is stacked on it and is what is attached",
 		      s.link->ifname);
 		s.ifname = s.link->ifname;
 	}
+	s.port = is_in(json_object_get(check->status, "ports"), s.ifname);
+	s.uplink = is_in(json_object_get(check->status, "uplinks"), s.ifname);
+	if (!s.port && !s.uplink)
+		s.port = s.uplink = true;
 	s.carrier = s.link;
 	if (s.link->vlan_id && s.link->parent)
 		s.carrier = netwatch_link_by_index(check->net, s.link->parent);

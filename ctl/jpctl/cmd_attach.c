@@ -86,9 +86,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static void print(const struct jpctl *ctl, const char *ifname, const json_t *result)
 {
 	json_t *request = json_pack("{s:s}", "verb", "status"), *status = NULL;
+	const char *served = json_string_value(json_object_get(result, "ifname"));
 	const json_t *port;
 	char *join_ports;
 	size_t i;
+
+	/* Of a radio it is the 6LoWPAN interface on it. */
+	if (served)
+		ifname = served;
 
 	if (service_request(ctl, request, &status) == EXIT_SUCCESS) {
 		json_array_foreach(json_object_get(status, "ports"), i, port)

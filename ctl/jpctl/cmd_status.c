@@ -21,7 +21,10 @@ static void engine(struct table *t, const json_t *object)
 	bool alone =
 		strncmp(word, "xdp-", 4) == 0 && json_is_false(json_object_get(object, "shared"));
 
-	table_cell(t, "%s%s", word, alone ? ", alone" : "");
+	bool halved = strncmp(word, "xdp-", 4) == 0 &&
+		      strcmp(show_text(object, "answers"), "socket") == 0;
+
+	table_cell(t, "%s%s%s", word, alone ? ", alone" : "", halved ? ", answers by socket" : "");
 }
 
 /* Link-local ones of both families, or "-". */

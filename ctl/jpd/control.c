@@ -326,6 +326,8 @@ static json_t *outcome_json(int ret, struct outcome *o)
 		for (unsigned int i = 0; i < o->answer.note_count; i++)
 			json_array_append_new(notes, json_string(o->answer.notes[i]));
 		o->result = json_pack("{s:o}", "notes", notes);
+		if (*o->answer.ifname)
+			json_object_set_new(o->result, "ifname", json_string(o->answer.ifname));
 	}
 	return json_pack("{s:b, s:o}", "ok", 1, "result", o->result);
 }

@@ -22,6 +22,7 @@
 #include "intercept.h"
 #include "keepalive.h"
 #include "log.h"
+#include "lowpan.h"
 #include "netwatch.h"
 #include "pledge_links.h"
 #include "relay.h"
@@ -120,6 +121,19 @@ static bool can_transmit(const struct resolve_way *way)
 	return way->link == JPX_LINK_ETHERNET; /* an older kernel: most NICs can */
 }
 
+/* Does what our programs redirect to this interface leave it?  NATIVE: some of them run in native
+ * mode. */
+static bool takes_frames(const struct proxy *proxy, const struct resolve_way *way, bool native)
+{
+	const struct netwatch_link *link = netwatch_link_by_index(proxy->nw, (int)way->tx_ifindex);
+
+	/* It sends to the address that the stack left in front of the packet, and XDP leaves none.
+	 */
+	if (link && lowpan_is_stacked(link))
+		return false;
+	return !native || can_transmit(way);
+}
+
 static bool any_port(const struct proxy *proxy)
 {
 	for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
@@ -174,11 +188,36 @@ static void commit_port(struct proxy *proxy, unsigned int id, const struct jpx_p
 	*port = *next;
 }
 
+/* A radio that was named before it was there, or before there was a 6LoWPAN interface on it.
+ * False: that interface is a port already. */
+static bool take_lowpan(struct proxy *proxy, struct jpx_port *port)
+{
+	const struct netwatch_link *link = netwatch_link_by_name(proxy->nw, port->ifname);
+	const struct netwatch_link *lowpan =
+		link && lowpan_is_radio(link) ? lowpan_on(proxy->nw, link) : NULL;
+
+	if (!lowpan)
+		return true;
+	if (table_port_by_name(&proxy->state, lowpan->ifname))
+		return false;
+	jpx_info("%s: pledges are served on %s, the 6LoWPAN interface on it", port->ifname,
+		 lowpan->ifname);
+	memset(port->ifname, 0, sizeof(port->ifname));
+	snprintf(port->ifname, sizeof(port->ifname), "%s", lowpan->ifname);
+	return true;
+}
+
 static void refresh_port(struct proxy *proxy, unsigned int id)
 {
 	struct jpx_port next = proxy->state.ports[id];
 	struct resolve_way way;
 
+	if (!take_lowpan(proxy, &next)) {
+		/* Named anew while that interface was away. */
+		memset(&next, 0, sizeof(next));
+		commit_port(proxy, id, &next);
+		return;
+	}
 	resolve_port(proxy->nw, &next);
 	next.services = table_services_of(&proxy->state, &next);
 	next.slot = 0;
@@ -194,7 +233,7 @@ static void refresh_port(struct proxy *proxy, unsigned int id)
 			next.bounce_ifindex = way.bounce_ifindex;
 			next.l2_len = way.l2_len;
 			memcpy(next.l2_type, way.l2_type, sizeof(next.l2_type));
-			if (!slots_any_native(proxy->slots, true) || can_transmit(&way))
+			if (takes_frames(proxy, &way, slots_any_native(proxy->slots, true)))
 				next.flags &= (__u8)~JPX_PORT_NO_TRANSMIT;
 		}
 	}
@@ -247,7 +286,7 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 	if (next.tx_ifindex && table_in_fast_path(&proxy->state, id) &&
 	    resolve_way(proxy->nw, (int)next.ifindex, next.xdp, &way)) {
 		slots_want(proxy->slots, &way, next.xdp);
-		if (slots_any_native(proxy->slots, false) && !can_transmit(&way))
+		if (!takes_frames(proxy, &way, slots_any_native(proxy->slots, false)))
 			next.flags |= JPX_SERVICE_NO_TRANSMIT;
 	}
 	if (!memcmp(service, &next, sizeof(next))) {
@@ -994,14 +1033,40 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 	return 0;
 }
 
+/* Of a radio the 6LoWPAN interface on it, if there is one; else IFNAME as it is. */
+static const char *served_name(const struct proxy *proxy, const char *ifname)
+{
+	const struct netwatch_link *link = netwatch_link_by_name(proxy->nw, ifname);
+	const struct netwatch_link *lowpan =
+		link && lowpan_is_radio(link) ? lowpan_on(proxy->nw, link) : NULL;
+
+	return lowpan ? lowpan->ifname : ifname;
+}
+
 int proxy_attach(struct proxy *proxy, const char *ifname, const struct proxy_wish *wish,
 		 struct proxy_answer *answer)
 {
+	const struct netwatch_link *link;
+	char command[LOWPAN_COMMAND_LEN];
+	const char *served;
+
 	begin(proxy, answer);
 	if (!*ifname || strlen(ifname) >= IF_NAMESIZE)
 		return end(proxy,
 			   refuse(answer, -EINVAL, true, "\"%s\" is no interface name", ifname));
-	return end(proxy, attach(proxy, ifname, wish, answer));
+	link = netwatch_link_by_name(proxy->nw, ifname);
+	served = served_name(proxy, ifname);
+	if (link && lowpan_is_radio(link) && served == ifname && !wish->later)
+		return end(proxy, refuse(answer, -ENODEV, false,
+					 "%s is an 802.15.4 radio, and there is no 6LoWPAN "
+					 "interface on it for "
+					 "pledges to speak IPv6 to; make one: %s",
+					 ifname, lowpan_command(proxy->nw, ifname, command)));
+	if (served != ifname)
+		note(proxy, "%s: pledges are served on %s, the 6LoWPAN interface on it", ifname,
+		     served);
+	snprintf(answer->ifname, sizeof(answer->ifname), "%s", served);
+	return end(proxy, attach(proxy, served, wish, answer));
 }
 
 int proxy_detach(struct proxy *proxy, const char *ifname, struct proxy_answer *answer)
@@ -1011,9 +1076,12 @@ int proxy_detach(struct proxy *proxy, const char *ifname, struct proxy_answer *a
 	begin(proxy, answer);
 	id = table_port_by_name(&proxy->state, ifname);
 	if (!id)
+		id = table_port_by_name(&proxy->state, served_name(proxy, ifname));
+	if (!id)
 		return end(proxy,
 			   refuse(answer, -ENOENT, false,
 				  "\"%s\" is not attached; jpctl status lists what is", ifname));
+	memcpy(answer->ifname, proxy->state.ports[id].ifname, sizeof(answer->ifname));
 	forget_port(proxy, id);
 	return end(proxy, 0);
 }
@@ -1143,7 +1211,7 @@ int proxy_choose(struct proxy *proxy, const char *ifname, const char *name,
 	struct jpx_port *port;
 
 	begin(proxy, answer);
-	port_id = table_port_by_name(&proxy->state, ifname);
+	port_id = table_port_by_name(&proxy->state, served_name(proxy, ifname));
 	service_id = table_service_by_name(&proxy->state, name);
 	if (!port_id || !service_id ||
 	    table_service_is_discovered(&proxy->state.services[service_id]))

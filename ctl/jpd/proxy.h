@@ -47,7 +47,8 @@ struct proxy_wish {
 /* What they get to read. */
 #define PROXY_NOTES 8
 struct proxy_answer {
-	bool usage; /* the wish itself was wrong */
+	bool usage;		     /* the wish itself was wrong */
+	char ifname[JPX_IFNAME_LEN]; /* of the port that it was about, or empty */
 	char error[512];
 	char notes[PROXY_NOTES][320];
 	unsigned int note_count;

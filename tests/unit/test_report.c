@@ -154,6 +154,7 @@ static void test_ports(void **state)
 	assert_number(port, "id", 1);
 	assert_text(port, "link", "ethernet");
 	assert_text(port, "engine", "xdp-native");
+	assert_text(port, "answers", "xdp");
 	assert_text(port, "address", "fe80::1");
 	assert_text(port, "address4", "169.254.1.2");
 	assert_text(port, "state", "ready");
@@ -173,6 +174,7 @@ static void test_ports(void **state)
 	assert_text(port, "address", "::");
 	assert_text(port, "address4", "0.0.0.0");
 	assert_text(port, "engine", "socket");
+	assert_text(port, "answers", "socket");
 	assert_text(port, "state", "no-address");
 	assert_text(port, "xdp", "off");
 	assert_bool(port, "shared", false);
