@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_link.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -167,6 +168,7 @@ static void remove_leftovers(const struct jpx_pinned *maps, const struct jpx_slo
 	}
 }
 
+/* Opens the program for SLOT's kind of link; SLOT_ID 0: that of many interfaces. */
 static int open_program(const struct jpx_pinned *maps, unsigned int slot_id,
 			const struct jpx_slot *slot, struct jpx_bpf **skel)
 {
@@ -207,28 +209,33 @@ static int attach_shared(struct jpx_bpf *skel, struct jpx_slot *slot, enum jpx_e
 	return ret;
 }
 
-static int attach_alone(struct jpx_bpf *skel, struct jpx_slot *slot, enum jpx_engine engine)
+static int attach_fd(int fd, struct jpx_slot *slot, enum jpx_engine engine)
 {
-	const struct bpf_program *prog = slot->link == JPX_LINK_IPV6 ? skel->progs.jpx_xdp_ipv6
-								     : skel->progs.jpx_xdp_ethernet;
 	/* Never in the place of another program. */
 	__u32 flags = XDP_FLAGS_UPDATE_IF_NOEXIST |
 		      (engine == JPX_ENGINE_XDP_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
 	struct bpf_prog_info info = { 0 };
 	__u32 len = sizeof(info);
-	int ret = jpx_bpf__load(skel);
+	int ret;
 
-	if (ret)
-		return ret;
-	if (bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return -errno;
-	ret = bpf_xdp_attach((int)slot->ifindex, bpf_program__fd(prog), flags, NULL);
+	ret = bpf_xdp_attach((int)slot->ifindex, fd, flags, NULL);
 	if (!ret) {
 		slot->prog_id = info.id;
 		slot->engine = (__u8)engine;
 		slot->alone = 1;
 	}
 	return ret;
+}
+
+static int attach_alone(struct jpx_bpf *skel, struct jpx_slot *slot, enum jpx_engine engine)
+{
+	const struct bpf_program *prog = slot->link == JPX_LINK_IPV6 ? skel->progs.jpx_xdp_ipv6
+								     : skel->progs.jpx_xdp_ethernet;
+	int ret = jpx_bpf__load(skel);
+
+	return ret ? ret : attach_fd(bpf_program__fd(prog), slot, engine);
 }
 
 static int attach_once(const struct jpx_pinned *maps, unsigned int slot_id, struct jpx_slot *slot,
@@ -254,6 +261,52 @@ static int attach_once(const struct jpx_pinned *maps, unsigned int slot_id, stru
 	}
 	close_forgotten();
 	return ret;
+}
+
+/* The programs of many interfaces, by kind of link; -1 until the first one is wanted. */
+static int common_fds[] = { [JPX_LINK_ETHERNET] = -1, [JPX_LINK_IPV6] = -1 };
+
+static int load_common(const struct jpx_pinned *maps, const struct jpx_slot *slot)
+{
+	struct jpx_bpf *skel;
+	int ret = open_program(maps, 0, slot, &skel), fd;
+
+	if (ret)
+		return ret;
+	ret = jpx_bpf__load(skel);
+	fd = ret ? ret
+		 : fcntl(bpf_program__fd(slot->link == JPX_LINK_IPV6
+						 ? skel->progs.jpx_xdp_ipv6
+						 : skel->progs.jpx_xdp_ethernet),
+			 F_DUPFD_CLOEXEC, 0);
+	if (!ret && fd < 0)
+		fd = -errno;
+	jpx_bpf__destroy(skel);
+	if (fd >= 0)
+		xdp_keep(fd);
+	return fd;
+}
+
+int xdp_attach_common(const struct jpx_pinned *maps, struct jpx_slot *slot, enum jpx_xdp wanted)
+{
+	int *fd = &common_fds[slot->link == JPX_LINK_IPV6 ? JPX_LINK_IPV6 : JPX_LINK_ETHERNET];
+	enum jpx_engine engine =
+		wanted == JPX_XDP_GENERIC ? JPX_ENGINE_XDP_GENERIC : JPX_ENGINE_XDP_NATIVE;
+
+	remove_leftovers(maps, slot);
+	close_forgotten();
+	if (*fd < 0)
+		*fd = load_common(maps, slot);
+	return *fd < 0 ? *fd : attach_fd(*fd, slot, engine);
+}
+
+void xdp_close_common(void)
+{
+	for (size_t i = 0; i < sizeof(common_fds) / sizeof(*common_fds); i++) {
+		if (common_fds[i] >= 0)
+			close(common_fds[i]);
+		common_fds[i] = -1;
+	}
 }
 
 /* Generic and native mode exclude each other: with whom is there we can share only his. */
