@@ -145,10 +145,18 @@ static bool takes_common(const struct slots *slots, const struct netwatch_link *
 static int attach(struct slots *slots, unsigned int id, const struct netwatch_link *link,
 		  struct jpx_slot *slot, enum jpx_xdp wanted, char *text, size_t len)
 {
+	int ret;
+
 	*text = 0;
+	netwatch_ask_link(slots->nw, link->ifindex);
+	if (link->xdp_prog_id)
+		xdp_remove_leftovers(datapath_maps(slots->dp), slot);
 	if (takes_common(slots, link) && !xdp_attach_common(datapath_maps(slots->dp), slot, wanted))
-		return 0;
-	return xdp_attach(datapath_maps(slots->dp), id, slot, wanted, text, len);
+		ret = 0;
+	else
+		ret = xdp_attach(datapath_maps(slots->dp), id, slot, wanted, text, len);
+	netwatch_ask_link(slots->nw, link->ifindex);
+	return ret;
 }
 
 unsigned int slots_want(struct slots *slots, const struct resolve_way *way, enum jpx_xdp wanted)
@@ -187,6 +195,18 @@ unsigned int slots_want(struct slots *slots, const struct resolve_way *way, enum
 	return id;
 }
 
+/* Is the program of SLOT, on LINK, gone?  LOOK: for one behind a dispatcher, too. */
+static bool is_taken_off(struct slots *slots, const struct jpx_slot *slot,
+			 const struct netwatch_link *link, bool look)
+{
+	if (slot->alone) {
+		if (link->xdp_prog_id != slot->prog_id)
+			netwatch_ask_link(slots->nw, link->ifindex); /* it may be old news */
+		look = link->xdp_prog_id != slot->prog_id;
+	}
+	return look && !xdp_is_attached(slot);
+}
+
 void slots_audit(struct slots *slots, bool look)
 {
 	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
@@ -199,8 +219,7 @@ void slots_audit(struct slots *slots, bool look)
 		if (!link) {
 			jpx_info("%s: the interface is gone", slot->ifname);
 			slots_drop(slots, id, false);
-		} else if ((slot->alone ? link->xdp_prog_id != slot->prog_id : look) &&
-			   !xdp_is_attached(slot)) {
+		} else if (is_taken_off(slots, slot, link, look)) {
 			jpx_warning("%s: our XDP program was taken off; attaching it again",
 				    slot->ifname);
 			slots_drop(slots, id, false);

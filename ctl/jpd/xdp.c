@@ -134,11 +134,7 @@ static bool is_ours(const struct xdp_program *prog, __u32 slots_id)
 	return false;
 }
 
-/*
- * Takes off what no slot knows of any more: a jpd died right after attaching, or
- * the interface left this namespace with our program on it and came back.
- */
-static void remove_leftovers(const struct jpx_pinned *maps, const struct jpx_slot *slot)
+void xdp_remove_leftovers(const struct jpx_pinned *maps, const struct jpx_slot *slot)
 {
 	__u32 slots_id = map_id(maps->slots);
 
@@ -209,11 +205,15 @@ static int attach_shared(struct jpx_bpf *skel, struct jpx_slot *slot, enum jpx_e
 	return ret;
 }
 
+static __u32 mode_flag(enum jpx_engine engine)
+{
+	return engine == JPX_ENGINE_XDP_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+}
+
 static int attach_fd(int fd, struct jpx_slot *slot, enum jpx_engine engine)
 {
 	/* Never in the place of another program. */
-	__u32 flags = XDP_FLAGS_UPDATE_IF_NOEXIST |
-		      (engine == JPX_ENGINE_XDP_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
+	__u32 flags = XDP_FLAGS_UPDATE_IF_NOEXIST | mode_flag(engine);
 	struct bpf_prog_info info = { 0 };
 	__u32 len = sizeof(info);
 	int ret;
@@ -293,8 +293,6 @@ int xdp_attach_common(const struct jpx_pinned *maps, struct jpx_slot *slot, enum
 	enum jpx_engine engine =
 		wanted == JPX_XDP_GENERIC ? JPX_ENGINE_XDP_GENERIC : JPX_ENGINE_XDP_NATIVE;
 
-	remove_leftovers(maps, slot);
-	close_forgotten();
 	if (*fd < 0)
 		*fd = load_common(maps, slot);
 	return *fd < 0 ? *fd : attach_fd(*fd, slot, engine);
@@ -352,7 +350,6 @@ int xdp_attach(const struct jpx_pinned *maps, unsigned int slot_id, struct jpx_s
 	int native = -EOPNOTSUPP, ret;
 
 	*note = 0;
-	remove_leftovers(maps, slot);
 	if (wanted == JPX_XDP_AUTO || wanted == JPX_XDP_NATIVE) {
 		ret = native = attach_once(maps, slot_id, slot, JPX_ENGINE_XDP_NATIVE);
 		if (!ret)
@@ -444,10 +441,27 @@ static int just_found(struct xdp_program *prog, const struct jpx_slot *slot)
 	return 0;
 }
 
+/* Only if it is the very program, which the kernel compares. */
+static int detach_alone(const struct jpx_slot *slot)
+{
+	int fd = bpf_prog_get_fd_by_id(slot->prog_id), ret;
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = fd);
+
+	if (fd < 0)
+		return -errno;
+	ret = bpf_xdp_detach((int)slot->ifindex, mode_flag((enum jpx_engine)slot->engine), &opts);
+	close(fd);
+	return ret;
+}
+
 int xdp_detach(const struct jpx_slot *slot)
 {
-	int ret = with_program(slot, detach_found);
+	int ret;
 
+	/* libxdp would ask the kernel for all interfaces. */
+	if (slot->alone && !detach_alone(slot))
+		return 0;
+	ret = with_program(slot, detach_found);
 	return ret == -ENOENT ? 0 : ret;
 }
 

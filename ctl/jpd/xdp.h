@@ -11,6 +11,10 @@
 /* Routes libbpf's and libxdp's messages to the debug log. */
 void xdp_init(void);
 
+/* Takes off what no slot knows of any more: a jpd died right after attaching, or the interface left
+ * this namespace with our program on it and came back.  Costs a look at all interfaces. */
+void xdp_remove_leftovers(const struct jpx_pinned *maps, const struct jpx_slot *slot);
+
 /* Attaches the program for SLOT's kind of link to SLOT->ifindex, sharing MAPS.
  * On success fills SLOT's prog_id, engine and alone and returns 0; NOTE then may
  * hold a sentence that the operator should read.  Else a negative errno, and
