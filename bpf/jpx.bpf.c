@@ -30,6 +30,24 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(jpx_xdp_ipv6);
 
+/* The slot that CTX came in on; the verifier sees which of both ways this instance takes, and drops
+ * the other one. */
+static __always_inline struct jpx_slot *jpx_own_slot(const struct xdp_md *ctx)
+{
+	__u32 id = jpx_slot_id, *found;
+	struct jpx_slot *slot;
+
+	if (!id) {
+		id = ctx->ingress_ifindex;
+		found = bpf_map_lookup_elem(&jpx_slot_ids, &id);
+		if (!found)
+			return 0;
+		id = *found;
+	}
+	slot = bpf_map_lookup_elem(&jpx_slots, &id);
+	return slot && slot->flags & JPX_SLOT_IN_USE ? slot : 0;
+}
+
 /* The pledge port that F came in on, or 0. */
 static __always_inline __u32 jpx_ingress_port(const struct jpx_frame *f,
 					      const struct jpx_slot *slot)
@@ -39,7 +57,7 @@ static __always_inline __u32 jpx_ingress_port(const struct jpx_frame *f,
 
 	if (f->l2_len <= ETH_HLEN)
 		return slot->port_id;
-	key.slot = (__u16)jpx_slot_id;
+	key.slot = slot->id;
 	key.outer_proto = jpx_load16(f->eth + 12);
 	key.outer_tci = jpx_load16(f->eth + 14) & JPX_VID_MASK;
 	if (f->l2_len > ETH_HLEN + JPX_VLAN_HLEN)
@@ -138,7 +156,7 @@ static __always_inline int jpx_count_flow(const struct jpx_frame *f, __be16 dpor
  */
 JPX_OUTLINE int jpx_count_behind(struct xdp_md *ctx, __u32 shape)
 {
-	__u32 slot_id = jpx_slot_id, dport, port_id, id, where;
+	__u32 dport, port_id, id, where;
 	struct jpx_service *service;
 	struct jpx_dport *meaning;
 	struct jpx_addr src;
@@ -162,8 +180,8 @@ JPX_OUTLINE int jpx_count_behind(struct xdp_md *ctx, __u32 shape)
 					  : JPX_HANDOFF_EXTENSION_HEADER;
 	dport = bpf_ntohs((__u16)(found >> 16));
 	meaning = bpf_map_lookup_elem(&jpx_dports, &dport);
-	slot = bpf_map_lookup_elem(&jpx_slots, &slot_id);
-	if (!meaning || !slot || !(slot->flags & JPX_SLOT_IN_USE))
+	slot = jpx_own_slot(ctx);
+	if (!meaning || !slot)
 		return XDP_PASS;
 	if (meaning->back && slot->flags & JPX_SLOT_UPLINK) {
 		id = meaning->back;
@@ -202,7 +220,7 @@ JPX_OUTLINE int jpx_count_behind(struct xdp_md *ctx, __u32 shape)
  */
 static __always_inline int jpx_udp_in(struct xdp_md *ctx, const struct jpx_frame *f, int plain)
 {
-	__u32 slot_id = jpx_slot_id, port_id, dport, id;
+	__u32 port_id, dport, id;
 	struct jpx_service *service;
 	struct jpx_dport *meaning;
 	struct jpx_slot *slot;
@@ -214,8 +232,8 @@ static __always_inline int jpx_udp_in(struct xdp_md *ctx, const struct jpx_frame
 	meaning = bpf_map_lookup_elem(&jpx_dports, &dport);
 	if (!meaning || !*(__u32 *)meaning)
 		return XDP_PASS;
-	slot = bpf_map_lookup_elem(&jpx_slots, &slot_id);
-	if (!slot || !(slot->flags & JPX_SLOT_IN_USE))
+	slot = jpx_own_slot(ctx);
+	if (!slot)
 		return XDP_PASS;
 
 	if (slot->flags & JPX_SLOT_UPLINK) {

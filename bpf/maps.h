@@ -18,7 +18,8 @@
 /* A function of its own to the verifier: looked at once, wherever it is called from. */
 #define JPX_OUTLINE __attribute__((noinline))
 
-/* This instance's slot: fixed when jpd loads the program for one interface. */
+/* This instance's slot: fixed when jpd loads the program for one interface.  0: it serves many
+ * interfaces, and jpx_slot_ids says which slot a frame came in on. */
 const volatile __u32 jpx_slot_id = 0;
 
 /* Which layout all the others have; read by jpd before it adopts. */
@@ -35,6 +36,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct jpx_slot);
 } jpx_slots SEC(".maps");
+
+/* By ifindex: which slot is it?  Looked up by the program of many interfaces only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, JPX_MAX_IFINDEX);
+	__type(key, __u32);
+	__type(value, __u32);
+} jpx_slot_ids SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -848,6 +848,18 @@ static int dump_one(struct netwatch *nw, uint16_t type)
 	return request(nw, nlh, message, NULL);
 }
 
+void netwatch_ask_link(struct netwatch *nw, int ifindex)
+{
+	char buf[MNL_NLMSG_HDRLEN + 64] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = request_begin(nw, buf, RTM_GETLINK, 0);
+	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+
+	ifi->ifi_family = AF_UNSPEC;
+	ifi->ifi_index = ifindex;
+	mnl_attr_put_u32(nlh, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	request(nw, nlh, message, NULL);
+}
+
 static void sweep_links(struct netwatch *nw)
 {
 	struct link *link, *next;

@@ -58,6 +58,10 @@ void netwatch_free(struct netwatch *nw);
 const struct netwatch_link *netwatch_link_by_name(const struct netwatch *nw, const char *ifname);
 const struct netwatch_link *netwatch_link_by_index(const struct netwatch *nw, int ifindex);
 
+/* Asks the kernel about one link now, for what was just done to it: its events may still wait to be
+ * read.  What was not told stays as it was. */
+void netwatch_ask_link(struct netwatch *nw, int ifindex);
+
 /* Calls ON_LINK for each link, in no order.  HAS_ADDRESS: it has a usable address that is not
  * link-local. */
 void netwatch_each_link(const struct netwatch *nw,

@@ -14,6 +14,7 @@
 #define JPX_PINNED_MAPS(M)                                                                         \
 	M(meta)                                                                                    \
 	M(slots)                                                                                   \
+	M(slot_ids)                                                                                \
 	M(ports)                                                                                   \
 	M(services)                                                                                \
 	M(dports)                                                                                  \

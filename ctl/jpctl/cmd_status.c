@@ -3,12 +3,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "port_run.h"
 #include "show.h"
 #include "snapshot.h"
 #include "table.h"
 
+/* More ports than fit on a screen: then a run of equal ones is one row. */
+#define ROWS_MAX 40
+
+#define OPT_ALL 1
+
+static const struct argp_option options[] = {
+	{ "all", OPT_ALL, NULL, 0, "A row for each pledge port, also where many are alike", 0 },
+	{ 0 },
+};
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
+	bool *all = state->input;
+
+	if (key == OPT_ALL) {
+		*all = true;
+		return 0;
+	}
 	if (key != ARGP_KEY_ARG)
 		return ARGP_ERR_UNKNOWN;
 	argp_error(state, "\"%s\" is one argument too many: status takes none", arg);
@@ -27,13 +44,15 @@ static void engine(struct table *t, const json_t *object)
 	table_cell(t, "%s%s%s", word, alone ? ", alone" : "", halved ? ", answers by socket" : "");
 }
 
-/* Link-local ones of both families, or "-". */
-static void addresses(struct table *t, const json_t *port)
+/* Link-local ones of both families, or "-"; of a run of ports, only whether each has one. */
+static void addresses(struct table *t, const json_t *port, size_t run)
 {
 	const char *address = show_text(port, "address"), *address4 = show_text(port, "address4");
 	bool has = strcmp(address, "::"), has4 = strcmp(address4, "0.0.0.0") && *address4 != '?';
 
-	if (has && has4)
+	if (run > 1)
+		table_cell(t, "%s", has || has4 ? "each its own" : "-");
+	else if (has && has4)
 		table_cell(t, "%s, %s", address, address4);
 	else
 		table_cell(t, "%s", has ? address : has4 ? address4 : "-");
@@ -50,12 +69,18 @@ static bool any_stateful(const json_t *services)
 	return false;
 }
 
-/* How many there are, and of how many that may be; red where no other one fits. */
-static void flows(struct table *t, const json_t *port)
+/* How many there are on all of a run, and of how many that may be; red where no other one fits. */
+static void flows(struct table *t, const json_t *ports, size_t first, size_t run)
 {
-	json_int_t count = json_integer_value(json_object_get(port, "flows"));
-	json_int_t max = json_integer_value(json_object_get(port, "max_flows"));
+	json_int_t count = 0, max = 0;
 	char n[TABLE_NUMBER_LEN], m[TABLE_NUMBER_LEN];
+
+	for (size_t i = first; i < first + run; i++) {
+		const json_t *port = json_array_get(ports, i);
+
+		count += json_integer_value(json_object_get(port, "flows"));
+		max += json_integer_value(json_object_get(port, "max_flows"));
+	}
 
 	table_digits((uint64_t)count, n);
 	table_digits((uint64_t)max, m);
@@ -65,23 +90,36 @@ static void flows(struct table *t, const json_t *port)
 		table_problem(t, "%s of %s", n, m);
 }
 
+static void names(struct table *t, const json_t *ports, size_t first, size_t run)
+{
+	const char *name = show_text(json_array_get(ports, first), "ifname");
+
+	if (run == 1)
+		table_cell(t, "%s", name);
+	else
+		table_cell(t, "%s to %s", name,
+			   show_text(json_array_get(ports, first + run - 1), "ifname"));
+}
+
 /* Returns how many of them are not ready. */
-static size_t show_ports(const json_t *ports, bool stateful)
+static size_t show_ports(const json_t *ports, bool stateful, bool all)
 {
 	static const char *const headings[] = { "PORT",	 "LINK",       "ENGINE", "ADDRESS",
 						"STATE", "JOIN PORTS", ">FLOWS" };
 	struct table *t = table_new(stateful ? 7 : 6, headings);
-	size_t i, not_ready = 0;
-	const json_t *p;
+	size_t not_ready = 0, run;
 
-	json_array_foreach(ports, i, p) {
+	all |= json_array_size(ports) <= ROWS_MAX;
+	for (size_t i = 0; i < json_array_size(ports); i += run) {
+		const json_t *p = json_array_get(ports, i);
 		const char *state = show_text(p, "state");
 		char *join_ports = show_join_ports(json_object_get(p, "join_ports"));
 
-		table_cell(t, "%s", show_text(p, "ifname"));
+		run = all ? 1 : port_run(ports, i);
+		names(t, ports, i, run);
 		table_cell(t, "%s", show_text(p, "link"));
 		engine(t, p);
-		addresses(t, p);
+		addresses(t, p, run);
 		if (strcmp(state, "ready") == 0) {
 			table_cell(t, "ready");
 		} else {
@@ -89,7 +127,7 @@ static size_t show_ports(const json_t *ports, bool stateful)
 				      strcmp(state, "no-address") == 0 ? "no link-local address"
 				      : strcmp(state, "absent") == 0   ? "no such interface"
 								       : state);
-			not_ready++;
+			not_ready += run;
 		}
 		if (*join_ports)
 			table_cell(t, "%s", join_ports);
@@ -97,7 +135,7 @@ static size_t show_ports(const json_t *ports, bool stateful)
 			table_problem(t, "none: no Registrar");
 		free(join_ports);
 		if (stateful)
-			flows(t, p);
+			flows(t, ports, i, run);
 	}
 	table_print(t);
 	return not_ready;
@@ -123,7 +161,7 @@ static const char *plural(size_t n)
 }
 
 /* Tables first and the summary last: with many ports it is what stays on the screen. */
-static void print(const json_t *status, const char *note)
+static void print(const json_t *status, bool all, const char *note)
 {
 	const json_t *ports = json_object_get(status, "ports");
 	const json_t *uplinks = json_object_get(status, "uplinks");
@@ -133,7 +171,7 @@ static void print(const json_t *status, const char *note)
 	size_t not_ready = 0;
 
 	if (json_array_size(ports)) {
-		not_ready = show_ports(ports, any_stateful(services));
+		not_ready = show_ports(ports, any_stateful(services), all);
 		putchar('\n');
 	}
 	if (json_array_size(uplinks)) {
@@ -150,6 +188,9 @@ static void print(const json_t *status, const char *note)
 		   json_array_size(ports), plural(json_array_size(ports)), ready,
 		   json_array_size(uplinks), plural(json_array_size(uplinks)),
 		   json_array_size(services), plural(json_array_size(services)));
+	if (json_array_size(ports) > ROWS_MAX && !all)
+		table_line(false, "Ports that are alike share a row; each by itself: jpctl status "
+				  "--all");
 	if (!json_array_size(ports))
 		table_line(false, "No pledges are served; serve them on an interface: jpctl attach "
 				  "IF --registrar [ADDR]:PORT");
@@ -166,22 +207,24 @@ static void print(const json_t *status, const char *note)
 int cmd_status(struct jpctl *ctl, int argc, char **argv)
 {
 	static const struct argp argp = {
+		.options = options,
 		.parser = parse,
 		.doc = "Shows interfaces, Registrars and how they stand. Works without jpd, too, "
 		       "from what the fast path has pinned.",
 	};
 	struct client_error error;
 	json_t *status = NULL;
+	bool all = false;
 	char note[1536];
 	int ret = 0;
 
-	jpctl_parse(ctl, "jpctl status", &argp, NULL, argc, argv);
+	jpctl_parse(ctl, "jpctl status", &argp, &all, argc, argv);
 	if (snapshot_take(ctl, "status", &status, note, sizeof(note), &error))
 		return client_fail(&error);
 	if (ctl->json)
 		ret = jpctl_print_json(status);
 	else
-		print(status, note);
+		print(status, all, note);
 	json_decref(status);
 	return ret;
 }

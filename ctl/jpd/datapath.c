@@ -391,10 +391,14 @@ static void settle(void)
 
 void datapath_put_slot(struct datapath *dp, unsigned int id, const struct jpx_slot *slot)
 {
-	__u32 key = id;
+	__u32 key = id, zero = 0, before = dp->shadow.slots[id].ifindex;
 
+	if (before && before < JPX_MAX_IFINDEX && before != slot->ifindex)
+		put(dp, dp->maps.slot_ids, "an interface's slot", &before, &zero);
 	dp->shadow.slots[id] = *slot;
 	put(dp, dp->maps.slots, "an interface slot", &key, slot);
+	if (slot->ifindex && slot->ifindex < JPX_MAX_IFINDEX)
+		put(dp, dp->maps.slot_ids, "an interface's slot", &slot->ifindex, &key);
 }
 
 /* Nothing but which services are served: each a bit of its own, which a packet sees as it was or as

@@ -13,7 +13,8 @@
 #include "table.h"
 #include "xdp.h"
 
-#define RETRY_S 5 /* before an attachment that failed is tried again */
+#define OWN_PROGRAMS 8 /* slots that have a program of their own before others share one */
+#define RETRY_S	     5 /* before an attachment that failed is tried again */
 
 struct slots {
 	struct jpx_state *state;
@@ -47,6 +48,7 @@ struct slots *slots_new(struct jpx_state *state, struct datapath *dp, struct net
 
 void slots_free(struct slots *slots)
 {
+	xdp_close_common();
 	free(slots);
 }
 
@@ -114,6 +116,49 @@ void slots_drop(struct slots *slots, unsigned int id, bool detach)
 	datapath_put_slot(slots->dp, id, slot);
 }
 
+/*
+ * Verifying a program takes a tenth of a second and its code a quarter of a megabyte.  So where
+ * many interfaces are served all but the first share one, which pays a nanosecond or two for
+ * finding out where a frame came in.  Not behind libxdp's dispatcher: that needs each program
+ * verified for its interface.
+ */
+static bool takes_common(const struct slots *slots, const struct netwatch_link *link)
+{
+	unsigned int in_use = 0;
+
+	/* These run the program for their members. */
+	if (!strcmp(link->kind, "bond") || !strcmp(link->kind, "team") ||
+	    link->ifindex >= JPX_MAX_IFINDEX)
+		return false;
+	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
+		const struct jpx_slot *slot = &slots->state->slots[id];
+
+		if (!(slot->flags & JPX_SLOT_IN_USE))
+			continue;
+		if (!slot->alone)
+			return false;
+		in_use++;
+	}
+	return in_use >= OWN_PROGRAMS;
+}
+
+static int attach(struct slots *slots, unsigned int id, const struct netwatch_link *link,
+		  struct jpx_slot *slot, enum jpx_xdp wanted, char *text, size_t len)
+{
+	int ret;
+
+	*text = 0;
+	netwatch_ask_link(slots->nw, link->ifindex);
+	if (link->xdp_prog_id)
+		xdp_remove_leftovers(datapath_maps(slots->dp), slot);
+	if (takes_common(slots, link) && !xdp_attach_common(datapath_maps(slots->dp), slot, wanted))
+		ret = 0;
+	else
+		ret = xdp_attach(datapath_maps(slots->dp), id, slot, wanted, text, len);
+	netwatch_ask_link(slots->nw, link->ifindex);
+	return ret;
+}
+
 unsigned int slots_want(struct slots *slots, const struct resolve_way *way, enum jpx_xdp wanted)
 {
 	const struct netwatch_link *link = netwatch_link_by_index(slots->nw, (int)way->tx_ifindex);
@@ -137,16 +182,29 @@ unsigned int slots_want(struct slots *slots, const struct resolve_way *way, enum
 		return 0;
 	}
 	snprintf(slot.ifname, sizeof(slot.ifname), "%s", link->ifname);
-	if (xdp_attach(datapath_maps(slots->dp), id, &slot, wanted, text, sizeof(text))) {
+	if (attach(slots, id, link, &slot, wanted, text, sizeof(text))) {
 		remember_failure(slots, way->tx_ifindex, text);
 		return 0;
 	}
 	if (*text)
 		slots->note(slots->arg, text);
+	slot.id = (__u16)id;
 	slot.flags = JPX_SLOT_IN_USE;
 	slots->state->slots[id] = slot;
 	datapath_put_slot(slots->dp, id, &slot);
 	return id;
+}
+
+/* Is the program of SLOT, on LINK, gone?  LOOK: for one behind a dispatcher, too. */
+static bool is_taken_off(struct slots *slots, const struct jpx_slot *slot,
+			 const struct netwatch_link *link, bool look)
+{
+	if (slot->alone) {
+		if (link->xdp_prog_id != slot->prog_id)
+			netwatch_ask_link(slots->nw, link->ifindex); /* it may be old news */
+		look = link->xdp_prog_id != slot->prog_id;
+	}
+	return look && !xdp_is_attached(slot);
 }
 
 void slots_audit(struct slots *slots, bool look)
@@ -161,8 +219,7 @@ void slots_audit(struct slots *slots, bool look)
 		if (!link) {
 			jpx_info("%s: the interface is gone", slot->ifname);
 			slots_drop(slots, id, false);
-		} else if ((slot->alone ? link->xdp_prog_id != slot->prog_id : look) &&
-			   !xdp_is_attached(slot)) {
+		} else if (is_taken_off(slots, slot, link, look)) {
 			jpx_warning("%s: our XDP program was taken off; attaching it again",
 				    slot->ifname);
 			slots_drop(slots, id, false);

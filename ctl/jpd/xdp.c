@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_link.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -133,11 +134,7 @@ static bool is_ours(const struct xdp_program *prog, __u32 slots_id)
 	return false;
 }
 
-/*
- * Takes off what no slot knows of any more: a jpd died right after attaching, or
- * the interface left this namespace with our program on it and came back.
- */
-static void remove_leftovers(const struct jpx_pinned *maps, const struct jpx_slot *slot)
+void xdp_remove_leftovers(const struct jpx_pinned *maps, const struct jpx_slot *slot)
 {
 	__u32 slots_id = map_id(maps->slots);
 
@@ -167,6 +164,7 @@ static void remove_leftovers(const struct jpx_pinned *maps, const struct jpx_slo
 	}
 }
 
+/* Opens the program for SLOT's kind of link; SLOT_ID 0: that of many interfaces. */
 static int open_program(const struct jpx_pinned *maps, unsigned int slot_id,
 			const struct jpx_slot *slot, struct jpx_bpf **skel)
 {
@@ -207,28 +205,37 @@ static int attach_shared(struct jpx_bpf *skel, struct jpx_slot *slot, enum jpx_e
 	return ret;
 }
 
-static int attach_alone(struct jpx_bpf *skel, struct jpx_slot *slot, enum jpx_engine engine)
+static __u32 mode_flag(enum jpx_engine engine)
 {
-	const struct bpf_program *prog = slot->link == JPX_LINK_IPV6 ? skel->progs.jpx_xdp_ipv6
-								     : skel->progs.jpx_xdp_ethernet;
+	return engine == JPX_ENGINE_XDP_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+}
+
+static int attach_fd(int fd, struct jpx_slot *slot, enum jpx_engine engine)
+{
 	/* Never in the place of another program. */
-	__u32 flags = XDP_FLAGS_UPDATE_IF_NOEXIST |
-		      (engine == JPX_ENGINE_XDP_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
+	__u32 flags = XDP_FLAGS_UPDATE_IF_NOEXIST | mode_flag(engine);
 	struct bpf_prog_info info = { 0 };
 	__u32 len = sizeof(info);
-	int ret = jpx_bpf__load(skel);
+	int ret;
 
-	if (ret)
-		return ret;
-	if (bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return -errno;
-	ret = bpf_xdp_attach((int)slot->ifindex, bpf_program__fd(prog), flags, NULL);
+	ret = bpf_xdp_attach((int)slot->ifindex, fd, flags, NULL);
 	if (!ret) {
 		slot->prog_id = info.id;
 		slot->engine = (__u8)engine;
 		slot->alone = 1;
 	}
 	return ret;
+}
+
+static int attach_alone(struct jpx_bpf *skel, struct jpx_slot *slot, enum jpx_engine engine)
+{
+	const struct bpf_program *prog = slot->link == JPX_LINK_IPV6 ? skel->progs.jpx_xdp_ipv6
+								     : skel->progs.jpx_xdp_ethernet;
+	int ret = jpx_bpf__load(skel);
+
+	return ret ? ret : attach_fd(bpf_program__fd(prog), slot, engine);
 }
 
 static int attach_once(const struct jpx_pinned *maps, unsigned int slot_id, struct jpx_slot *slot,
@@ -254,6 +261,50 @@ static int attach_once(const struct jpx_pinned *maps, unsigned int slot_id, stru
 	}
 	close_forgotten();
 	return ret;
+}
+
+/* The programs of many interfaces, by kind of link; -1 until the first one is wanted. */
+static int common_fds[] = { [JPX_LINK_ETHERNET] = -1, [JPX_LINK_IPV6] = -1 };
+
+static int load_common(const struct jpx_pinned *maps, const struct jpx_slot *slot)
+{
+	struct jpx_bpf *skel;
+	int ret = open_program(maps, 0, slot, &skel), fd;
+
+	if (ret)
+		return ret;
+	ret = jpx_bpf__load(skel);
+	fd = ret ? ret
+		 : fcntl(bpf_program__fd(slot->link == JPX_LINK_IPV6
+						 ? skel->progs.jpx_xdp_ipv6
+						 : skel->progs.jpx_xdp_ethernet),
+			 F_DUPFD_CLOEXEC, 0);
+	if (!ret && fd < 0)
+		fd = -errno;
+	jpx_bpf__destroy(skel);
+	if (fd >= 0)
+		xdp_keep(fd);
+	return fd;
+}
+
+int xdp_attach_common(const struct jpx_pinned *maps, struct jpx_slot *slot, enum jpx_xdp wanted)
+{
+	int *fd = &common_fds[slot->link == JPX_LINK_IPV6 ? JPX_LINK_IPV6 : JPX_LINK_ETHERNET];
+	enum jpx_engine engine =
+		wanted == JPX_XDP_GENERIC ? JPX_ENGINE_XDP_GENERIC : JPX_ENGINE_XDP_NATIVE;
+
+	if (*fd < 0)
+		*fd = load_common(maps, slot);
+	return *fd < 0 ? *fd : attach_fd(*fd, slot, engine);
+}
+
+void xdp_close_common(void)
+{
+	for (size_t i = 0; i < sizeof(common_fds) / sizeof(*common_fds); i++) {
+		if (common_fds[i] >= 0)
+			close(common_fds[i]);
+		common_fds[i] = -1;
+	}
 }
 
 /* Generic and native mode exclude each other: with whom is there we can share only his. */
@@ -299,7 +350,6 @@ int xdp_attach(const struct jpx_pinned *maps, unsigned int slot_id, struct jpx_s
 	int native = -EOPNOTSUPP, ret;
 
 	*note = 0;
-	remove_leftovers(maps, slot);
 	if (wanted == JPX_XDP_AUTO || wanted == JPX_XDP_NATIVE) {
 		ret = native = attach_once(maps, slot_id, slot, JPX_ENGINE_XDP_NATIVE);
 		if (!ret)
@@ -391,10 +441,27 @@ static int just_found(struct xdp_program *prog, const struct jpx_slot *slot)
 	return 0;
 }
 
+/* Only if it is the very program, which the kernel compares. */
+static int detach_alone(const struct jpx_slot *slot)
+{
+	int fd = bpf_prog_get_fd_by_id(slot->prog_id), ret;
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = fd);
+
+	if (fd < 0)
+		return -errno;
+	ret = bpf_xdp_detach((int)slot->ifindex, mode_flag((enum jpx_engine)slot->engine), &opts);
+	close(fd);
+	return ret;
+}
+
 int xdp_detach(const struct jpx_slot *slot)
 {
-	int ret = with_program(slot, detach_found);
+	int ret;
 
+	/* libxdp would ask the kernel for all interfaces. */
+	if (slot->alone && !detach_alone(slot))
+		return 0;
+	ret = with_program(slot, detach_found);
 	return ret == -ENOENT ? 0 : ret;
 }
 

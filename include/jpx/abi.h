@@ -20,11 +20,12 @@
 #include "reasons.h"
 
 #define JPX_ABI_MAGIC	 0x4a505831 /* "JPX1" */
-#define JPX_ABI_VERSION	 3
+#define JPX_ABI_VERSION	 4
 
 #define JPX_MAX_PORTS	 256  /* pledge ports, by port id; 0 is no port (one byte on the wire) */
 #define JPX_MAX_SERVICES 64   /* by service id; 0 is no service (a bit each in jpx_port.services) */
 #define JPX_MAX_SLOTS	 512  /* interfaces that carry our program, by slot; 0 is no slot */
+#define JPX_MAX_IFINDEX 65536 /* an interface behind it has a program of its own */
 #define JPX_MAX_VLANS	 1024 /* tagged pledge ports over all parents */
 #define JPX_MAX_MACS	 65536 /* pledges whose address does not tell their MAC */
 #define JPX_MAX_UPLINKS	 64 /* addresses of the proxy's that flows leave from */
@@ -72,7 +73,8 @@ struct jpx_slot {
 	__u8 link;	/* enum jpx_link */
 	__u8 engine;	/* enum jpx_engine */
 	__u8 alone;	/* attached without libxdp's dispatcher */
-	__u8 pad[3];
+	__u8 pad;
+	__u16 id;	/* this slot's own number */
 	char ifname[JPX_IFNAME_LEN];
 };
 

@@ -85,7 +85,7 @@ _jpctl()
 		case $verb in
 		attach) common="$service --max-flows $common" ;;
 		registrar) [[ $action == add ]] && common="$service $common" ;;
-		stats) common="--all $common" ;;
+		stats | status) common="--all $common" ;;
 		flows)
 			common="--port --service --pledge $common"
 			[[ $action == flush ]] || common="--limit --count $common"

@@ -31,6 +31,7 @@
 static struct {
 	bool quick;
 	bool verbose;
+	bool common;
 	const char *json;
 	const char *only;
 	const char *relay;
@@ -47,6 +48,7 @@ static const struct argp_option options[] = {
 	{ "relay", 'r', "COMMAND", 0,
 	  "Compare with this relay in user space, too (a shell command, see tests/bench/bench.h)",
 	  0 },
+	{ "common", 'c', NULL, 0, "Measure the program that many interfaces share", 0 },
 	{ "verbose", 'v', NULL, 0, "Show what libbpf says", 0 },
 	{ 0 },
 };
@@ -65,6 +67,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'r':
 		arguments.relay = arg;
+		return 0;
+	case 'c':
+		arguments.common = true;
 		return 0;
 	case 'v':
 		arguments.verbose = true;
@@ -364,7 +369,7 @@ static int open_bpf(struct bench *b)
 	b->bpf = bench_bpf__open();
 	if (!b->bpf)
 		return -errno;
-	b->bpf->rodata->jpx_slot_id = 1;
+	b->bpf->rodata->jpx_slot_id = arguments.common ? 0 : 1;
 	b->bpf->rodata->bench_out_ifindex = (uint32_t)b->topo.p1;
 	memcpy((void *)b->bpf->rodata->bench_out_macs, bench_mac_registrar, 6);
 	memcpy((void *)(b->bpf->rodata->bench_out_macs + 6), bench_mac_p1, 6);

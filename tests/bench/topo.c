@@ -73,8 +73,7 @@ static int keep_attached(struct bench *b)
 	struct bpf_program *prog;
 	int err = 0;
 
-	bpf_object__for_each_program(prog, b->bpf->obj)
-	{
+	bpf_object__for_each_program(prog, b->bpf->obj) {
 		if (!err && bpf_program__type(prog) == BPF_PROG_TYPE_XDP)
 			err = bench_topo_keep(prog);
 	}
@@ -250,13 +249,16 @@ int bench_topo_configure(struct bench *b)
 		.port_id = 5,
 		.link = JPX_LINK_ETHERNET,
 		.engine = JPX_ENGINE_XDP_NATIVE,
+		.id = 1,
 	};
-	uint32_t tx = (uint32_t)b->topo.p1;
+	uint32_t one = 1, tx = (uint32_t)b->topo.p1;
 	int err;
 
 	err = put(b->bpf->maps.jpx_meta, 0, &meta);
 	if (!err)
 		err = put(b->bpf->maps.jpx_slots, 1, &slot);
+	if (!err)
+		err = put(b->bpf->maps.jpx_slot_ids, slot.ifindex, &one);
 	for (uint32_t id = 1; !err && id <= 8; id++)
 		err = put_service(b, id);
 	if (!err)

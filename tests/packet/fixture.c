@@ -165,7 +165,7 @@ static void fill_slots(void)
 		[FX_SLOT_OFF] = { JPX_SLOT_UPLINK, FX_PORT_PLAIN, JPX_LINK_ETHERNET },
 	};
 	for (uint32_t i = 1; i < FX_SLOT_COUNT; i++) {
-		struct jpx_slot slot = { .ifindex = FX_IFINDEX_IN };
+		struct jpx_slot slot = { .ifindex = FX_IFINDEX_IN, .id = (__u16)i };
 
 		slot.flags = rows[i].flags;
 		slot.port_id = rows[i].port_id;
