@@ -65,6 +65,8 @@ for t in tests/unit/*.sh; do
 	wanted unit "$name" && run unit "$name" sh "$t"
 done
 wanted packet packets && run packet packets "$build/tests/packets"
+wanted packet packets-common &&
+	run packet packets-common env JPX_COMMON_PROGRAM=1 "$build/tests/packets" packets
 for t in tests/lab/*.sh; do
 	name=$(basename "$t" .sh)
 	wanted lab "$name" && run lab "$name" bash "$t"
