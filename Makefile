@@ -2,6 +2,7 @@
 #
 #   make            everything, into build/
 #   make check      unit, packet and lab tests (root; installs what is missing)
+#   make check-vm   packet tests and some labs on Debian's kernels 6.1 and 6.12, in qemu (root)
 #   make demo       a real DTLS join through XDP, step by step (root)
 #   make bench      what relaying costs, as ratios in one run, then make bench-trips (root)
 #   make bench-trips   round trips a second, against nginx (root; installs it)
@@ -173,6 +174,7 @@ $(BUILD)/tests/ask_test: LAB_WITH := ctl/jpd/coap_ask.c ctl/jpd/coap_question.c 
 $(BUILD)/tests/dns_sd_test: LAB_WITH := ctl/jpd/dns.c ctl/jpd/dns_sd.c -DDNS_SD_LIFETIME_MIN=6 \
 	-DDNS_SD_RETRY_MIN=3
 $(BUILD)/tests/mdns_test: LAB_WITH := ctl/jpd/mdns.c ctl/jpledge/find_mdns.c
+$(BUILD)/tests/wpan_probe: LAB_WITH := ctl/jpd/wpan.c
 $(BUILD)/tests/lossy: $(BUILD)/bpf/lossy.skel.h
 
 $(BUILD)/tests/%: tests/lab/%.c $(BUILD)/san/libjpx.a $(wildcard ctl/*/*.[ch] include/jpx/*.h) | $(SKEL)
@@ -183,13 +185,17 @@ $(BUILD)/tests/%: tests/lab/%.c $(BUILD)/san/libjpx.a $(wildcard ctl/*/*.[ch] in
 .PHONY: test-programs
 test-programs: $(UNIT) $(BUILD)/tests/packets $(LAB_BIN)
 
-.PHONY: setup check demo
+.PHONY: setup check check-vm demo
 setup:
 	$(Q)scripts/setup.sh
 check:
 	$(Q)scripts/setup.sh
 	$(Q)+$(MAKE) --no-print-directory all test-programs
 	$(Q)scripts/check.sh
+check-vm:
+	$(Q)scripts/setup.sh vm
+	$(Q)+$(MAKE) --no-print-directory all test-programs
+	$(Q)scripts/check-vm.sh
 demo:
 	$(Q)scripts/setup.sh
 	$(Q)+$(MAKE) --no-print-directory all
@@ -274,4 +280,4 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/vm -prune -o -name '*.d' -print 2>/dev/null)

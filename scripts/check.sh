@@ -5,7 +5,9 @@
 # "ok NAME" or "not ok NAME"; a program that ends badly without saying so, or that
 # says nothing at all, counts as a failed test.
 #
-#   scripts/check.sh [unit|packet|lab|TEST...]     default: all
+#   scripts/check.sh [unit|packet|lab|vm|TEST...]     default: all
+#
+# Layer vm is for guests of scripts/vm.sh (make check-vm), and is left out elsewhere.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${JPX_BUILD:-build}
@@ -14,11 +16,23 @@ export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 passed=0 failed=0 failures=()
 
 run() { # LAYER NAME COMMAND...
-	local layer=$1 name=$2 log status ok bad start=$SECONDS
+	execute "$@"
+	account "$1" "$2"
+}
+
+# What it says goes to the log, its exit status and the seconds that it took beside it.
+execute() { # LAYER NAME COMMAND...
+	local log=$build/log/$1-$2.log start=$SECONDS
 	shift 2
-	log=$build/log/$layer-$name.log
 	"$@" >"$log" 2>&1 </dev/null 9>&-
-	status=$?
+	echo "$? $((SECONDS - start))" >"$log.end"
+}
+
+account() { # LAYER NAME
+	local layer=$1 name=$2 log status=1 seconds=0 ok bad
+	log=$build/log/$layer-$name.log
+	read -r status seconds <"$log.end"
+	rm -f "$log.end"
 	ok=$(grep -c '^ok ' "$log")
 	# cmocka says of what it skipped: not ok N # SKIP NAME.
 	bad=$(grep '^not ok ' "$log" | grep -vc '^not ok [0-9]* # SKIP')
@@ -28,8 +42,7 @@ run() { # LAYER NAME COMMAND...
 	fi
 	passed=$((passed + ok))
 	failed=$((failed + bad))
-	printf '  %-7s %-22s %4d passed %3d failed  %3d s\n' "$layer" "$name" "$ok" "$bad" \
-		$((SECONDS - start))
+	printf '  %-7s %-22s %4d passed %3d failed  %3d s\n' "$layer" "$name" "$ok" "$bad" "$seconds"
 	if [ "$bad" != 0 ]; then
 		failures+=("$log")
 		grep '^not ok ' "$log" | grep -v '^not ok [0-9]* # SKIP' | sed 's/^/      /'
@@ -67,9 +80,32 @@ done
 wanted packet packets && run packet packets "$build/tests/packets"
 wanted packet packets-common &&
 	run packet packets-common env JPX_COMMON_PROGRAM=1 "$build/tests/packets" packets
+# These wait for timers most of their time: two at once.
+lanes=('ask jpledge liveness' 'discovery dns_sd mdns')
+
+lane() { # NAME...
+	local name
+	for name in "$@"; do wanted lab "$name" && execute lab "$name" bash "tests/lab/$name.sh"; done
+}
+
+# What runs in the background does not hear Ctrl-C.
+trap 'trap - TERM; kill -TERM 0; exit 130' INT TERM
+for names in "${lanes[@]}"; do
+	# shellcheck disable=SC2086 # a list of words
+	lane $names &
+done
+wait
+trap - INT TERM
+# shellcheck disable=SC2048 # words
+for name in ${lanes[*]}; do wanted lab "$name" && account lab "$name"; done
 for t in tests/lab/*.sh; do
 	name=$(basename "$t" .sh)
+	case " ${lanes[*]} " in *" $name "*) continue ;; esac
 	wanted lab "$name" && run lab "$name" bash "$t"
+done
+for t in tests/vm/*.sh; do
+	name=$(basename "$t" .sh)
+	[ -n "${JPX_KERNEL:-}" ] && wanted vm "$name" && run vm "$name" bash "$t"
 done
 
 echo

@@ -6,6 +6,7 @@
 #
 #   scripts/setup.sh          for make, make check, make demo
 #   scripts/setup.sh bench    and what make bench compares jpx with
+#   scripts/setup.sh vm       and what scripts/vm.sh boots other kernels with
 set -eu
 
 packages='gcc make clang llvm pkg-config bpftool linux-libc-dev libc6-dev
@@ -18,10 +19,13 @@ avahi-daemon avahi-utils dbus dnsmasq-base'
 
 bench_packages='nginx libnginx-mod-stream'
 
+vm_packages='qemu-system-x86 cpio kmod xz-utils wpan-tools'
+
 case ${1:-} in
 '') ;;
 bench) packages="$packages $bench_packages" ;;
-*) echo "usage: scripts/setup.sh [bench]" >&2; exit 2 ;;
+vm) packages="$packages $vm_packages" ;;
+*) echo "usage: scripts/setup.sh [bench|vm]" >&2; exit 2 ;;
 esac
 
 missing=

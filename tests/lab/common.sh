@@ -44,9 +44,9 @@ check() { # NAME COMMAND...: the test is what its command says
 }
 
 # Long enough for a busy machine: another lab's end can hold the kernel's network
-# configuration up for seconds.
+# configuration up for seconds.  JPX_PATIENCE times as long on a machine that is that much slower.
 wait_for() { # COMMAND...: gives it 20 seconds to become true
-	local end=$((SECONDS + 20))
+	local end=$((SECONDS + 20 * ${JPX_PATIENCE:-1}))
 	until "$@"; do
 		[ $SECONDS -lt $end ] || return 1
 		sleep 0.03

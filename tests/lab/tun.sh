@@ -33,8 +33,8 @@ engines_are() { # PORT'S UPLINK'S
 # The pledge's lines are tests of their own; that it came to its end is one more.
 pledge_ends() { # NAME
 	local status=0
-	wait_for ended "$pledge_pid" || return 1
-	wait "$pledge_pid" || status=$?
+	wait_for has '^# done' "$work/pledge.log" || return 1
+	stop "$pledge_pid" || status=$?
 	sed "s/^\(not ok\|ok\) .*/&-$1/" "$work/pledge.log"
 	grep -q '^not ok' "$work/pledge.log" && failed=1
 	[ $status = 0 ]

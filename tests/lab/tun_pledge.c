@@ -6,11 +6,12 @@
  *
  *   tun_pledge LAB RUN_DIR IFNAME FORM FAST
  *
- * Makes the device IFNAME in the proxy's namespace and keeps it until it ends; then
- * waits for jpd's first service to serve it.  FAST is how many of the two datagrams
- * the fast path is to relay.  The encoder is the tests' own, as in wire.h.
+ * Makes the device IFNAME in the proxy's namespace and keeps it until SIGTERM; waits
+ * for jpd's first service to serve it, and says "# done" when all is judged.  FAST is how many of
+ * the two datagrams the fast path is to relay.  The encoder is the tests' own, as in wire.h.
  */
 #include <linux/if_tun.h>
+#include <signal.h>
 
 #include "wire.h"
 
@@ -143,7 +144,13 @@ int main(int argc, char **argv)
 	json_int_t fast;
 	size_t len;
 
+	sigset_t term;
+	int sig;
+
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, NULL);
 	if (argc != 6) {
 		fprintf(stderr, "usage: tun_pledge LAB RUN_DIR IFNAME FORM FAST\n");
 		return 2;
@@ -224,5 +231,7 @@ int main(int argc, char **argv)
 		      sum_of(json_object_get(stats, "drops")) == 1,
 	      "wrong-one-dropped-and-nothing-else");
 	json_decref(stats);
+	puts("# done");
+	sigwait(&term, &sig);
 	return failures > 0;
 }
