@@ -121,6 +121,7 @@ TEST_DEFS := -DJPX_TEST_DIR='"tests/unit"'
 # What a unit test needs besides the common library's sources.
 $(BUILD)/tests/test_jpreg_peers: UNIT_WITH := ctl/jpreg/peers.c
 $(BUILD)/tests/test_table: UNIT_WITH := ctl/jpd/table.c
+$(BUILD)/tests/test_port_run: UNIT_WITH := ctl/jpctl/port_run.c
 $(BUILD)/tests/test_icmp_error: UNIT_WITH := ctl/jpd/icmp_error.c
 $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/config_discovery.c ctl/jpd/flow_limits.c
 $(BUILD)/tests/test_announce_links: UNIT_WITH := ctl/jpd/announce_links.c

@@ -78,6 +78,8 @@ for t in tests/unit/*.sh; do
 	wanted unit "$name" && run unit "$name" sh "$t"
 done
 wanted packet packets && run packet packets "$build/tests/packets"
+wanted packet packets-common &&
+	run packet packets-common env JPX_COMMON_PROGRAM=1 "$build/tests/packets" packets
 # These wait for timers most of their time: two at once.
 lanes=('ask jpledge liveness' 'discovery dns_sd mdns')
 

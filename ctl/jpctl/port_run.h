@@ -2,7 +2,7 @@
 /*
  * Runs of pledge ports: neighbours in the list that differ in the number at the
  * end of their name, in their address and in how many flows they have, and that a
- * person reads as one.  Nothing that is not well disappears in one.
+ * person reads as one.  What is not well in one port is so in all of a run.
  */
 #ifndef JPX_PORT_RUN_H
 #define JPX_PORT_RUN_H

@@ -18,8 +18,8 @@ struct jpx_port fx_ports[JPX_MAX_PORTS];
 struct jpx_service fx_services[JPX_MAX_SERVICES];
 
 static struct jpx_bpf *skels[FX_SLOT_COUNT];
-static int fd_slots, fd_ports, fd_services, fd_dports, fd_vlans, fd_tx, fd_macs, fd_odd, fd_hints,
-	fd_stats;
+static int fd_slots, fd_slot_ids, fd_ports, fd_services, fd_dports, fd_vlans, fd_tx, fd_macs,
+	fd_odd, fd_hints, fd_stats;
 static enum jpx_link slot_links[FX_SLOT_COUNT];
 static uint32_t tx_key;
 static int cpus;
@@ -340,6 +340,13 @@ static void fill_services(void)
 	fx_dport_store(40000, 0, FX_SVC_VECTORS);
 }
 
+/* With JPX_COMMON_PROGRAM set, the program of many interfaces is tested, which finds its slot by
+ * ifindex. */
+static bool is_common(void)
+{
+	return getenv("JPX_COMMON_PROGRAM") != NULL;
+}
+
 /* ---- loading --------------------------------------------------------------- */
 
 static char last_log[4096];
@@ -359,7 +366,7 @@ static int load_slot(uint32_t slot)
 	skels[slot] = jpx_bpf__open();
 	if (!skels[slot])
 		return -errno;
-	skels[slot]->rodata->jpx_slot_id = slot;
+	skels[slot]->rodata->jpx_slot_id = is_common() ? 0 : slot;
 	bpf_map__set_max_entries(skels[slot]->maps.jpx_flows, FX_FLOW_SLOTS);
 	bpf_map__set_max_entries(skels[slot]->maps.jpx_pledges, FX_FLOW_PLEDGES);
 	bpf_map__set_max_entries(skels[slot]->maps.jpx_flow_hints, FX_FLOW_HINTS);
@@ -390,6 +397,7 @@ int fx_open(void)
 		}
 	}
 	fd_slots = bpf_map__fd(skels[1]->maps.jpx_slots);
+	fd_slot_ids = bpf_map__fd(skels[1]->maps.jpx_slot_ids);
 	fd_ports = bpf_map__fd(skels[1]->maps.jpx_ports);
 	fd_services = bpf_map__fd(skels[1]->maps.jpx_services);
 	fd_dports = bpf_map__fd(skels[1]->maps.jpx_dports);
@@ -445,6 +453,8 @@ int fx_run(int slot, const uint8_t *in, size_t len, size_t meta, uint8_t out[FRA
 	int err;
 
 	memcpy(data_in + meta, in, len);
+	if (is_common())
+		store(fd_slot_ids, FX_IFINDEX_IN, &(uint32_t){ (uint32_t)slot }, "jpx_slot_ids");
 	err = bpf_prog_test_run_opts(bpf_program__fd(prog), &opts);
 	if (err)
 		return err;
