@@ -12,7 +12,7 @@ needs "$build/tests/badinput" coap-client-openssl coap-server-openssl
 registrar=2001:db8:2::52
 
 two_services() { # FORM XDP
-	jpd_start &&
+	jpd_start "$quiet" &&
 		attach pj0 --registrar "[$registrar]:7634" --jpy "$1" --xdp "$2" &&
 		attach pj0 --registrar "[$registrar]:7635" --jpy "$1" --xdp "$2" --content any
 }

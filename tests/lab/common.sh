@@ -94,6 +94,9 @@ jp() { # jpctl's words
 	in_ns proxy "$build/jpctl" --run-dir "$run_dir" --pin-dir "$pin_dir" "$@"
 }
 
+# For who looks at everything that leaves by a pledge port: nothing is announced there.
+quiet='discovery { coap-answer = no grasp-flood = no mdns = no }'
+
 jpd_start() { # [CONFIGURATION]
 	printf '%s\n' "${1-}" >"$work/jpd.conf"
 	mkdir -p "$run_dir"

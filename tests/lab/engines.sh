@@ -14,7 +14,7 @@ registrar=2001:db8:2::52
 
 feed() { # FORM XDP: leaves what came out in $work/FORM-XDP
 	local form=$1 xdp=$2 i
-	jpd_start || return 1
+	jpd_start "$quiet" || return 1
 	for i in 0 1 2; do
 		attach "pj$i" --registrar "[$registrar]:7634" --jpy "$form" --content any \
 			--xdp "$xdp" || return 1
