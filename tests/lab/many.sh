@@ -5,11 +5,13 @@
 # relays by XDP, that a person can read the list, that all are back when jpd died,
 # and that nothing is left.  On a machine where attaching takes too long there are
 # fewer, and the test says how many.
+# shellcheck disable=SC2317 # called through check
 
 JPX_LAB=${JPX_LAB:-t-many}
+# shellcheck source=tests/lab/common.sh
 . tests/lab/common.sh
 
-want=255
+want=${JPX_MANY:-255}
 seconds_max=80
 # Per port, on average; where programs are attached alone, else each has to be verified.
 attach_ms_max=150 rss_kb_max=128 fds_max=6 programs_max=10
@@ -39,13 +41,13 @@ attach_all() { # leaves how many there are in $count and how long it took in $to
 	rss_before=$(rss_kb) fds_before=$(fds) start=$(now_ms)
 	for ((count = 0; count < want; count++)); do
 		took=$(($(now_ms) - start))
-		[ $took -lt $((seconds_max * 1000)) ] || break
+		[ "$took" -lt $((seconds_max * 1000)) ] || break
 		jp attach "pj$count" >>"$work/attach.log" 2>&1 || return 1
 	done
 	took=$(($(now_ms) - start))
 	rss=$((($(rss_kb) - rss_before) / count)) descriptors=$((($(fds) - fds_before) / count))
 	echo "# $count ports in $took ms; $rss kB and $descriptors descriptors a port"
-	[ "$count" = $want ] || echo "# too slow here for $want ports"
+	[ "$count" = "$want" ] || echo "# too slow here for $want ports"
 }
 
 ready() { # COUNT
@@ -58,7 +60,7 @@ programs() { # of all interfaces, as the kernel has them
 	ns_ip proxy -d -j link show | jq -r '.[] | select(.xdp) | "\(.ifname) \(.xdp.prog.id)"' | sort
 }
 
-few_programs() { [ "$(programs | awk '{ print $2 }' | sort -u | wc -l)" -le $programs_max ]; }
+few_programs() { [ "$(programs | awk '{ print $2 }' | sort -u | wc -l)" -le "$programs_max" ]; }
 
 # A handshake each through the first, a middle and the last one, and no datagram of it through the socket engine.
 relays_by_xdp() {
