@@ -113,8 +113,8 @@ comes_back() {
 one_comes_again() {
 	local last=pj$((count - 1)) before
 	before=$(programs)
-	jp detach $last && [ "$(programs)" = "$(grep -v "^$last " <<<"$before")" ] || return 1
-	jp attach $last >>"$work/attach.log" 2>&1 && wait_for ready "$count"
+	jp detach "$last" && [ "$(programs)" = "$(grep -v "^$last " <<<"$before")" ] || return 1
+	jp attach "$last" >>"$work/attach.log" 2>&1 && wait_for ready "$count"
 }
 
 no_program_left() { [ -z "$(programs)" ]; }
@@ -141,10 +141,10 @@ jpreg_start 7634 5684
 check starts jpd_start "$registrar"
 check attaches attach_all
 check all-are-ready wait_for ready "$count"
-check rss-per-port [ "${rss:-999}" -le $rss_kb_max ]
-check descriptors-per-port [ "${descriptors:-999}" -le $fds_max ]
+check rss-per-port [ "${rss:-999}" -le "$rss_kb_max" ]
+check descriptors-per-port [ "${descriptors:-999}" -le "$fds_max" ]
 if alone; then
-	check attach-time [ $((took / count)) -le $attach_ms_max ]
+	check attach-time [ $((took / count)) -le "$attach_ms_max" ]
 	check few-programs few_programs
 else
 	echo "# behind libxdp's dispatcher each port has a program of its own"
