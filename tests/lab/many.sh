@@ -5,11 +5,13 @@
 # relays by XDP, that a person can read the list, that all are back when jpd died,
 # and that nothing is left.  On a machine where attaching takes too long there are
 # fewer, and the test says how many.
+# shellcheck disable=SC2317 # called through check
 
 JPX_LAB=${JPX_LAB:-t-many}
+# shellcheck source=tests/lab/common.sh
 . tests/lab/common.sh
 
-want=255
+want=${JPX_MANY:-255}
 seconds_max=80
 # Per port, on average; where programs are attached alone, else each has to be verified.
 attach_ms_max=150 rss_kb_max=128 fds_max=6 programs_max=10
@@ -39,14 +41,21 @@ attach_all() { # leaves how many there are in $count and how long it took in $to
 	rss_before=$(rss_kb) fds_before=$(fds) start=$(now_ms)
 	for ((count = 0; count < want; count++)); do
 		took=$(($(now_ms) - start))
-		[ $took -lt $((seconds_max * 1000)) ] || break
+		[ "$took" -lt $((seconds_max * 1000)) ] || break
+		# From here on programs are shared: what was loaded before is not what one more costs.
+		[ "$count" != 10 ] || { ten=$took rss_before=$(rss_kb) fds_before=$(fds); }
 		jp attach "pj$count" >>"$work/attach.log" 2>&1 || return 1
 	done
 	took=$(($(now_ms) - start))
-	rss=$((($(rss_kb) - rss_before) / count)) descriptors=$((($(fds) - fds_before) / count))
-	echo "# $count ports in $took ms; $rss kB and $descriptors descriptors a port"
-	[ "$count" = $want ] || echo "# too slow here for $want ports"
+	[ "$count" -gt 10 ] || return 1
+	later=$(((took - ten) / (count - 10)))
+	rss=$((($(rss_kb) - rss_before) / (count - 10))) descriptors=$((($(fds) - fds_before) / (count - 10)))
+	echo "# $count ports in $took ms; behind the tenth $later ms, $rss kB and $descriptors descriptors a port"
+	[ "$count" = "$want" ] || echo "# too slow here for $want ports"
 }
+
+# Or, in a machine that is slow at everything, far less than with a program of its own.
+is_quick() { [ "$later" -le "$attach_ms_max" ] || [ $((later * 2)) -le $((ten / 10)) ]; }
 
 ready() { # COUNT
 	[ "$(status '[.ports[] | select(.state == "ready" and .engine == "xdp-native")] | length')" = "$1" ]
@@ -58,7 +67,7 @@ programs() { # of all interfaces, as the kernel has them
 	ns_ip proxy -d -j link show | jq -r '.[] | select(.xdp) | "\(.ifname) \(.xdp.prog.id)"' | sort
 }
 
-few_programs() { [ "$(programs | awk '{ print $2 }' | sort -u | wc -l)" -le $programs_max ]; }
+few_programs() { [ "$(programs | awk '{ print $2 }' | sort -u | wc -l)" -le "$programs_max" ]; }
 
 # A handshake each through the first, a middle and the last one, and no datagram of it through the socket engine.
 relays_by_xdp() {
@@ -111,8 +120,8 @@ comes_back() {
 one_comes_again() {
 	local last=pj$((count - 1)) before
 	before=$(programs)
-	jp detach $last && [ "$(programs)" = "$(grep -v "^$last " <<<"$before")" ] || return 1
-	jp attach $last >>"$work/attach.log" 2>&1 && wait_for ready "$count"
+	jp detach "$last" && [ "$(programs)" = "$(grep -v "^$last " <<<"$before")" ] || return 1
+	jp attach "$last" >>"$work/attach.log" 2>&1 && wait_for ready "$count"
 }
 
 no_program_left() { [ -z "$(programs)" ]; }
@@ -139,10 +148,10 @@ jpreg_start 7634 5684
 check starts jpd_start "$registrar"
 check attaches attach_all
 check all-are-ready wait_for ready "$count"
-check rss-per-port [ "${rss:-999}" -le $rss_kb_max ]
-check descriptors-per-port [ "${descriptors:-999}" -le $fds_max ]
+check rss-per-port [ "${rss:-999}" -le "$rss_kb_max" ]
+check descriptors-per-port [ "${descriptors:-999}" -le "$fds_max" ]
 if alone; then
-	check attach-time [ $((took / count)) -le $attach_ms_max ]
+	check attach-time is_quick
 	check few-programs few_programs
 else
 	echo "# behind libxdp's dispatcher each port has a program of its own"
