@@ -126,10 +126,10 @@ $(BUILD)/tests/test_icmp_error: UNIT_WITH := ctl/jpd/icmp_error.c
 $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/config_discovery.c ctl/jpd/flow_limits.c
 $(BUILD)/tests/test_announce_links: UNIT_WITH := ctl/jpd/announce_links.c
 $(BUILD)/tests/test_find: UNIT_WITH := ctl/jpledge/find.c
-$(BUILD)/tests/test_dns: UNIT_WITH := $(if $(WITH_CARES),ctl/jpd/dns.c)
+$(BUILD)/tests/test_dns: UNIT_WITH := $(if $(WITH_CARES),ctl/jpd/dns.c ctl/jpd/pledge_links.c)
 # ... and what it plays itself.
 $(BUILD)/tests/test_beacon: UNIT_WITH := ctl/jpd/beacon.c ctl/jpd/wpan.c -Wl,--wrap=wpan_open
-$(BUILD)/tests/test_registrars: UNIT_WITH := ctl/jpd/registrars.c -Wl,--wrap=clock_gettime
+$(BUILD)/tests/test_registrars: UNIT_WITH := ctl/jpd/registrars.c ctl/jpd/pledge_links.c -Wl,--wrap=clock_gettime
 $(BUILD)/tests/test_view: UNIT_WITH := ctl/jpd/view.c ctl/jpd/pledge_links.c -Wl,--wrap=netwatch_each_link \
 	-Wl,--wrap=netwatch_link_by_name
 $(BUILD)/tests/test_lowpan: UNIT_WITH := -Wl,--wrap=netwatch_each_link -Wl,--wrap=netwatch_link_by_name
@@ -172,7 +172,7 @@ $(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privi
 	-Wl,--wrap=pwrite,--wrap=mnl_socket_recvfrom
 $(BUILD)/tests/ask_test: LAB_WITH := ctl/jpd/coap_ask.c ctl/jpd/coap_question.c \
 	ctl/jpd/grasp_way.c ctl/jpd/grasp_announce.c ctl/jpd/grasp_listen.c
-$(BUILD)/tests/dns_sd_test: LAB_WITH := ctl/jpd/dns.c ctl/jpd/dns_sd.c -DDNS_SD_LIFETIME_MIN=6 \
+$(BUILD)/tests/dns_sd_test: LAB_WITH := ctl/jpd/dns.c ctl/jpd/dns_sd.c ctl/jpd/pledge_links.c -DDNS_SD_LIFETIME_MIN=6 \
 	-DDNS_SD_RETRY_MIN=3
 $(BUILD)/tests/mdns_test: LAB_WITH := ctl/jpd/mdns.c ctl/jpledge/find_mdns.c
 $(BUILD)/tests/wpan_probe: LAB_WITH := ctl/jpd/wpan.c

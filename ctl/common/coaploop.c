@@ -18,9 +18,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 
 #define TURN	 16 /* sockets read, before others have their turn */
@@ -53,18 +53,10 @@ static void on_log(coap_log_t level, const char *message)
 	jpx_log_limited(JPX_LOG_DEBUG, "libcoap: %s", line);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* How many may be read in this turn. */
 static unsigned int turn(struct coaploop *loop)
 {
-	uint64_t now = now_ms(), full = (uint64_t)loop->per_second * BURST_S * 1000;
+	uint64_t now = jpx_now_ms(), full = (uint64_t)loop->per_second * BURST_S * 1000;
 
 	if (!loop->per_second)
 		return TURN;
@@ -158,7 +150,7 @@ void coaploop_pace(struct coaploop *loop, const char *name, unsigned int per_sec
 	loop->name = name;
 	loop->per_second = per_second;
 	loop->tokens = (uint64_t)per_second * BURST_S * 1000;
-	loop->tokens_at = now_ms();
+	loop->tokens_at = jpx_now_ms();
 }
 
 /* libcoap's timers are armed only when it is asked; after a call from outside of it, ask. */

@@ -42,6 +42,7 @@
 #include <jpx/wire.h>
 
 #include "addr.h"
+#include "clock.h"
 
 #define LINK_BUCKET_BITS    10
 #define LINKS_MAX	    65536
@@ -143,17 +144,9 @@ struct netwatch {
 
 typedef void (*reply_fn)(struct netwatch *nw, const struct nlmsghdr *nlh, void *arg);
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static void arm(struct event *timer, uint64_t last_ms, uint64_t spacing_ms)
 {
-	uint64_t now = now_ms(), due = last_ms ? last_ms + spacing_ms : now;
+	uint64_t now = jpx_now_ms(), due = last_ms ? last_ms + spacing_ms : now;
 	uint64_t wait = due > now ? due - now : 0;
 	struct timeval tv = { .tv_sec = (time_t)(wait / 1000),
 			      .tv_usec = (suseconds_t)(wait % 1000 * 1000) };
@@ -786,7 +779,7 @@ static int request_replies(struct netwatch *nw, int len, reply_fn fn, void *arg,
  * moment.  Bounded in time whatever the kernel does. */
 static int request(struct netwatch *nw, const struct nlmsghdr *nlh, reply_fn fn, void *arg)
 {
-	uint64_t deadline = now_ms() + REQUEST_TOTAL_MS;
+	uint64_t deadline = jpx_now_ms() + REQUEST_TOTAL_MS;
 	bool interrupted = false;
 	ssize_t len;
 	int err;
@@ -810,7 +803,7 @@ static int request(struct netwatch *nw, const struct nlmsghdr *nlh, reply_fn fn,
 		err = request_replies(nw, (int)len, fn, arg, &interrupted);
 		if (err)
 			return err < 0 ? err : interrupted ? -EINTR : 0;
-	} while (now_ms() < deadline);
+	} while (jpx_now_ms() < deadline);
 	err = -ETIMEDOUT;
 broken:
 	/* What is left of the answer, and a dump not read to its end, must not get
@@ -938,7 +931,7 @@ static int dump_consistent(struct netwatch *nw)
 	do
 		err = dump(nw);
 	while (err == -EINTR && --tries);
-	nw->last_resync_ms = now_ms();
+	nw->last_resync_ms = jpx_now_ms();
 	return err;
 }
 
@@ -969,7 +962,7 @@ static void change_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	nw->last_change_ms = now_ms();
+	nw->last_change_ms = jpx_now_ms();
 	nw->on_change(nw->arg); /* may free NW */
 }
 

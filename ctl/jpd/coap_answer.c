@@ -33,6 +33,7 @@
 #include <time.h>
 
 #include "announce_links.h"
+#include "clock.h"
 #include "coaploop.h"
 #include "discovery.h"
 #include "log.h"
@@ -104,14 +105,6 @@ struct coap_answer {
 	uint64_t secret, random;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static const struct pace *pace_of(const struct port *port)
 {
 	return &paces[port->view.link == JPX_LINK_ETHERNET ? JPX_LINK_ETHERNET : JPX_LINK_IPV6];
@@ -123,7 +116,7 @@ static const struct pace *pace_of(const struct port *port)
  * on at once is answered. */
 static bool may_answer(struct port *port)
 {
-	uint64_t now = now_ms(), full = WAITING_MAX * 1000;
+	uint64_t now = jpx_now_ms(), full = WAITING_MAX * 1000;
 	uint64_t tokens = port->tokens + (now - port->tokens_at) * pace_of(port)->rate;
 
 	port->tokens = (unsigned int)(tokens < full ? tokens : full);
@@ -141,7 +134,7 @@ static bool may_answer(struct port *port)
 static size_t links_for(const struct port *port, const struct in6_addr *pledge, const char *filter,
 			size_t filter_len, char links[ANNOUNCE_LINKS_MAX])
 {
-	uint64_t seed = announce_seed(pledge, port->way->secret, now_ms() / 1000);
+	uint64_t seed = announce_seed(pledge, port->way->secret, jpx_now_ms() / 1000);
 
 	return announce_links(&port->view, filter, filter_len, seed, links, ANNOUNCE_LINKS_MAX);
 }
@@ -238,7 +231,7 @@ static struct talk *talk_with(struct port *port, const struct sockaddr_in6 *to)
 		talk_end(place);
 		return NULL;
 	}
-	place->until = now_ms() + TALK_MS;
+	place->until = jpx_now_ms() + TALK_MS;
 	if (!evtimer_pending(port->hang_up, NULL))
 		event_add(port->hang_up, &(struct timeval){ .tv_sec = TALK_MS / 1000 });
 	return place;
@@ -247,7 +240,7 @@ static struct talk *talk_with(struct port *port, const struct sockaddr_in6 *to)
 static void hang_up(evutil_socket_t fd, short what, void *arg)
 {
 	struct port *port = arg;
-	uint64_t now = now_ms();
+	uint64_t now = jpx_now_ms();
 	bool any = false;
 
 	(void)fd;
@@ -288,7 +281,7 @@ static void send_answer(struct port *port, const struct waiting *w)
 
 static void arm(struct port *port)
 {
-	uint64_t now = now_ms(), first = UINT64_MAX, rest;
+	uint64_t now = jpx_now_ms(), first = UINT64_MAX, rest;
 	struct timeval tv;
 
 	for (unsigned int i = 0; i < WAITING_MAX; i++)
@@ -305,7 +298,7 @@ static void arm(struct port *port)
 static void due(evutil_socket_t fd, short what, void *arg)
 {
 	struct port *port = arg;
-	uint64_t now = now_ms();
+	uint64_t now = jpx_now_ms();
 
 	(void)fd;
 	(void)what;
@@ -351,7 +344,7 @@ static void answer_later(struct port *port, const coap_session_t *session,
 		memcpy(w->block2, coap_opt_value(block2), w->block2_len);
 	memcpy(w->filter, filter, filter_len);
 	w->filter_len = filter_len;
-	w->due = now_ms() + below(port->way, leisure + 1);
+	w->due = jpx_now_ms() + below(port->way, leisure + 1);
 	arm(port);
 }
 
@@ -542,7 +535,7 @@ static struct port *port_new(struct coap_answer *way, const struct discovery_por
 	port->view = *view;
 	coaploop_pace(port->loop, port->view.ifname, 2 * pace_of(port)->rate);
 	port->tokens = WAITING_MAX * 1000;
-	port->tokens_at = now_ms();
+	port->tokens_at = jpx_now_ms();
 	port_open(port);
 	return port;
 }

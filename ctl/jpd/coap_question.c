@@ -15,11 +15,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <jpx/wire.h>
 
 #include "addr.h"
+#include "clock.h"
 #include "coaploop.h"
 #include "linkformat.h"
 #include "log.h"
@@ -62,14 +62,6 @@ struct coap_questions {
 	struct event *tick;
 	struct open_question open[COAP_QUESTIONS_MAX];
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- asking ------------------------------------------------------------------ */
 
@@ -145,7 +137,7 @@ int coap_questions_ask(struct coap_questions *qs, const struct coap_question *q)
 	if (!o->session)
 		return errno ? -errno : -EIO;
 	coap_session_set_max_retransmit(o->session, MAX_RETRANSMIT);
-	o->begun = now_ms();
+	o->begun = jpx_now_ms();
 	o->until = o->begun + COAP_QUESTION_MS;
 	ret = send_request(o, 0);
 	if (ret)
@@ -278,7 +270,7 @@ static void take_block(struct coap_questions *qs, struct open_question *o, struc
 	} else if (!block->m) {
 		take(qs, o, r, o->body.text, o->body.len);
 	} else {
-		o->until = now_ms() + COAP_QUESTION_MS;
+		o->until = jpx_now_ms() + COAP_QUESTION_MS;
 		if (o->until > o->begun + COAP_QUESTION_ALL_MS)
 			o->until = o->begun + COAP_QUESTION_ALL_MS;
 	}
@@ -378,7 +370,7 @@ static void end(struct coap_questions *qs, struct open_question *o, uint64_t now
 static void tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct coap_questions *qs = arg;
-	uint64_t now = now_ms();
+	uint64_t now = jpx_now_ms();
 	bool any = false;
 
 	(void)fd;

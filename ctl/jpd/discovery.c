@@ -48,7 +48,7 @@ static void run(void *arg)
 
 	/* First: who was heard by an interface that is a pledge port now shall not be served. */
 	pledge_links_find(proxy_state(d->proxy), proxy_network(d->proxy), &pledges);
-	registrars_distrust(d->registrars, pledges.ifindexes, pledges.count);
+	registrars_distrust(d->registrars, &pledges);
 	serving_run(d->serving, &d->settings);
 	look = serving_looks(d->serving, &d->settings);
 	view_make(proxy_state(d->proxy), proxy_network(d->proxy), &d->settings, &pledges, look,

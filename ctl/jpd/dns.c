@@ -19,6 +19,7 @@
 #include <jpx/abi.h>
 
 #include "addr.h"
+#include "pledge_links.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
 /* A server that says nothing is asked again after 2 and after 4 s, and given up after 8 more. */
@@ -40,8 +41,7 @@ struct dns {
 	ino_t inode;
 	off_t size;
 	bool read_once;
-	unsigned int distrusted[DNS_DISTRUSTED];
-	unsigned int distrusted_count;
+	struct pledge_links distrusted;
 };
 
 struct question {
@@ -139,11 +139,9 @@ static ares_ssize_t receive(ares_socket_t fd, void *buf, size_t len, int flags,
 	if (got < 0)
 		return -1;
 	ifindex = arrived_on(&msg);
-	for (unsigned int i = 0; ifindex && i < dns->distrusted_count; i++) {
-		if (dns->distrusted[i] == ifindex) {
-			errno = EAGAIN;
-			return -1;
-		}
+	if (pledge_links_has(&dns->distrusted, ifindex)) {
+		errno = EAGAIN;
+		return -1;
 	}
 	if (from_len)
 		*from_len = msg.msg_namelen;
@@ -331,12 +329,9 @@ unsigned int dns_domains(const struct dns *dns, char domains[DNS_DOMAINS_MAX][25
 	return count;
 }
 
-void dns_distrust(struct dns *dns, const unsigned int *ifindexes, unsigned int count)
+void dns_distrust(struct dns *dns, const struct pledge_links *links)
 {
-	if (count > DNS_DISTRUSTED)
-		count = DNS_DISTRUSTED;
-	memcpy(dns->distrusted, ifindexes, count * sizeof(*ifindexes));
-	dns->distrusted_count = count;
+	dns->distrusted = *links;
 }
 
 /* ---- questions ---- */

@@ -14,12 +14,12 @@
 
 struct dns;
 struct event_base;
+struct pledge_links;
 
 /* A name as c-ares takes it: a backslash before each dot and backslash within a label, all other
  * bytes as they are, so never to be logged. */
 #define DNS_NAME_LEN	512
 #define DNS_DOMAINS_MAX 6
-#define DNS_DISTRUSTED	512 /* interfaces that answers do not come by */
 
 enum dns_result {
 	DNS_ANSWER,
@@ -42,8 +42,8 @@ int dns_configure(struct dns *dns);
 /* The domains that the system's resolver searches; the count. */
 unsigned int dns_domains(const struct dns *dns, char domains[DNS_DOMAINS_MAX][256]);
 
-/* Datagrams that come in by one of these interfaces are no answers.  From now on. */
-void dns_distrust(struct dns *dns, const unsigned int *ifindexes, unsigned int count);
+/* Datagrams that come in by one of LINKS, which is copied, are no answers.  From now on. */
+void dns_distrust(struct dns *dns, const struct pledge_links *links);
 
 /* Asks for TYPE (T_PTR, ...) of NAME, which is taken to be absolute.  DONE is called once, perhaps
  * before this returns; ANSWER is valid in it only, and NULL unless RESULT is DNS_ANSWER.  Returns 0

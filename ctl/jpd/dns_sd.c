@@ -411,7 +411,7 @@ static void dns_sd_sync(void *arg, const struct discovery_view *view)
 	struct way *way = arg;
 	bool others;
 
-	dns_distrust(way->dns, view->pledges.ifindexes, view->pledges.count);
+	dns_distrust(way->dns, &view->pledges);
 	others = uplinks_take(way, view) || active != way->active ||
 		 strcmp(way->domain, view->settings->domain) != 0;
 	snprintf(way->domain, sizeof(way->domain), "%s", view->settings->domain);

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "discovery.h"
 #include "grasp.h"
 #include "log.h"
@@ -58,14 +59,6 @@ struct grasp_announce {
 	struct announced ports[JPX_MAX_PORTS];
 	unsigned int count;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- sending ------------------------------------------------------------------- */
 
@@ -204,7 +197,7 @@ static void arm(struct grasp_announce *announce, uint64_t now)
 static void due(evutil_socket_t fd, short what, void *arg)
 {
 	struct grasp_announce *announce = arg;
-	uint64_t now = now_ms();
+	uint64_t now = jpx_now_ms();
 
 	(void)fd;
 	(void)what;
@@ -248,7 +241,7 @@ static void put(struct announced *a, const struct discovery_port *port, uint64_t
 void grasp_announce_sync(struct grasp_announce *announce, const struct discovery_view *view)
 {
 	unsigned int i, j, count = view->settings->grasp_flood ? view->port_count : 0;
-	uint64_t now = now_ms();
+	uint64_t now = jpx_now_ms();
 
 	for (i = 0; i < announce->count;) {
 		for (j = 0; j < count; j++)

@@ -18,10 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "addr.h"
+#include "clock.h"
 #include "discovery.h"
 #include "grasp.h"
 #include "log.h"
@@ -59,14 +59,6 @@ struct grasp_listen {
 	struct listener *uplinks[DISCOVERY_UPLINKS];
 	unsigned int count;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- what is heard ---------------------------------------------------------------- */
 
@@ -161,7 +153,7 @@ static void take(struct listener *l, const unsigned char *buf, size_t len,
 		refuse(l, &from->sin6_addr, "its initiator is no address of a host");
 		return;
 	}
-	if (is_repeated(l, &flood, now_ms()))
+	if (is_repeated(l, &flood, jpx_now_ms()))
 		return;
 	for (size_t i = 0; i < flood.count; i++)
 		take_item(l, &from->sin6_addr, &flood, &flood.items[i]);
@@ -171,7 +163,7 @@ static void take(struct listener *l, const unsigned char *buf, size_t len,
 
 static bool may_read(struct listener *l)
 {
-	uint64_t now = now_ms(), more = (now - l->refilled) * RATE / 1000;
+	uint64_t now = jpx_now_ms(), more = (now - l->refilled) * RATE / 1000;
 
 	if (more) {
 		l->budget = more > BURST - l->budget ? BURST : l->budget + (unsigned int)more;
@@ -335,7 +327,7 @@ static void listen_on(struct grasp_listen *listen, const struct discovery_uplink
 	l->listen = listen;
 	l->uplink = *uplink;
 	l->budget = BURST;
-	l->refilled = now_ms();
+	l->refilled = jpx_now_ms();
 	listen->uplinks[listen->count++] = l;
 	open_listener(l);
 }

@@ -18,10 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
+
+#include "clock.h"
 
 #define RESERVED_PATH "/proc/sys/net/ipv4/ip_local_reserved_ports"
 #define RANGE_PATH    "/proc/sys/net/ipv4/ip_local_port_range"
@@ -399,14 +400,6 @@ struct scan {
 	void *arg;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static void to_address(struct in6_addr *out, const __be32 in[4], bool ipv4)
 {
 	memset(out, 0, sizeof(*out));
@@ -523,7 +516,7 @@ static int dump(uint8_t family, struct scan *scan, bool filter, uint64_t deadlin
 	else
 		ret = request(nl, family, scan, filter);
 	while (!ret && more != MNL_CB_STOP) {
-		if (now_ms() >= deadline) {
+		if (jpx_now_ms() >= deadline) {
 			ret = -ETIMEDOUT;
 			break;
 		}
@@ -545,7 +538,7 @@ int local_ports_scan(unsigned int first, unsigned int count, local_ports_fn *fn,
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
 	struct scan scan = { first, first + count - 1, fn, arg };
-	uint64_t deadline = now_ms() + SCAN_TOTAL_MS;
+	uint64_t deadline = jpx_now_ms() + SCAN_TOTAL_MS;
 	const char *cure = "";
 	int ret = is_range(first, count) ? 0 : -EINVAL, tries;
 	bool filter = true;

@@ -10,6 +10,7 @@
 #include <jpx/jpy.h>
 
 #include "addr.h"
+#include "clock.h"
 #include "discovery.h"
 #include "proxy.h"
 #include "registrars.h"
@@ -41,7 +42,7 @@ static json_t *word_json(enum jpx_source source, const struct registrar_word *wo
 /* Where R was learnt: one object a source that stands for it. */
 static json_t *learnt(const struct registrar *r)
 {
-	uint64_t now = registrars_now_ms();
+	uint64_t now = jpx_now_ms();
 	json_t *list = json_array();
 
 	for (unsigned int s = 0; s < JPX_SOURCE_COUNT; s++)

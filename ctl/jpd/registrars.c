@@ -19,7 +19,9 @@
 #include <jpx/jpy.h>
 
 #include "addr.h"
+#include "clock.h"
 #include "log.h"
+#include "pledge_links.h"
 #include "words.h"
 
 #define LIFETIME_MAX 86400
@@ -28,8 +30,7 @@
 struct registrars {
 	struct registrar known[REGISTRARS_MAX];
 	unsigned int count;
-	unsigned int distrusted[REGISTRARS_DISTRUSTED];
-	unsigned int distrusted_count;
+	struct pledge_links distrusted;
 	struct event *expiry;
 	struct event *changed;
 	void (*on_change)(void *arg);
@@ -39,14 +40,6 @@ struct registrars {
 /* Forms from the newest to the oldest: where one port is named by several, it speaks them all. */
 static const enum jpx_form newest_first[] = { JPX_FORM_DRAFT21, JPX_FORM_DRAFT06, JPX_FORM_DRAFT02,
 					      JPX_FORM_DRAFT01 };
-
-uint64_t registrars_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static void log_registrar(const struct registrar *r, enum jpx_source source, const char *what)
 {
@@ -129,7 +122,7 @@ static void drop_word(struct registrar *r, enum jpx_source source, const char *w
 
 static void schedule(struct registrars *rs)
 {
-	uint64_t now = registrars_now_ms(), next = UINT64_MAX;
+	uint64_t now = jpx_now_ms(), next = UINT64_MAX;
 	struct timeval tv;
 
 	for (unsigned int i = 0; i < rs->count; i++)
@@ -149,7 +142,7 @@ static void schedule(struct registrars *rs)
 static void on_expiry(evutil_socket_t fd, short what, void *arg)
 {
 	struct registrars *rs = arg;
-	uint64_t now = registrars_now_ms();
+	uint64_t now = jpx_now_ms();
 
 	(void)fd;
 	(void)what;
@@ -222,7 +215,7 @@ static unsigned int said_by(const struct registrars *rs, const struct registrar_
 /* Tried for long enough, and it never answered. */
 static bool is_in_vain(const struct registrar *r)
 {
-	return r->tried_ms && registrars_now_ms() - r->tried_ms >= TRIAL_MS;
+	return r->tried_ms && jpx_now_ms() - r->tried_ms >= TRIAL_MS;
 }
 
 /* A place for one more: who does not answer makes room.  NULL: there is none. */
@@ -256,7 +249,7 @@ static struct registrar *add(struct registrars *rs, const struct registrar_heard
 	r->port = heard->port;
 	r->mode = heard->mode;
 	r->form = heard->mode == JPX_MODE_STATELESS ? heard->form : JPX_FORM_DRAFT21;
-	r->first_ms = registrars_now_ms();
+	r->first_ms = jpx_now_ms();
 	return r;
 }
 
@@ -285,14 +278,6 @@ static void back(struct registrar_word *word, const struct registrar_heard *hear
 	settle_until(word);
 }
 
-static bool is_distrusted(const struct registrars *rs, unsigned int ifindex)
-{
-	for (unsigned int i = 0; i < rs->distrusted_count; i++)
-		if (rs->distrusted[i] == ifindex)
-			return true;
-	return false;
-}
-
 void registrars_heard(struct registrars *rs, const struct registrar_heard *heard)
 {
 	const char *why = unfit(heard);
@@ -303,7 +288,7 @@ void registrars_heard(struct registrars *rs, const struct registrar_heard *heard
 	uint64_t now, until;
 	bool news;
 
-	if (is_distrusted(rs, heard->ifindex))
+	if (pledge_links_has(&rs->distrusted, heard->ifindex))
 		return;
 	if (why) {
 		jpx_log_limited(JPX_LOG_WARNING, "discovery: Registrar %s, said by %s (%s), %s",
@@ -319,7 +304,7 @@ void registrars_heard(struct registrars *rs, const struct registrar_heard *heard
 	if (lifetime > LIFETIME_MAX)
 		lifetime = LIFETIME_MAX;
 	word = &r->words[heard->source];
-	now = registrars_now_ms();
+	now = jpx_now_ms();
 	until = now + lifetime * 1000ULL;
 	if (is_anothers(word, heard, now)) {
 		back(word, heard, now, until);
@@ -349,7 +334,7 @@ void registrars_heard(struct registrars *rs, const struct registrar_heard *heard
 void registrars_replaced(struct registrars *rs, enum jpx_source source, unsigned int ifindex,
 			 const struct in6_addr *from, const char *by, unsigned int seconds)
 {
-	uint64_t now = registrars_now_ms();
+	uint64_t now = jpx_now_ms();
 
 	for (unsigned int i = 0; i < rs->count; i++) {
 		struct registrar_word *word = &rs->known[i].words[source];
@@ -370,19 +355,23 @@ void registrars_replaced(struct registrars *rs, enum jpx_source source, unsigned
 	schedule(rs);
 }
 
-void registrars_distrust(struct registrars *rs, const unsigned int *ifindexes, unsigned int count)
+void registrars_distrust(struct registrars *rs, const struct pledge_links *links)
 {
-	if (count > REGISTRARS_DISTRUSTED)
-		count = REGISTRARS_DISTRUSTED;
-	if (count)
-		memcpy(rs->distrusted, ifindexes, count * sizeof(*ifindexes));
-	rs->distrusted_count = count;
+	rs->distrusted = *links;
 	for (unsigned int i = 0; i < rs->count; i++)
-		for (unsigned int s = 0; s < JPX_SOURCE_COUNT; s++)
-			if (rs->known[i].words[s].stands &&
-			    is_distrusted(rs, rs->known[i].words[s].ifindex))
+		for (unsigned int s = 0; s < JPX_SOURCE_COUNT; s++) {
+			struct registrar_word *word = &rs->known[i].words[s];
+
+			if (!word->stands)
+				continue;
+			if (pledge_links_has(links, word->backer_ifindex)) {
+				word->backed_ms = 0;
+				settle_until(word);
+			}
+			if (pledge_links_has(links, word->ifindex))
 				drop_word(&rs->known[i], (enum jpx_source)s,
 					  "no longer believed, for it was said on a pledge port");
+		}
 	if (tidy(rs))
 		changed(rs);
 	schedule(rs);
@@ -432,7 +421,7 @@ static bool comes_before(const struct registrar *other, const struct registrar *
 	if (other->service == REGISTRAR_SERVED)
 		return true;
 	return rank(other) == 1 && r->service != REGISTRAR_SERVED &&
-	       registrars_now_ms() - r->first_ms < TRIAL_MS;
+	       jpx_now_ms() - r->first_ms < TRIAL_MS;
 }
 
 /* Another one of the same address and port that is to be preferred for its form. */
@@ -480,7 +469,7 @@ void registrars_choose(struct registrars *rs, bool look, int mode, unsigned int 
 		if (r->service == REGISTRAR_SERVED)
 			r->tried_ms = 0;
 		else if (r->service == REGISTRAR_TRIED && !r->tried_ms)
-			r->tried_ms = registrars_now_ms();
+			r->tried_ms = jpx_now_ms();
 	}
 	qsort(rs->known, rs->count, sizeof(*rs->known), better_first);
 	for (unsigned int i = 0; i < rs->count; i++) {

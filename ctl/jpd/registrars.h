@@ -16,13 +16,13 @@
 #include <jpx/abi.h>
 
 struct event_base;
+struct pledge_links;
 struct registrars;
 
 #define REGISTRARS_MAX	      64    /* known at once; others are refused until one is gone */
 #define REGISTRARS_A_VOICE    16    /* of them from one address by one source */
 #define REGISTRAR_NO_PRIORITY 65535 /* said nothing (BRSKI discovery 3.5.3.3: "65535 0") */
 #define REGISTRAR_BY_LEN      48
-#define REGISTRARS_DISTRUSTED (2 * JPX_MAX_PORTS) /* interfaces that are believed nothing */
 
 /* One Registrar service as somebody described it once. */
 struct registrar_heard {
@@ -43,10 +43,9 @@ struct registrar_heard {
  * Takes note and returns; what follows from it happens later, from the loop. */
 void registrars_heard(struct registrars *registrars, const struct registrar_heard *heard);
 
-/* What was heard by one of these interfaces, COUNT up to REGISTRARS_DISTRUSTED, stands no longer,
- * and nothing that will be is believed: they are pledge ports now.  Until it is called again. */
-void registrars_distrust(struct registrars *registrars, const unsigned int *ifindexes,
-			 unsigned int count);
+/* What was heard by one of LINKS, which is copied, stands no longer, and nothing is taken from
+ * there from now on. */
+void registrars_distrust(struct registrars *registrars, const struct pledge_links *links);
 
 /* FROM answered anew, by SOURCE on IFINDEX, with the words BY: what it said by them before
  * and did not repeat within the last SECONDS stands no longer. */
@@ -59,7 +58,7 @@ void registrars_replaced(struct registrars *registrars, enum jpx_source source,
 /* What one source said last about a Registrar. */
 struct registrar_word {
 	bool stands;
-	uint64_t heard_ms, until_ms; /* of registrars_now_ms() */
+	uint64_t heard_ms, until_ms; /* of jpx_now_ms() */
 	uint64_t voice_ms;	     /* until when by who said it */
 	/* The last one of those who say so, too: until when, and since when. */
 	uint64_t backed_ms, backer_heard_ms;
@@ -100,9 +99,6 @@ struct registrar {
 /* ON_CHANGE is called from the loop after something was found or is gone.  NULL: out of memory. */
 struct registrars *registrars_new(struct event_base *base, void (*on_change)(void *arg), void *arg);
 void registrars_free(struct registrars *registrars);
-
-/* CLOCK_MONOTONIC. */
-uint64_t registrars_now_ms(void);
 
 /* Settles which shall be served: stateless wins where both modes are there, the newest form of one
  * port, at most MAX, and who is served and answers keeps its place; who was tried and never

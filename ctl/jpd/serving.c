@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "discovery.h"
 #include "log.h"
 #include "proxy.h"
@@ -133,7 +134,7 @@ static void serve(struct serving *serving, const struct registrar *r)
 static void review(struct serving *serving)
 {
 	const struct jpx_state *state = proxy_state(serving->proxy);
-	uint64_t now = registrars_now_ms();
+	uint64_t now = jpx_now_ms();
 
 	for (unsigned int id = 1; id < JPX_MAX_SERVICES; id++) {
 		const struct jpx_service *service = &state->services[id];

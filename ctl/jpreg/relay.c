@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../common/addr.h"
 #include "../common/log.h"
+#include "clock.h"
 #include "front.h"
 #include "peers.h"
 #include "trace.h"
@@ -46,14 +46,6 @@ struct connection {
 	struct jpx_front_path path; /* of the last message */
 	int fd;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void count(struct jpx_relay *relay, enum jpx_reg_counter which)
 {
@@ -137,7 +129,7 @@ static void on_server(evutil_socket_t fd, short what, void *arg)
 			count(relay, JPX_REG_CONTENT_EMPTY);
 			continue;
 		}
-		jpx_peers_answered(relay->peers, c->peer, now_ms());
+		jpx_peers_answered(relay->peers, c->peer, jpx_now_ms());
 		answer(c, (size_t)n);
 	}
 }
@@ -215,7 +207,7 @@ static struct connection *connection_for(struct jpx_relay *relay, const struct j
 					 const struct jpx_front_path *path)
 {
 	struct jpx_peer *peer = jpx_peers_find(relay->peers, key);
-	uint64_t now = now_ms();
+	uint64_t now = jpx_now_ms();
 	struct connection *c;
 
 	if (peer) {
@@ -347,7 +339,7 @@ static void on_age(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	jpx_peers_age(relay->peers, now_ms(), (uint64_t)relay->config.idle_s * 1000);
+	jpx_peers_age(relay->peers, jpx_now_ms(), (uint64_t)relay->config.idle_s * 1000);
 }
 
 /* ---- beginning and end ---- */

@@ -263,6 +263,8 @@ changes_port() {
 	stop "$first"
 	jpreg_start 7636 5684
 	play third gateway gw0 --link='rt=brski.rjp <jpy://[2001:db8:2::52]:7636>;rt=brski.rjp'
+	# What was said less than two seconds before a question counts as if it answered that.
+	sleep 3
 	anew
 	wait_for serves 1 '.port == 7636 and .state == "serving"' &&
 		wait_for serves 1 '.port == 7634 and .state == "retired"' &&

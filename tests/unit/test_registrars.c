@@ -16,6 +16,8 @@
 #include <time.h>
 
 #include "../../ctl/common/log.h"
+#include "../../ctl/common/clock.h"
+#include "../../ctl/jpd/pledge_links.h"
 #include "../../ctl/jpd/registrars.h"
 
 /* ---- the world ------------------------------------------------------------- */
@@ -333,7 +335,7 @@ static void unfit(void **unused)
 /* Said on an interface before it became a pledge port, and once more then. */
 static void distrusted(void **unused)
 {
-	const unsigned int ports[] = { 9, 3 };
+	struct pledge_links ports = { .ifindexes = { 9, 3 } };
 	struct registrar_heard h = heard("2001:db8::52", 7634), other = heard("2001:db8::53", 7635);
 
 	(void)unused;
@@ -344,17 +346,20 @@ static void distrusted(void **unused)
 	other.ifindex = 0;
 	hear(other);
 	due();
-	registrars_distrust(rs, ports, 1);
+	ports.count = 1;
+	registrars_distrust(rs, &ports);
 	assert_int_equal(count(), 2);
 	assert_int_equal(due(), 0);
-	registrars_distrust(rs, ports, 2);
+	ports.count = 2;
+	registrars_distrust(rs, &ports);
 	assert_int_equal(count(), 1);
 	assert_false(of_port(7635)->words[JPX_SOURCE_COAP].stands);
 	assert_true(of_port(7635)->words[JPX_SOURCE_DNS_SD].stands);
 	assert_int_equal(due(), 1);
 	hear(h);
 	assert_int_equal(count(), 1);
-	registrars_distrust(rs, NULL, 0);
+	ports.count = 0;
+	registrars_distrust(rs, &ports);
 	hear(h);
 	assert_int_equal(count(), 2);
 }
@@ -385,6 +390,28 @@ static void flood(void **unused)
 	choose(true, -1, 8);
 	for (unsigned int i = 8; i < REGISTRARS_MAX; i++)
 		assert_false(registrars_at(rs, i)->chosen);
+}
+
+/* Who prolonged what another said, from an interface that is a pledge port now, prolongs no more.
+ */
+static void distrusted_backer(void **unused)
+{
+	struct pledge_links ports = { .ifindexes = { 3 }, .count = 1 };
+	struct registrar_heard h = heard("2001:db8::52", 7634);
+
+	(void)unused;
+	hear(h);
+	h.ifindex = 3;
+	h.from.s6_addr[15] = 9;
+	h.lifetime = 80000;
+	hear(h);
+	assert_true(of_port(7634)->words[JPX_SOURCE_COAP].until_ms > jpx_now_ms() + 70000000);
+	registrars_distrust(rs, &ports);
+	assert_int_equal(count(), 1);
+	pass(189);
+	assert_int_equal(count(), 1);
+	pass(2);
+	assert_int_equal(count(), 0);
 }
 
 /* ---- choosing ------------------------------------------------------------------- */
@@ -643,6 +670,7 @@ int main(void)
 		TEST(no_longer_named_by_either),
 		TEST(unfit),
 		TEST(distrusted),
+		TEST(distrusted_backer),
 		TEST(flood),
 		TEST(stateless_wins),
 		TEST(stateful_stands_in),
