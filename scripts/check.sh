@@ -80,29 +80,42 @@ done
 wanted packet packets && run packet packets "$build/tests/packets"
 wanted packet packets-common &&
 	run packet packets-common env JPX_COMMON_PROGRAM=1 "$build/tests/packets" packets
-# These wait for timers most of their time: two at once.
-lanes=('ask jpledge liveness' 'discovery dns_sd mdns')
+# Labs have namespaces and directories of their own and wait for timers most of their time: three at once,
+# those that take longest first.  What measures, floods, or watches the whole machine has it to itself.
+first='discovery icmp coap_answer stateful dns_sd ask'
+alone='badinput crowd engines flows heal lossy many netwatch stateful_ops tun'
+at_once=3
+declare -A name_of=()
 
-lane() { # NAME...
-	local name
-	for name in "$@"; do wanted lab "$name" && execute lab "$name" bash "tests/lab/$name.sh"; done
+next_ended() { # waits for one of the labs that run
+	local pid
+	wait -n -p pid "${!name_of[@]}"
+	account lab "${name_of[$pid]}"
+	unset "name_of[$pid]"
 }
 
-# What runs in the background does not hear Ctrl-C.
-trap 'trap - TERM; kill -TERM 0; exit 130' INT TERM
-for names in "${lanes[@]}"; do
-	# shellcheck disable=SC2086 # a list of words
-	lane $names &
-done
-wait
-trap - INT TERM
-# shellcheck disable=SC2048 # words
-for name in ${lanes[*]}; do wanted lab "$name" && account lab "$name"; done
+together() { # NAME...
+	local name
+	for name in "$@"; do
+		wanted lab "$name" || continue
+		[ ${#name_of[@]} -lt "$at_once" ] || next_ended
+		execute lab "$name" bash "tests/lab/$name.sh" &
+		name_of[$!]=$name
+	done
+	while [ ${#name_of[@]} != 0 ]; do next_ended; done
+}
+
+others=
 for t in tests/lab/*.sh; do
 	name=$(basename "$t" .sh)
-	case " ${lanes[*]} " in *" $name "*) continue ;; esac
-	wanted lab "$name" && run lab "$name" bash "$t"
+	case " $first $alone " in *" $name "*) ;; *) others+=" $name" ;; esac
 done
+# What runs in the background does not hear Ctrl-C.
+trap 'trap - TERM; kill -TERM 0; exit 130' INT TERM
+# shellcheck disable=SC2086 # words
+together $first $others
+trap - INT TERM
+for name in $alone; do wanted lab "$name" && run lab "$name" bash "tests/lab/$name.sh"; done
 for t in tests/vm/*.sh; do
 	name=$(basename "$t" .sh)
 	[ -n "${JPX_KERNEL:-}" ] && wanted vm "$name" && run vm "$name" bash "$t"

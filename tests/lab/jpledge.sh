@@ -114,7 +114,7 @@ interrupted() {
 	spawn pledge interrupted "$build/jpledge" discover pl0 --seconds 60
 	pid=$spawned
 	wait_for udp_bound pledge 7017
-	sleep 1.5
+	sleep 4 # it asks again after 2 s
 	kill -INT "$pid"
 	wait "$pid" && has "$addr0  *57101" "$work/interrupted.log" && [ $((SECONDS - began)) -lt 20 ]
 }
