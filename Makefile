@@ -75,9 +75,9 @@ $(BUILD)/bpf/%.bpf.o: $(1)/%.bpf.c
 	$$(call say,CLANG,$$<)$(CLANG) $(BPF_CFLAGS) -Ibpf -iquote $(1) -c $$< -o $$@
 endef
 $(foreach d,bpf tests/packet tests/lab tests/bench,$(eval $(call bpf_from,$(d))))
-.SECONDARY: $(patsubst %,$(BUILD)/bpf/%.bpf.o,jpx flows codec lossy bench)
+.SECONDARY: $(patsubst %,$(BUILD)/bpf/%.bpf.o,jpx flows tc codec lossy bench)
 
-SKEL := $(BUILD)/bpf/jpx.skel.h $(BUILD)/bpf/flows.skel.h
+SKEL := $(BUILD)/bpf/jpx.skel.h $(BUILD)/bpf/flows.skel.h $(BUILD)/bpf/tc.skel.h
 # libxdp's run configuration is a section that bpftool does not know: not news.
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp 2> $@.log || \

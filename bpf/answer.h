@@ -6,6 +6,7 @@
 #ifndef JPX_BPF_ANSWER_H
 #define JPX_BPF_ANSWER_H
 
+#include "by_tc.h"
 #include "frame.h"
 #include "macs.h"
 
@@ -52,11 +53,21 @@ struct jpx_answer {
 	int from_registrar; /* under the Registrar's own address, not the port's */
 };
 
-/* Can PORT take this answer?  -1, or why it is handed off.  Its MAC is still to be found. */
-static __always_inline int jpx_port_takes(const struct jpx_port *port, __u32 content_len,
-					  __u32 ipv4)
+/* Do answers to PORT leave by tc, if they leave by the fast path? */
+static __always_inline int jpx_is_by_tc(const struct jpx_port *port)
 {
-	if (!(port->flags & JPX_PORT_READY) || port->flags & JPX_PORT_NO_TRANSMIT)
+	return port->flags & JPX_PORT_NO_TRANSMIT;
+}
+
+/* Can PORT take this answer, which came in as CTX?  -1, or why it is handed off.  Its MAC is still
+ * to be found, where XDP sends. */
+static __always_inline int jpx_port_takes(const struct xdp_md *ctx, const struct jpx_port *port,
+					  __u32 content_len, __u32 ipv4)
+{
+	if (!(port->flags & JPX_PORT_READY))
+		return JPX_HANDOFF_NO_TRANSMIT;
+	/* Without a slot it is the socket engine's, as the operator wants it. */
+	if (jpx_is_by_tc(port) && !(port->slot && jpx_tc_is_there(ctx)))
 		return JPX_HANDOFF_NO_TRANSMIT;
 	if (content_len + JPX_UDP_HLEN + jpx_l3_len(ipv4) > port->mtu)
 		return JPX_HANDOFF_OVER_MTU;
@@ -74,22 +85,30 @@ static __always_inline int jpx_answer(struct xdp_md *ctx, const struct jpx_frame
 				      __u32 l2_len)
 {
 	__u32 new_len = a->content_len + JPX_UDP_HLEN;
+	int by_tc = jpx_is_by_tc(port), move;
 	struct jpx_addr src, dst;
 	void *p, *udp, *end;
-	int move;
 	__u64 sum;
 
+	if (by_tc) {
+		if (!jpx_by_tc_begin(ctx))
+			return jpx_hand_off(port_id, JPX_HANDOFF_NO_TRANSMIT);
+		l2_len = ETH_HLEN;
+	}
 	move = (int)(f->l2_len + jpx_l3_len(f->ipv4) + a->skip) -
 	       (int)(l2_len + jpx_l3_len(a->ipv4));
 	/* 11 ns, not needed where all lengths stay. */
-	if (move && bpf_xdp_adjust_head(ctx, move))
+	if (move && bpf_xdp_adjust_head(ctx, move)) {
+		if (by_tc)
+			jpx_by_tc_cancel(ctx);
 		return jpx_hand_off(port_id, JPX_HANDOFF_NO_HEADROOM);
+	}
 
 	p = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
 	if (p + 24 > end)
 		return XDP_DROP; /* cannot be: 28 bytes of headers at least were read behind it */
-	if (port->link == JPX_LINK_ETHERNET)
+	if (port->link == JPX_LINK_ETHERNET && !by_tc)
 		jpx_port_l2_write(p, port, a->mac, a->ipv4);
 	p += l2_len;
 	udp = p + jpx_l3_len(a->ipv4);
@@ -110,7 +129,21 @@ static __always_inline int jpx_answer(struct xdp_md *ctx, const struct jpx_frame
 	      2ULL * bpf_htons((__u16)new_len) + a->from_port + a->udp_port;
 	jpx_udp_write(udp, a->from_port, a->udp_port, new_len, sum);
 	jpx_ip_write(p, a->ipv4, new_len, src, dst);
+	if (by_tc)
+		return jpx_by_tc_end(ctx, port_id, dst.lo, a->ipv4);
 	return jpx_send(ctx, JPX_TX_PORT(port_id), port->bounce_ifindex, port_id);
+}
+
+/* Has an answer with this VERDICT left, or is it as good as gone? */
+static __always_inline int jpx_is_sent(int verdict)
+{
+	return verdict == XDP_TX || verdict == XDP_REDIRECT || verdict == JPX_BY_TC;
+}
+
+/* What the kernel is told. */
+static __always_inline int jpx_verdict(int verdict)
+{
+	return verdict == JPX_BY_TC ? XDP_PASS : verdict;
 }
 
 #endif

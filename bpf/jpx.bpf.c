@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 #include <xdp/xdp_helpers.h>
 
+#include "slot.h"
 #include "translate.h"
 #include "unwrap.h"
 #include "wrap.h"
@@ -29,24 +30,6 @@ struct {
 	__uint(priority, 20);
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(jpx_xdp_ipv6);
-
-/* The slot that CTX came in on; the verifier sees which of both ways this instance takes, and drops
- * the other one. */
-static __always_inline struct jpx_slot *jpx_own_slot(const struct xdp_md *ctx)
-{
-	__u32 id = jpx_slot_id, *found;
-	struct jpx_slot *slot;
-
-	if (!id) {
-		id = ctx->ingress_ifindex;
-		found = bpf_map_lookup_elem(&jpx_slot_ids, &id);
-		if (!found)
-			return 0;
-		id = *found;
-	}
-	slot = bpf_map_lookup_elem(&jpx_slots, &id);
-	return slot && slot->flags & JPX_SLOT_IN_USE ? slot : 0;
-}
 
 /* The pledge port that F came in on, or 0. */
 static __always_inline __u32 jpx_ingress_port(const struct jpx_frame *f,

@@ -231,11 +231,11 @@ static __always_inline int jpx_translate_back_frame(struct xdp_md *ctx, const st
 	a.ipv4 = jpx_decided(flow->key.kind & JPX_FLOW_IPV4);
 	a.pledge = bpf_be64_to_cpu(flow->key.pledge);
 	a.content_len = udp_len - JPX_UDP_HLEN;
-	why = jpx_port_takes(port, a.content_len, a.ipv4);
+	why = jpx_port_takes(ctx, port, a.content_len, a.ipv4);
 	if (why >= 0)
 		return jpx_hand_off(port_id, why);
 	a.mac = flow->mac;
-	if (!a.mac && port->link == JPX_LINK_ETHERNET) {
+	if (!a.mac && port->link == JPX_LINK_ETHERNET && !jpx_is_by_tc(port)) {
 		/* The socket engine opened it, and knew no MAC. */
 		if (a.ipv4 || !jpx_iid_is_eui64(a.pledge))
 			return jpx_hand_off(port_id, JPX_HANDOFF_NO_PLEDGE_MAC);
@@ -250,12 +250,12 @@ static __always_inline int jpx_translate_back_frame(struct xdp_md *ctx, const st
 	} else {
 		verdict = jpx_answer(ctx, f, port, port_id, service, &a, port->l2_len & 31);
 	}
-	if (verdict == XDP_TX || verdict == XDP_REDIRECT) {
+	if (jpx_is_sent(verdict)) {
 		jpx_flow_touch(flow, now);
 		flow->to_pledge++;
 		jpx_count_to_pledge(stats, service_id, a.content_len);
 	}
-	return verdict;
+	return jpx_verdict(verdict);
 }
 
 /* A frame of SHAPE. */

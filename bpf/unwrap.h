@@ -82,10 +82,10 @@ static __always_inline int jpx_unwrap_frame(struct xdp_md *ctx, const struct jpx
 
 	if (!stats)
 		return XDP_PASS;
-	why = jpx_port_takes(port, u->content_len, v4);
+	why = jpx_port_takes(ctx, port, u->content_len, v4);
 	if (why >= 0)
 		return jpx_hand_off(port_id, why);
-	if (port->link == JPX_LINK_ETHERNET) {
+	if (port->link == JPX_LINK_ETHERNET && !jpx_is_by_tc(port)) {
 		a.mac = u->mac ? u->mac
 			       : jpx_find_mac(u->iid, port_id | (v4 ? JPX_WHERE_IPV4 : 0),
 					      bpf_htons(u->udp_port));
@@ -102,9 +102,9 @@ static __always_inline int jpx_unwrap_frame(struct xdp_md *ctx, const struct jpx
 	a.udp_port = bpf_htons(u->udp_port);
 	a.from_port = service->join_port;
 	verdict = jpx_answer(ctx, f, port, port_id, service, &a, l2_len);
-	if (verdict == XDP_TX || verdict == XDP_REDIRECT)
+	if (jpx_is_sent(verdict))
 		jpx_count_to_pledge(stats, service_id, u->content_len);
-	return verdict;
+	return jpx_verdict(verdict);
 }
 
 /* A frame of SHAPE came to the uplink port of service SERVICE_ID. */

@@ -20,7 +20,7 @@
 #include "reasons.h"
 
 #define JPX_ABI_MAGIC	 0x4a505831 /* "JPX1" */
-#define JPX_ABI_VERSION	 4
+#define JPX_ABI_VERSION	 5
 
 #define JPX_MAX_PORTS	 256  /* pledge ports, by port id; 0 is no port (one byte on the wire) */
 #define JPX_MAX_SERVICES 64   /* by service id; 0 is no service (a bit each in jpx_port.services) */
@@ -64,6 +64,8 @@ struct jpx_meta {
 /* map jpx_slots: an interface that carries our program */
 #define JPX_SLOT_IN_USE 0x01
 #define JPX_SLOT_UPLINK 0x02 /* the return way is looked for here */
+#define JPX_SLOT_TC	0x04 /* our tc program is here, too: it sends what XDP cannot (bpf/by_tc.h) */
+#define JPX_SLOT_CLSACT 0x08 /* the qdisc that this takes is of our making */
 
 struct jpx_slot {
 	__u32 ifindex;
@@ -88,7 +90,7 @@ struct jpx_vlan_key {
 /* map jpx_ports: a pledge port, by port id */
 #define JPX_PORT_IN_USE	     0x01
 #define JPX_PORT_READY	     0x02 /* up, and its link-local address known */
-#define JPX_PORT_NO_TRANSMIT 0x04 /* cannot be a redirect target: the socket engine sends */
+#define JPX_PORT_NO_TRANSMIT 0x04 /* cannot be a redirect target: tc sends, or the socket engine */
 #define JPX_PORT_CHOSEN	     0x08 /* names its services: EVERY_PORT ones do not apply */
 
 struct jpx_port {
