@@ -102,10 +102,33 @@ static json_t *join_ports(const struct jpx_state *state, const struct jpx_port *
 	return list;
 }
 
-/* Which way answers to this port's pledges go out. */
-static const char *answers_way(const struct jpx_port *port)
+/* Does each service of PORT's that the fast path serves come in where our tc program is? */
+static bool is_by_tc(const struct jpx_state *state, const struct jpx_port *port)
 {
-	return port->slot && !(port->flags & JPX_PORT_NO_TRANSMIT) ? "xdp" : "socket";
+	bool found = false;
+
+	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++) {
+		__u32 ifindex = port->services >> s & 1 ? state->services[s].tx_ifindex : 0;
+
+		for (unsigned int id = 1; ifindex && id < JPX_MAX_SLOTS; id++) {
+			if (state->slots[id].ifindex != ifindex)
+				continue;
+			if (!(state->slots[id].flags & JPX_SLOT_TC))
+				return false;
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* Which way answers to this port's pledges go out. */
+static const char *answers_way(const struct jpx_state *state, const struct jpx_port *port)
+{
+	if (!port->slot)
+		return "socket";
+	if (!(port->flags & JPX_PORT_NO_TRANSMIT))
+		return "xdp";
+	return is_by_tc(state, port) ? "tc" : "socket";
 }
 
 json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
@@ -123,7 +146,7 @@ json_t *jpx_report_status(const struct jpx_state *state, pid_t pid)
 				"{s:s, s:i, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:b, s:o, s:I, s:I}",
 				"ifname", port->ifname, "id", id, "link", jpx_link_word(port->link),
 				"engine", slot_engine(state, port->slot), "answers",
-				answers_way(port), "address", address(port->addr), "address4",
+				answers_way(state, port), "address", address(port->addr), "address4",
 				address4(port->addr4), "state",
 				port->flags & JPX_PORT_READY ? "ready"
 				: port->ifindex		     ? "no-address"

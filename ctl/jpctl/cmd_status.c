@@ -38,10 +38,12 @@ static void engine(struct table *t, const json_t *object)
 	bool alone =
 		strncmp(word, "xdp-", 4) == 0 && json_is_false(json_object_get(object, "shared"));
 
-	bool halved = strncmp(word, "xdp-", 4) == 0 &&
-		      strcmp(show_text(object, "answers"), "socket") == 0;
+	const char *answers = show_text(object, "answers"); /* uplinks have none: "" or "?" */
+	bool other = strncmp(word, "xdp-", 4) == 0 &&
+		     (strcmp(answers, "socket") == 0 || strcmp(answers, "tc") == 0);
 
-	table_cell(t, "%s%s%s", word, alone ? ", alone" : "", halved ? ", answers by socket" : "");
+	table_cell(t, "%s%s%s%s", word, alone ? ", alone" : "", other ? ", answers by " : "",
+		   other ? answers : "");
 }
 
 /* Link-local ones of both families, or "-"; of a run of ports, only whether each has one. */

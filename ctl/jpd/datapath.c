@@ -384,7 +384,7 @@ static int put(const struct datapath *dp, int fd, const char *what, const void *
  * reading is first marked not ready (they then go to the socket engine), left
  * alone for far longer than one packet takes, written, and only then marked.
  */
-static void settle(void)
+void datapath_settle(void)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 }
@@ -439,7 +439,7 @@ void datapath_put_port(struct datapath *dp, unsigned int id, const struct jpx_po
 		quiet = *shadow;
 		quiet.flags &= (__u8)~JPX_PORT_READY;
 		put(dp, dp->maps.ports, "a pledge port", &key, &quiet);
-		settle();
+		datapath_settle();
 	}
 	/* A port id given to another interface starts with no memory of the last one. */
 	if (!(shadow->flags & JPX_PORT_IN_USE))
@@ -467,7 +467,7 @@ void datapath_put_service(struct datapath *dp, unsigned int id, const struct jpx
 		quiet = *shadow;
 		quiet.flags &= (__u16)~JPX_SERVICE_READY;
 		put(dp, dp->maps.services, "a service", &key, &quiet);
-		settle();
+		datapath_settle();
 	}
 	quiet = *service;
 	quiet.flags &= (__u16)~JPX_SERVICE_READY;

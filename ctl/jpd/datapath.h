@@ -40,6 +40,9 @@ void datapath_unpin(struct datapath *dp);
 /* The maps for programs to share; NULL without BPF. */
 const struct jpx_pinned *datapath_maps(const struct datapath *dp);
 
+/* Waits for far longer than any packet takes that saw an entry as it was. */
+void datapath_settle(void);
+
 /* Each writes one entry.  Log what failed; a failed write leaves the entry not
  * ready, so that the socket engine serves it. */
 void datapath_put_slot(struct datapath *dp, unsigned int id, const struct jpx_slot *slot);

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "netwatch.h"
 #include "table.h"
+#include "tc.h"
 #include "xdp.h"
 
 #define OWN_PROGRAMS 8 /* slots that have a program of their own before others share one */
@@ -29,6 +30,7 @@ struct slots {
 		time_t when;
 		char note[320];
 	} failed[JPX_MAX_SLOTS];
+	time_t tc_failed[JPX_MAX_SLOTS]; /* by slot: when its tc program could not be attached */
 };
 
 struct slots *slots_new(struct jpx_state *state, struct datapath *dp, struct netwatch *nw,
@@ -49,6 +51,7 @@ struct slots *slots_new(struct jpx_state *state, struct datapath *dp, struct net
 void slots_free(struct slots *slots)
 {
 	xdp_close_common();
+	tc_close();
 	free(slots);
 }
 
@@ -105,6 +108,15 @@ static bool failed_lately(const struct slots *slots, unsigned int ifindex)
 	return false;
 }
 
+/* Takes the tc program of SLOT off, which no packet is on its way to any more. */
+static void tc_off(struct slots *slots, const struct jpx_slot *slot)
+{
+	int ret = tc_detach(datapath_maps(slots->dp), slot->ifindex, slot->flags & JPX_SLOT_CLSACT);
+
+	if (ret)
+		jpx_error("%s: cannot take the tc program off: %s", slot->ifname, strerror(-ret));
+}
+
 void slots_drop(struct slots *slots, unsigned int id, bool detach)
 {
 	struct jpx_slot *slot = &slots->state->slots[id];
@@ -112,6 +124,9 @@ void slots_drop(struct slots *slots, unsigned int id, bool detach)
 
 	if (ret)
 		jpx_error("%s: cannot take the XDP program off: %s", slot->ifname, strerror(-ret));
+	if (detach && slot->flags & JPX_SLOT_TC)
+		tc_off(slots, slot);
+	slots->tc_failed[id] = 0;
 	memset(slot, 0, sizeof(*slot));
 	datapath_put_slot(slots->dp, id, slot);
 }
@@ -223,8 +238,67 @@ void slots_audit(struct slots *slots, bool look)
 			jpx_warning("%s: our XDP program was taken off; attaching it again",
 				    slot->ifname);
 			slots_drop(slots, id, false);
+		} else if (look && slot->flags & JPX_SLOT_TC &&
+			   !tc_is_attached(datapath_maps(slots->dp), slot->ifindex)) {
+			/* Settling puts it back. */
+			jpx_warning("%s: our tc program was taken off", slot->ifname);
+			slot->flags &= (__u8)~(JPX_SLOT_TC | JPX_SLOT_CLSACT);
+			datapath_put_slot(slots->dp, id, slot);
 		}
 	}
+}
+
+/* Do answers come in on SLOT for a port that XDP cannot send to? */
+static bool wants_tc(const struct slots *slots, const struct jpx_slot *slot)
+{
+	/* The neighbour code starts from an Ethernet header. */
+	if (!(slot->flags & JPX_SLOT_UPLINK) || slot->link != JPX_LINK_ETHERNET)
+		return false;
+	for (unsigned int p = 1; p < JPX_MAX_PORTS; p++) {
+		const struct jpx_port *port = &slots->state->ports[p];
+
+		if (!(port->flags & JPX_PORT_IN_USE) || !(port->flags & JPX_PORT_NO_TRANSMIT) ||
+		    !port->slot)
+			continue;
+		for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++)
+			if (port->services >> s & 1 &&
+			    slots->state->services[s].tx_ifindex == slot->ifindex)
+				return true;
+	}
+	return false;
+}
+
+/* NEXT is what slot ID is to be but for its tc program: attaches that where it is wanted, and
+ * where it is not, takes it off once no packet can be on its way there. */
+static void settle_tc(struct slots *slots, unsigned int id, struct jpx_slot *next)
+{
+	struct jpx_slot *slot = &slots->state->slots[id], former = *slot;
+	const __u8 flags = JPX_SLOT_TC | JPX_SLOT_CLSACT;
+	char err[320];
+	bool made;
+
+	if (!wants_tc(slots, next)) {
+		if (!(slot->flags & JPX_SLOT_TC))
+			return;
+		slot->flags &= (__u8)~flags;
+		datapath_put_slot(slots->dp, id, slot);
+		datapath_settle();
+		tc_off(slots, &former);
+		return;
+	}
+	next->flags |= slot->flags & flags;
+	if (slot->flags & JPX_SLOT_TC ||
+	    (!slots->eager && slots->tc_failed[id] && now_s() - slots->tc_failed[id] < RETRY_S))
+		return;
+	if (tc_attach(datapath_maps(slots->dp), slot->ifindex, slot->ifname, &made, err,
+		      sizeof(err))) {
+		if (slots->eager || !slots->tc_failed[id])
+			slots->note(slots->arg, err);
+		slots->tc_failed[id] = now_s();
+		return;
+	}
+	slots->tc_failed[id] = 0;
+	next->flags |= JPX_SLOT_TC | (made ? JPX_SLOT_CLSACT : 0);
 }
 
 bool slots_settle(struct slots *slots)
@@ -262,6 +336,8 @@ bool slots_settle(struct slots *slots)
 				next.flags |= JPX_SLOT_UPLINK;
 			}
 		}
+		if (used)
+			settle_tc(slots, id, &next);
 		if (!used) {
 			slots_drop(slots, id, true);
 			changed = true;

@@ -18,6 +18,7 @@
 
 #include "jpx.skel.h"
 #include "log.h"
+#include "ours.h"
 #include "words.h"
 
 static int log_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -108,36 +109,8 @@ static int is_alone(unsigned int ifindex)
 	return alone;
 }
 
-static __u32 map_id(int fd)
-{
-	struct bpf_map_info info = { 0 };
-	__u32 len = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
-}
-
-/* A program of ours is one that works on our very maps, whoever put it there. */
-static bool is_ours(const struct xdp_program *prog, __u32 slots_id)
-{
-	__u32 ids[64] = { 0 };
-	struct bpf_prog_info info = {
-		.nr_map_ids = sizeof(ids) / sizeof(*ids),
-		.map_ids = (__u64)(uintptr_t)ids,
-	};
-	__u32 len = sizeof(info);
-
-	if (!slots_id || bpf_obj_get_info_by_fd(xdp_program__fd(prog), &info, &len))
-		return false;
-	for (__u32 i = 0; i < info.nr_map_ids && i < sizeof(ids) / sizeof(*ids); i++)
-		if (ids[i] == slots_id)
-			return true;
-	return false;
-}
-
 void xdp_remove_leftovers(const struct jpx_pinned *maps, const struct jpx_slot *slot)
 {
-	__u32 slots_id = map_id(maps->slots);
-
 	for (int tries = 0; tries < 8; tries++) {
 		struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)slot->ifindex);
 		struct xdp_program *prog = NULL;
@@ -147,11 +120,11 @@ void xdp_remove_leftovers(const struct jpx_pinned *maps, const struct jpx_slot *
 			return;
 		if (xdp_multiprog__is_legacy(mp)) {
 			prog = xdp_multiprog__main_prog(mp);
-			if (prog && !is_ours(prog, slots_id))
+			if (prog && !ours_is(maps, xdp_program__fd(prog)))
 				prog = NULL;
 		} else {
 			while ((prog = xdp_multiprog__next_prog(prog, mp)))
-				if (is_ours(prog, slots_id))
+				if (ours_is(maps, xdp_program__fd(prog)))
 					break;
 		}
 		if (prog)

@@ -3,8 +3,8 @@
 # shellcheck disable=SC2317 # called through check
 #
 # A pledge port without a link header: a TUN device, as Thread border routers have.
-# Generic XDP takes the way to the Registrar and the socket engine the way back; with
-# generic XDP on the uplink, too, both ways are XDP's.  See tun_pledge.c.
+# Generic XDP takes the way to the Registrar, and the way back is made by XDP on the uplink and sent by
+# tc there; with generic XDP on the uplink, too, it is all XDP's.  See tun_pledge.c.
 JPX_LAB=t-tun
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"
@@ -58,7 +58,7 @@ run() { # NAME FORM FAST PORT'S-ENGINE UPLINK'S-ENGINE [OPTION...]
 
 lab_up
 for form in draft-21 draft-02; do
-	run "auto-$form" $form 1 xdp-generic xdp-native
+	run "auto-$form" $form 2 xdp-generic xdp-native
 	run "generic-$form" $form 2 xdp-generic xdp-generic --xdp generic
 	run "off-$form" $form 0 socket socket --xdp off
 done

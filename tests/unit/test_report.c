@@ -186,6 +186,32 @@ static void test_ports(void **state)
 	json_decref(status);
 }
 
+/* A port that XDP cannot send to: by tc, once our program is wherever its answers come in. */
+static void test_answers_by_tc(void **state)
+{
+	struct fixture *f = *state;
+	struct jpx_port *port = &f->state.ports[1];
+	__u32 uplink = f->state.slots[2].ifindex;
+	struct jpx_slot *slot = &f->state.slots[2];
+
+	for (unsigned int s = 1; s < JPX_MAX_SERVICES; s++)
+		if (port->services >> s & 1)
+			f->state.services[s].tx_ifindex = uplink;
+	port->flags |= JPX_PORT_NO_TRANSMIT;
+	for (int i = 0; i < 4; i++) {
+		static const char *const words[] = { "socket", "socket", "tc", "socket" };
+		json_t *status;
+
+		slot->ifindex = i ? uplink : 0;
+		slot->flags = JPX_SLOT_IN_USE | JPX_SLOT_UPLINK | (i > 1 ? JPX_SLOT_TC : 0);
+		if (i == 3)
+			port->slot = 0; /* the operator wants no XDP there */
+		status = jpx_report_status(&f->state, 4711);
+		assert_text(at(json_object_get(status, "ports"), 0), "answers", words[i]);
+		json_decref(status);
+	}
+}
+
 static void test_uplinks(void **state)
 {
 	struct fixture *f = *state;
@@ -569,6 +595,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_ports),
+		TEST(test_answers_by_tc),
 		TEST(test_uplinks),
 		TEST(test_uplink_without_program),
 		TEST(test_services),
