@@ -32,6 +32,7 @@ enum {
 	FX_SLOT_OFF,	 /* not in use */
 	FX_SLOT_DUAL,	 /* pledge ports 40 to 42, which have IPv4 addresses, too */
 	FX_SLOT_DUAL_ARM, /* pledge port 43, and an uplink */
+	FX_SLOT_UPLINK_TC, /* as FX_SLOT_UPLINK, and our tc program is there */
 	FX_SLOT_COUNT
 };
 

@@ -7,6 +7,7 @@
 
 int packets_group(void); /* stateless, IPv6: every verdict */
 int ipv4_group(void);	 /* stateless, IPv4 on either side */
+int by_tc_group(void);	 /* answers to ports that XDP cannot send to */
 int flows_group(void);	 /* stateful */
 int races_group(void);	 /* stateful, two CPUs at once */
 

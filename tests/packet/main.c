@@ -16,6 +16,7 @@ static const struct {
 } groups[] = {
 	{ "packets", packets_group },
 	{ "ipv4", ipv4_group },
+	{ "by_tc", by_tc_group },
 	{ "flows", flows_group },
 	{ "races", races_group },
 };
