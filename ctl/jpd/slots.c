@@ -124,7 +124,7 @@ void slots_drop(struct slots *slots, unsigned int id, bool detach)
 
 	if (ret)
 		jpx_error("%s: cannot take the XDP program off: %s", slot->ifname, strerror(-ret));
-	if (detach && slot->flags & JPX_SLOT_TC)
+	if (detach && slot->flags & (JPX_SLOT_TC | JPX_SLOT_CLSACT))
 		tc_off(slots, slot);
 	slots->tc_failed[id] = 0;
 	memset(slot, 0, sizeof(*slot));
@@ -242,7 +242,7 @@ void slots_audit(struct slots *slots, bool look)
 			   !tc_is_attached(datapath_maps(slots->dp), slot->ifindex)) {
 			/* Settling puts it back. */
 			jpx_warning("%s: our tc program was taken off", slot->ifname);
-			slot->flags &= (__u8)~(JPX_SLOT_TC | JPX_SLOT_CLSACT);
+			slot->flags &= (__u8)~JPX_SLOT_TC;
 			datapath_put_slot(slots->dp, id, slot);
 		}
 	}
@@ -278,7 +278,7 @@ static void settle_tc(struct slots *slots, unsigned int id, struct jpx_slot *nex
 	bool made;
 
 	if (!wants_tc(slots, next)) {
-		if (!(slot->flags & JPX_SLOT_TC))
+		if (!(slot->flags & flags))
 			return;
 		slot->flags &= (__u8)~flags;
 		datapath_put_slot(slots->dp, id, slot);

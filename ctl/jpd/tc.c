@@ -113,9 +113,11 @@ int tc_attach(const struct jpx_pinned *maps, unsigned int ifindex, const char *i
 			ret = 0;
 	}
 	if (!ret) {
-		what = "attach the tc program";
+		what = "attach the tc program (priorities 20 to 27 are tried)";
 		ret = -EEXIST;
-		for (unsigned int p = FIRST_PRIORITY; ret == -EEXIST && p <= LAST_PRIORITY; p++)
+		/* A filter of another kind there is -EINVAL. */
+		for (unsigned int p = FIRST_PRIORITY;
+		     (ret == -EEXIST || ret == -EINVAL) && p <= LAST_PRIORITY; p++)
 			ret = attach_at(ifindex, p);
 		if (ret)
 			tc_detach(maps, ifindex, *made_qdisc);
