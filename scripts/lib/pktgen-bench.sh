@@ -1,0 +1,369 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# What scripts/bench-pktgen.sh and scripts/bench-nics.sh have in common, to be sourced from the
+# top of the tree: options, candidates, rounds, verdicts.  The one makes veth pairs, the other
+# takes NICs; neither knows more of a measurement than this file does.
+#
+#   gen_if ----> port_if   [candidate]   up_if ----> far_if
+#   pktgen.sh                                        pktgen-ends far
+#
+# A candidate is what stands between: a plain redirect; jpd with XDP; jpd without.  They take
+# turns on the same interfaces, round by round.  No run has a figure unless the far end says what came.
+# shellcheck disable=SC2034 # the scripts that source this set and read these
+
+build=${JPX_BUILD:-build}
+ends=$build/pktgen-ends
+rounds=5 ms=1000 sizes="64 133 512 1200" pledges=32 cpus=0 json='' spoil='' quick='' dry_run=''
+registrar=2001:db8:1::52
+strict=1 # losses that nobody counted leave a run without a figure
+mode_words=auto
+declare -r ports=8 first_port=20000 jpy_port=7634 dtls_port=5684 # per-pledge's limit is 8 flows
+join_stateless=5684 join_stateful=5685
+
+# Commands that are put before another one, to run it where an end is.
+gen=() gw=() far=()
+
+fail() { echo "$me: $*" >&2; exit 1; }
+
+common_options='    --rounds N       that are counted (5)
+    --seconds S      for how long pktgen sends in each (1)
+    --quick          2 rounds of 0.3 s
+    --sizes "N..."   bytes of content ("64 133 512 1200")
+    --pledges N      addresses that send, each from 8 UDP ports (32)
+    --json FILE      write all figures there
+    --spoil WHAT     plant a fault: port, bytes or far; there must be no figure then'
+
+# common_option WORD VALUE: sets $used to the words that it took, or fails.
+common_option() {
+	used=2
+	case $1 in
+	--rounds) rounds=$2 ;;
+	--seconds) ms=$(awk -v s="$2" 'BEGIN { printf "%d", s * 1000 }') ;;
+	--quick) quick=1 rounds=2 ms=300 used=1 ;;
+	--sizes) sizes=$2 ;;
+	--pledges) pledges=$2 ;;
+	--json) json=$2 ;;
+	--spoil) spoil=$2 ;;
+	*) return 1 ;;
+	esac
+	[ $# -ge "$used" ] || fail "$1 needs a value"
+}
+
+check_options() {
+	local n
+	for n in "$rounds" "$ms" "$pledges" $sizes; do
+		[ "$n" -gt 0 ] 2>/dev/null || fail "numbers are whole, and greater than 0: not \"$n\""
+	done
+	[ "$ms" -ge 100 ] || fail "a round of less than 0.1 s says nothing; try --seconds 0.3"
+	[ "$pledges" -le 1024 ] || fail "there can be 1024 pledges at most: pktgen walks through all for each packet"
+	for n in $sizes; do
+		[ "$n" -ge 48 ] && [ "$n" -le 1426 ] || fail "a size is from 48 bytes to what fits into a frame, 1426: not $n"
+	done
+	case $spoil in
+	'' | port | bytes | far) ;;
+	*) fail "what can be spoiled is port, bytes or far" ;;
+	esac
+}
+
+# ---- small things ------------------------------------------------------------
+
+link_mac() { # WHERE IF
+	local -n at=$1
+	"${at[@]}" ip -br link show dev "$2" 2>/dev/null | awk '{ print $3 }'
+}
+
+link_local() { # WHERE IF
+	local -n at=$1
+	"${at[@]}" ip -6 -o addr show dev "$2" scope link 2>/dev/null |
+		awk '!/tentative/ { sub("/.*", "", $4); print $4; exit }'
+}
+
+generator() { # VERB KEY=VALUE...
+	"${gen[@]}" bash -s "$@" <scripts/lib/pktgen.sh
+}
+
+jp() {
+	"${gw[@]}" "$build/jpctl" --run-dir "$tmp/run" --pin-dir "$pin_dir" "$@"
+}
+
+await() { # COMMAND...
+	local end=$((SECONDS + 20 * ${JPX_PATIENCE:-1}))
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+# ---- the far end -----------------------------------------------------------------
+
+# Asks the far end, and takes its answer into $answer.
+ask_far() { # WORDS
+	answer=
+	{ echo "$1" >&7; } 2>/dev/null && read -r -t $((10 * ${JPX_PATIENCE:-1})) answer <&8
+}
+
+start_far() {
+	mkfifo "$tmp/far.in" "$tmp/far.out"
+	"${far[@]}" "$far_program" far "$far_if" <"$tmp/far.in" >"$tmp/far.out" 2>"$tmp/far.log" &
+	far_pid=$!
+	exec 7>"$tmp/far.in" 8<"$tmp/far.out"
+	read -r -t $((20 * ${JPX_PATIENCE:-1})) answer <&8 && [[ $answer == *counting* ]] ||
+		fail "the far end cannot count: $(tail -n 1 "$tmp/far.log")"
+}
+
+# ---- the candidates: KEY:LABEL, who brings it up, and its forms ----------------------
+
+candidates=(floor xdp sockets)
+declare -A forms_of=([floor]=floor [xdp]="stateless stateful" [sockets]="stateless stateful")
+
+bring_up() { # CANDIDATE
+	case $1 in
+	floor) floor_up ;;
+	xdp) jpd_up "$mode_words" ;;
+	sockets) jpd_up off ;;
+	esac
+	standing=$1
+}
+
+floor_up() {
+	mkfifo "$tmp/floor.in"
+	"${gw[@]}" "$ends" floor "$port_if" "$up_if" "$up_mac" "$far_mac" \
+		<"$tmp/floor.in" >"$tmp/floor.out" 2>"$tmp/floor.log" &
+	floor_pid=$!
+	exec 6>"$tmp/floor.in"
+	await grep -q redirecting "$tmp/floor.out" || fail "no plain redirect: $(tail -n 1 "$tmp/floor.log")"
+}
+
+serving() {
+	[ "$(jp --json status | jq -r '[.services[].state] | unique | join(" ")')" = "$1" ]
+}
+
+# Random bytes are what pktgen sends, so any content is relayed.  Flows stay: what is measured is relaying.
+jpd_up() { # XDP-MODE
+	mkdir -p "$tmp/run"
+	cat >"$tmp/jpd.conf" <<END
+log-level = warning
+xdp = $1
+registrar stateless {
+    address = "[$registrar]:$jpy_port"
+    jpy = draft-02
+    content = any
+    join-port = $join_stateless
+    uplink = $up_if
+}
+registrar stateful {
+    address = "[$registrar]:$dtls_port"
+    mode = stateful
+    content = any
+    join-port = $join_stateful
+    uplink = $up_if
+}
+flows {
+    max = 16384
+    per-pledge = $ports
+    per-port = 16384
+    idle = 86400
+    rest = 1
+}
+discovery {
+    registrars = no
+    coap-answer = no
+    grasp-flood = no
+    mdns = no
+}
+port $port_if {
+}
+END
+	"${gw[@]}" "$build/jpd" --config "$tmp/jpd.conf" --run-dir "$tmp/run" --pin-dir "$pin_dir" \
+		</dev/null >"$tmp/jpd.log" 2>&1 &
+	jpd_pid=$!
+	local want=serving engine=xdp-native
+	[ "$1" = off ] && want=socket engine=socket
+	await serving serving || await serving $want ||
+		fail "jpd does not serve: $(jp status 2>&1 | head -n 5) $(tail -n 1 "$tmp/jpd.log")"
+	jp --json status >"$tmp/status"
+	# What is measured must be what the row says.
+	[ "$1" = generic ] && engine=xdp-generic
+	[ "$(jq -r '[.ports[0].engine, .uplinks[0].engine] | unique | join(" ")' "$tmp/status")" = $engine ] ||
+		fail "$port_if and $up_if are not both served by $engine: $(jp status | head -n 5)"
+	port_id=$(jq -r '.ports[0].id' "$tmp/status")
+	uplink_address=$(jq -r '.services[0].uplink_address' "$tmp/status")
+	relayed='0 0'
+}
+
+take_down() {
+	case $standing in
+	floor)
+		exec 6>&-
+		wait "$floor_pid"
+		rm -f "$tmp/floor.in" "$tmp/floor.out"
+		;;
+	xdp | sockets)
+		jp detach "$port_if" >/dev/null 2>"$tmp/detach.log" || fail "$(cat "$tmp/detach.log")"
+		kill "$jpd_pid" && wait "$jpd_pid"
+		[ ! -e "$pin_dir" ] || fail "jpd left $pin_dir"
+		;;
+	esac
+	standing=
+}
+
+# Whatever happened.
+clean_up() {
+	local pid
+	trap '' HUP INT TERM
+	if [ "$standing" = floor ]; then
+		exec 6>&-
+		kill "$floor_pid" 2>/dev/null && wait "$floor_pid" 2>/dev/null
+	elif [ -n "$jpd_pid" ]; then
+		jp detach "$port_if" >/dev/null 2>&1
+		kill "$jpd_pid" 2>/dev/null && wait "$jpd_pid" 2>/dev/null
+	fi
+	exec 7>&- 8<&-
+	[ -z "$far_pid" ] || { kill "$far_pid" && wait "$far_pid"; } 2>/dev/null
+	[ -z "$pktgen_loaded" ] || generator unload
+	rm -rf "$pin_dir" "$tmp"
+}
+
+# ---- one run ------------------------------------------------------------------------
+
+# Packets that interface and sockets did not take, at the gateway: "QUEUE SOCKET".  Of a veth what
+# its peer sent and was refused is among what the peer lost, and of no other.
+gateway_losses() {
+	"${gw[@]}" cat /proc/net/dev /proc/net/snmp6 |
+		awk -v p="$port_if:" -v u="$up_if:" '
+			$1 == p { queue += $5 } $1 == u { queue += $13 }
+			$1 == "Udp6InErrors" { socket = $2 } END { print queue + 0, socket + 0 }'
+}
+
+# What jpd says that it relayed: "XDP SOCKETS".
+jpd_relayed() {
+	jp --json stats | jq -r '"\(.fast_path.packets) \(.socket.packets)"'
+}
+
+expectation() { # FORM SIZE SAMPLE
+	local src=:: dst=$registrar dport=$jpy_port
+	case $1 in
+	floor) dst=$gw_address dport=$join_stateless ;;
+	stateless) src=$uplink_address ;;
+	stateful) src=$uplink_address dport=$dtls_port ;;
+	esac
+	[ "$spoil" != bytes ] || dport=$((dport + 1))
+	echo "expect form=$1 size=$2 dst_mac=$far_mac src_mac=$up_mac src=$src dst=$dst dport=$dport" \
+		"port_id=${port_id:-0} pledges=$pledges first_port=$first_port ports=$ports sample=$3"
+}
+
+# Why a run has no figure; nothing if it has one.
+verdict() { # CANDIDATE
+	local elsewhere=$((sent - right - wrong - queue - socket))
+	if [ "$wrong" != 0 ] || [ -n "$why" ]; then
+		echo "$wrong packets arrived that are not as they must be: $why"
+	elif [ "$right" = 0 ]; then
+		echo "nothing arrived of $sent packets"
+	elif [ "$ns" = 0 ]; then
+		echo "only $right packets arrived: too few for a rate; try more --seconds"
+	elif [ "$elsewhere" -lt 0 ]; then
+		echo "$right arrived of $sent: more than were sent"
+	elif [ "$strict" = 1 ] && [ "$elsewhere" != 0 ]; then
+		echo "$elsewhere of $sent packets were lost, and nothing counted them"
+	elif [ "$1" = xdp ] && [ "$by_sockets" != 0 ]; then
+		echo "$by_sockets packets were relayed by the socket engine, not by XDP"
+	elif [ "$1" = sockets ] && [ "$by_xdp" != 0 ]; then
+		echo "$by_xdp packets were relayed by XDP, not by the socket engine"
+	fi
+}
+
+# One line of $tmp/runs; 1 if it has no figure.
+run() { # ROUND CANDIDATE FORM SIZE MS SAMPLE
+	local port=$join_stateless out before after why='' right=0 wrong=0 timed=0 ns=0 samples=0 stray=0
+	local sent=0 dropped=0 queue=0 socket=0 by_xdp=0 by_sockets=0 invalid='' now
+	[ "$3" != stateful ] || port=$join_stateful
+	[ "$spoil" != port ] || port=$((port + 100))
+	before=$(gateway_losses)
+	if ! ask_far "$(expectation "$3" "$4" "$6")" || [[ $answer != *expecting* ]]; then
+		invalid="the far end does not answer: ${answer:-$(tail -n 1 "$tmp/far.log")}"
+	elif ! out=$(generator run if="$gen_if" dst="$gw_address" mac="$port_mac" port=$port size="$4" \
+		pledges="$pledges" ports=$ports first=$first_port cpus="$cpus" ms="$5" 2>"$tmp/gen.log"); then
+		invalid=$(tail -n 1 "$tmp/gen.log")
+	else
+		[ "$spoil" != far ] || { kill "$far_pid"; wait "$far_pid"; } 2>/dev/null
+		read -r sent dropped < <(sed 's/[a-z]*=//g' <<<"$out")
+		if ! ask_far count || [[ $answer != *right* ]]; then
+			invalid="the far end does not answer: ${answer:-$(tail -n 1 "$tmp/far.log")}"
+		else
+			IFS=$'\t' read -r right wrong stray timed ns samples why < <(jq -r \
+				'[.right, .wrong, .stray, .timed, .ns, .samples, .why] | @tsv' <<<"$answer")
+			after=$(gateway_losses)
+			queue=$((${after% *} - ${before% *} + dropped)) socket=$((${after#* } - ${before#* }))
+			if [ "$2" != floor ]; then
+				now=$(jpd_relayed)
+				by_xdp=$((${now% *} - ${relayed% *})) by_sockets=$((${now#* } - ${relayed#* }))
+				relayed=$now
+			fi
+			[ "$6" = 0 ] || [ "$samples" -gt 0 ] || why=${why:-no packet could be kept and looked at}
+			invalid=$(verdict "$2")
+		fi
+	fi
+	jq -cn --argjson round "$1" --arg candidate "$2" --arg form "$3" --argjson size "$4" \
+		--argjson sent "$sent" --argjson right "$right" --argjson wrong "$wrong" \
+		--argjson timed "$timed" --argjson ns "$ns" --argjson queue "$queue" --argjson socket "$socket" \
+		--argjson samples "$samples" --argjson stray "$stray" --arg invalid "$invalid" \
+		'{$round, $candidate, $form, $size, $sent, $right, $wrong, $timed, $ns, $queue, $socket,
+		  $samples, $stray, $invalid}' >>"$tmp/runs"
+	[ -z "$invalid" ]
+}
+
+label() { # CANDIDATE FORM
+	case $1 in
+	floor) echo "plain redirect" ;;
+	xdp) echo "$2, XDP" ;;
+	sockets) echo "$2, socket engine" ;;
+	esac
+}
+
+# Before each form's first run comes one that is not counted: flows open, neighbours are known.  In
+# the first round there is one before each, of which whole frames are kept and compared.
+measure() { # ROUND CANDIDATE
+	local form size sample
+	for form in ${forms_of[$2]}; do
+		for size in $sizes; do
+			echo "$me: round $1 of $rounds: $(label "$2" "$form"), $size bytes" >&2
+			if [ "$1" = 1 ] || [ "$size" = "${sizes%% *}" ]; then
+				[ "$1" = 1 ] && sample=1 || sample=0
+				run 0 "$2" "$form" "$size" 100 $sample || continue
+			fi
+			run "$1" "$2" "$form" "$size" "$ms" 0
+		done
+	done
+}
+
+# Everything, once the ends are known: gen_if, port_if, up_if and far_if.
+bench() {
+	local round i loaded
+	port_mac=$(link_mac gw "$port_if") up_mac=$(link_mac gw "$up_if") far_mac=$(link_mac far "$far_if")
+	gw_address=$(link_local gw "$port_if")
+	[ -n "$port_mac" ] || fail "there is no interface $port_if at the gateway (ip link)"
+	[ -n "$up_mac" ] || fail "there is no interface $up_if at the gateway (ip link)"
+	[ -n "$far_mac" ] || fail "there is no interface $far_if at the far end (ip link)"
+	[ -n "$gw_address" ] || fail "$port_if has no link-local address; is it up, with a carrier (ip -6 addr)?"
+	loaded=$(generator load) || exit 1
+	[ -z "$loaded" ] || pktgen_loaded=1
+	start_far
+	: >"$tmp/runs"
+	for ((round = 1; round <= rounds; round++)); do
+		# Who goes first changes: nobody always follows the same neighbour.
+		for ((i = 0; i < ${#candidates[@]}; i++)); do
+			bring_up "${candidates[(i + round - 1) % ${#candidates[@]}]}"
+			measure $round "$standing"
+			take_down
+		done
+	done
+	python3 scripts/lib/pktgen-report.py --title "$1" ${json:+--json "$json"} --rounds "$rounds" "$tmp/runs"
+}
+
+# $tmp, and the variables that clean_up() looks at.
+begin() {
+	standing='' floor_pid='' jpd_pid='' far_pid='' pktgen_loaded='' far_program=$ends
+	pin_dir=/sys/fs/bpf/jpx-$me
+	tmp=$(mktemp -d) || exit 1
+}
