@@ -94,7 +94,7 @@ lab_link pledge pl0 proxy pj0
 lab_link proxy up0 registrar rg0
 ns_ip proxy addr add 2001:db8:1::2/64 dev up0
 ns_ip registrar addr add "$registrar/64" dev rg0
-lab_settle
+lab_settle pledge proxy registrar
 # shellcheck disable=SC2034 # bench() reads these
 gen=(nsenter "--net=/run/netns/$lab-pledge") gw=(nsenter "--net=/run/netns/$lab-proxy") \
 	far=(nsenter "--net=/run/netns/$lab-registrar") gen_if=pl0 port_if=pj0 up_if=up0 far_if=rg0
