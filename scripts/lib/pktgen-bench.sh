@@ -221,6 +221,7 @@ clean_up() {
 	fi
 	exec 7>&- 8<&-
 	[ -z "$far_pid" ] || { kill "$far_pid" && wait "$far_pid"; } 2>/dev/null
+	[ -z "$prepared" ] || generator clear cpus="$cpus"
 	[ -z "$pktgen_loaded" ] || generator unload
 	rm -rf "$pin_dir" "$tmp"
 }
@@ -282,17 +283,17 @@ run() { # ROUND CANDIDATE FORM SIZE MS SAMPLE
 	before=$(gateway_losses)
 	if ! ask_far "$(expectation "$3" "$4" "$6")" || [[ $answer != *expecting* ]]; then
 		invalid="the far end does not answer: ${answer:-$(tail -n 1 "$tmp/far.log")}"
-	elif ! out=$(generator run if="$gen_if" dst="$gw_address" mac="$port_mac" port=$port size="$4" \
-		pledges="$pledges" ports=$ports first=$first_port cpus="$cpus" ms="$5" 2>"$tmp/gen.log"); then
+	elif ! out=$(generator run if="$gen_if" pledges="$pledges" port=$port size="$4" ms="$5" 2>"$tmp/gen.log"); then
 		invalid=$(tail -n 1 "$tmp/gen.log")
 	else
 		[ "$spoil" != far ] || { kill "$far_pid"; wait "$far_pid"; } 2>/dev/null
-		read -r sent dropped < <(sed 's/[a-z]*=//g' <<<"$out")
+		sent=${out#sent=} dropped=${out##*=} sent=${sent%% *}
 		if ! ask_far count || [[ $answer != *right* ]]; then
 			invalid="the far end does not answer: ${answer:-$(tail -n 1 "$tmp/far.log")}"
 		else
-			IFS=$'\t' read -r right wrong stray timed ns samples why < <(jq -r \
-				'[.right, .wrong, .stray, .timed, .ns, .samples, .why] | @tsv' <<<"$answer")
+			# No <(...): a guest has no /dev/fd.
+			IFS=$'\t' read -r right wrong stray timed ns samples why <<<"$(jq -r \
+				'[.right, .wrong, .stray, .timed, .ns, .samples, .why] | @tsv' <<<"$answer")"
 			after=$(gateway_losses)
 			queue=$((${after% *} - ${before% *} + dropped)) socket=$((${after#* } - ${before#* }))
 			if [ "$2" != floor ]; then
@@ -348,6 +349,9 @@ bench() {
 	[ -n "$gw_address" ] || fail "$port_if has no link-local address; is it up, with a carrier (ip -6 addr)?"
 	loaded=$(generator load) || exit 1
 	[ -z "$loaded" ] || pktgen_loaded=1
+	prepared=1
+	generator prepare if="$gen_if" dst="$gw_address" mac="$port_mac" pledges="$pledges" ports=$ports \
+		first=$first_port cpus="$cpus" || exit 1
 	start_far
 	: >"$tmp/runs"
 	for ((round = 1; round <= rounds; round++)); do
@@ -363,7 +367,7 @@ bench() {
 
 # $tmp, and the variables that clean_up() looks at.
 begin() {
-	standing='' floor_pid='' jpd_pid='' far_pid='' pktgen_loaded='' far_program=$ends
+	standing='' floor_pid='' jpd_pid='' far_pid='' pktgen_loaded='' prepared='' far_program=$ends
 	pin_dir=/sys/fs/bpf/jpx-$me
 	tmp=$(mktemp -d) || exit 1
 }

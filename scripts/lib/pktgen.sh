@@ -8,13 +8,16 @@
 #
 #   pktgen.sh load        pktgen is there afterwards; says "loaded" if it was not before
 #   pktgen.sh unload      takes it away again
-#   pktgen.sh run KEY=VALUE...    sends for some seconds; says what, as KEY=VALUE
-#     if=IF dst=ADDR mac=MAC port=N   where to: the proxy's address, MAC and join port
-#     size=N                          bytes of content, 16 at least
+#   pktgen.sh prepare KEY=VALUE...    makes the pledges
+#     if=IF dst=ADDR mac=MAC          where to: the proxy's address and MAC
 #     pledges=N ports=N first=N       each pledge has an address and MAC of its own, and so many
 #                                     UDP ports, the first of all pledges' from FIRST on
 #     cpus=LIST                       which send, "0" or "0,2,4"; pledges are spread over them
+#   pktgen.sh run KEY=VALUE...    they send for some time; says how much, as KEY=VALUE
+#     if=IF pledges=N                 as above
+#     port=N size=N                   the join port; bytes of content, 16 at least
 #     ms=N                            for how long
+#   pktgen.sh clear cpus=LIST     stops them and takes them away
 #
 # Pledge N has the MAC 02:00:00:00:NN:NN and the address fe80::ff:fe00:NNNN.  The packets of
 # pledges take turns, and their UDP ports are chosen at random, packet by packet.
@@ -35,10 +38,27 @@ tell() { # FILE WORDS: pktgen refuses by an error of write, and says why in the 
 	fail "pktgen does not take \"$2\" for $1: $(sed -n 's/^Result: //p' "$proc/$1" 2>/dev/null)"
 }
 
-devices=() threads=()
-clean_up() {
+read_keys() { # ALLOWED KEY=VALUE...: into variables of these names
+	local allowed=$1 word
+	shift
+	for word in "$@"; do
+		[[ " $allowed " == *" ${word%%=*} "* && $word == *=* ]] || fail "what is $word?"
+		declare -g "$word"
+	done
+	for word in $allowed; do [ -n "${!word:-}" ] || fail "$word is not said"; done
+}
+
+threads() { # into $threads, by the CPUs
+	local cpu
+	threads=()
+	for cpu in ${cpus//,/ }; do
+		[ -e "$proc/kpktgend_$cpu" ] || fail "there is no CPU $cpu here"
+		threads+=("kpktgend_$cpu")
+	done
+}
+
+clear_all() {
 	local t
-	[ -e $proc/pgctrl ] || return 0
 	echo stop >$proc/pgctrl 2>/dev/null
 	for t in "${threads[@]}"; do echo rem_device_all >"$proc/$t" 2>/dev/null; done
 }
@@ -46,81 +66,82 @@ clean_up() {
 # "IF@N", N a number that no other pledge has: one device of pktgen's a pledge, since it cannot change an
 # IPv6 source address from packet to packet.  A delay that is over long before the next packet
 # makes a thread's devices take turns; without one, each would send all it has before the next.
-add_pledges() {
-	local n thread device
+prepare() {
+	local n device queues queue src_mac src6
+	read_keys "if dst mac pledges ports first cpus" "$@"
+	load >/dev/null
+	threads
+	[ -e "/proc/sys/net/ipv6/conf/$if" ] || fail "there is no interface $if here (ip link)"
+	queues=$(ip -d link show "$if" | sed -n 's/.*numtxqueues \([0-9]*\).*/\1/p')
+	# Somebody else's would send along, and be gone afterwards.
+	! grep -hqE '^(Running|Stopped): *[^ ]' $proc/kpktgend_* ||
+		fail "pktgen has devices of somebody else's; if nobody needs them: echo reset >$proc/pgctrl"
+	trap clear_all EXIT
 	for ((n = 1; n <= pledges; n++)); do
-		thread=${threads[(n - 1) % ${#threads[@]}]} device=$if@$n
-		tell "$thread" "add_device $device"
-		devices+=("$device")
+		device=$if@$n
+		tell "${threads[(n - 1) % ${#threads[@]}]}" "add_device $device"
 		tell "$device" "count 0"
 		tell "$device" "clone_skb 0"
 		tell "$device" "delay $((50 * (pledges / ${#threads[@]} + 1)))"
-		tell "$device" "pkt_size $((62 + size))"
 		tell "$device" "dst_mac $mac"
-		tell "$device" "src_mac $(printf '02:00:00:00:%02x:%02x' $((n >> 8)) $((n & 255)))"
+		printf -v src_mac '02:00:00:00:%02x:%02x' $((n >> 8)) $((n & 255))
+		tell "$device" "src_mac $src_mac"
 		tell "$device" "dst6 $dst"
-		tell "$device" "src6 $(printf 'fe80::ff:fe00:%x' "$n")"
-		tell "$device" "udp_dst_min $port"
-		tell "$device" "udp_dst_max $port"
+		printf -v src6 'fe80::ff:fe00:%x' "$n"
+		tell "$device" "src6 $src6"
 		tell "$device" "udp_src_min $((first + (n - 1) * ports))"
 		tell "$device" "udp_src_max $((first + n * ports))"
 		tell "$device" "flag UDPSRC_RND"
 		tell "$device" "flag UDPCSUM"
 		tell "$device" "flag NO_TIMESTAMP"
 		# One transmit queue a CPU, where there are as many.
-		queue=$(((n - 1) % ${#threads[@]} % queues))
+		queue=$(((n - 1) % ${#threads[@]} % ${queues:-1}))
 		tell "$device" "queue_map_min $queue"
 		tell "$device" "queue_map_max $queue"
 	done
+	trap - EXIT
 }
 
 dropped() { # packets that the interface did not take
 	awk -v i="$if:" '$1 == i { print $13 }' /proc/net/dev
 }
 
-sent() { # what the devices say that they sent, and what was refused
-	local device text
-	text=$(for device in "${devices[@]}"; do cat "$proc/$device"; done)
-	awk '/pkts-sofar:/ { sent += $2; errors += $4 } END { print sent + 0, errors + 0 }' <<<"$text"
+# shellcheck disable=SC2317 # called by the trap
+stop() {
+	echo stop >$proc/pgctrl 2>/dev/null
 }
 
 run() {
-	local word cpu before starter packets errors
-	for word in "$@"; do
-		case $word in
-		if=* | dst=* | mac=* | port=* | size=* | pledges=* | ports=* | first=* | cpus=* | ms=*)
-			declare -g "$word" ;;
-		*) fail "what is $word?" ;;
-		esac
+	local n before after files=()
+	read_keys "if pledges port size ms" "$@"
+	for ((n = 1; n <= pledges; n++)); do
+		tell "$if@$n" "pkt_size $((62 + size))"
+		tell "$if@$n" "udp_dst_min $port"
+		tell "$if@$n" "udp_dst_max $port"
+		files+=("$proc/$if@$n")
 	done
-	load >/dev/null
-	trap clean_up EXIT
-	trap 'exit 130' HUP INT TERM
-	[ -e "/proc/sys/net/ipv6/conf/$if" ] || fail "there is no interface $if here (ip link)"
-	queues=$(ip -d link show "$if" | sed -n 's/.*numtxqueues \([0-9]*\).*/\1/p')
-	: "${queues:=1}"
-	for cpu in ${cpus//,/ }; do
-		[ -e "$proc/kpktgend_$cpu" ] || fail "there is no CPU $cpu here"
-		threads+=("kpktgend_$cpu")
-	done
-	# Somebody else's would send along, and be gone afterwards.
-	! grep -hqE '^(Running|Stopped): *[^ ]' $proc/kpktgend_* ||
-		fail "pktgen has devices of somebody else's; if nobody needs them: echo reset >$proc/pgctrl"
-	add_pledges
 	before=$(dropped)
+	trap stop EXIT
+	trap 'exit 130' HUP INT TERM
 	echo start >$proc/pgctrl &
-	starter=$!
-	sleep "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
+	sleep "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
 	echo stop >$proc/pgctrl
-	wait $starter || fail "pktgen did not start (dmesg may say why)"
-	read -r packets errors < <(sent)
-	[ "$packets" -gt 0 ] || fail "pktgen sent nothing by $if; is it up, with a carrier (ip link)?"
-	echo "sent=$((packets + errors)) dropped=$(($(dropped) - before))"
+	wait $! || fail "pktgen did not start (dmesg may say why)"
+	after=$(dropped)
+	awk -v dropped=$((after - before)) '
+		/pkts-sofar:/ { sent += $2 + $4 }
+		END { if (sent) printf "sent=%d dropped=%d\n", sent, dropped }' "${files[@]}" | grep . ||
+		fail "pktgen sent nothing by $if; is it up, with a carrier (ip link)?"
 }
 
 case ${1:-} in
 load) load ;;
 unload) rmmod pktgen ;;
-run) shift; run "$@" ;;
-*) fail "load, unload or run" ;;
+prepare | run) "$@" ;;
+clear)
+	shift
+	read_keys cpus "$@"
+	[ ! -e $proc/pgctrl ] || { threads && clear_all; }
+	;;
+*) fail "load, unload, prepare, run or clear" ;;
 esac
