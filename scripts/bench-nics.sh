@@ -47,7 +47,7 @@ place() { # PREFIX-NAME IF-NAME WORD
 	[ -n "$interface" ] || fail "\"$3\" names no interface; [WHERE:]IF is wanted"
 }
 
-strict=0 mode_words=native gen_if='' far_if='' port_if='' up_if=''
+strict='' dry_run='' mode_words=native gen_if='' far_if='' port_if='' up_if=''
 while [ $# -gt 0 ]; do
 	used=2
 	case $1 in

@@ -14,9 +14,11 @@
 
 build=${JPX_BUILD:-build}
 ends=$build/pktgen-ends
-rounds=5 ms=1000 sizes="64 133 512 1200" pledges=32 cpus=0 json='' spoil='' quick='' dry_run=''
+rounds=5 ms=1000 sizes="64 133 512 1200" pledges=32 cpus=0 json='' spoil='' only=''
+candidates=(floor xdp sockets)
+declare -A forms_of=([floor]=floor [xdp]="stateless stateful" [sockets]="stateless stateful")
 registrar=2001:db8:1::52
-strict=1 # losses that nobody counted leave a run without a figure
+strict=1 # or nothing: losses that nobody counted leave a run without a figure
 mode_words=auto
 declare -r ports=8 first_port=20000 jpy_port=7634 dtls_port=5684 # per-pledge's limit is 8 flows
 join_stateless=5684 join_stateful=5685
@@ -31,6 +33,7 @@ common_options='    --rounds N       that are counted (5)
     --quick          2 rounds of 0.3 s
     --sizes "N..."   bytes of content ("64 133 512 1200")
     --pledges N      addresses that send, each from 8 UDP ports (32)
+    --only "NAME..." candidates, of floor, xdp and sockets (all)
     --json FILE      write all figures there
     --spoil WHAT     plant a fault: port, bytes or far; there must be no figure then'
 
@@ -40,9 +43,10 @@ common_option() {
 	case $1 in
 	--rounds) rounds=$2 ;;
 	--seconds) ms=$(awk -v s="$2" 'BEGIN { printf "%d", s * 1000 }') ;;
-	--quick) quick=1 rounds=2 ms=300 used=1 ;;
+	--quick) rounds=2 ms=300 used=1 ;;
 	--sizes) sizes=$2 ;;
 	--pledges) pledges=$2 ;;
+	--only) only=$2 ;;
 	--json) json=$2 ;;
 	--spoil) spoil=$2 ;;
 	*) return 1 ;;
@@ -59,6 +63,10 @@ check_options() {
 	[ "$pledges" -le 1024 ] || fail "there can be 1024 pledges at most: pktgen walks through all for each packet"
 	for n in $sizes; do
 		[ "$n" -ge 48 ] && [ "$n" -le 1426 ] || fail "a size is from 48 bytes to what fits into a frame, 1426: not $n"
+	done
+	[ -z "$only" ] || read -r -a candidates <<<"$only"
+	for n in "${candidates[@]}"; do
+		[ -n "${forms_of[$n]:-}" ] || fail "candidates are floor, xdp and sockets: not $n"
 	done
 	case $spoil in
 	'' | port | bytes | far) ;;
@@ -112,10 +120,7 @@ start_far() {
 		fail "the far end cannot count: $(tail -n 1 "$tmp/far.log")"
 }
 
-# ---- the candidates: KEY:LABEL, who brings it up, and its forms ----------------------
-
-candidates=(floor xdp sockets)
-declare -A forms_of=([floor]=floor [xdp]="stateless stateful" [sockets]="stateless stateful")
+# ---- the candidates --------------------------------------------------------------------
 
 bring_up() { # CANDIDATE
 	case $1 in
@@ -189,7 +194,6 @@ END
 		fail "$port_if and $up_if are not both served by $engine: $(jp status | head -n 5)"
 	port_id=$(jq -r '.ports[0].id' "$tmp/status")
 	uplink_address=$(jq -r '.services[0].uplink_address' "$tmp/status")
-	relayed='0 0'
 }
 
 take_down() {
@@ -237,9 +241,9 @@ gateway_losses() {
 			$1 == "Udp6InErrors" { socket = $2 } END { print queue + 0, socket + 0 }'
 }
 
-# What jpd says that it relayed: "XDP SOCKETS".
+# What jpd says that it relayed by XDP, and by sockets.
 jpd_relayed() {
-	jp --json stats | jq -r '"\(.fast_path.packets) \(.socket.packets)"'
+	jp --json stats | jq -r '[.fast_path.packets, .socket.packets] | @tsv'
 }
 
 expectation() { # FORM SIZE SAMPLE
@@ -254,64 +258,29 @@ expectation() { # FORM SIZE SAMPLE
 		"port_id=${port_id:-0} pledges=$pledges first_port=$first_port ports=$ports sample=$3"
 }
 
-# Why a run has no figure; nothing if it has one.
-verdict() { # CANDIDATE
-	local elsewhere=$((sent - right - wrong - queue - socket))
-	if [ "$wrong" != 0 ] || [ -n "$why" ]; then
-		echo "$wrong packets arrived that are not as they must be: $why"
-	elif [ "$right" = 0 ]; then
-		echo "nothing arrived of $sent packets"
-	elif [ "$ns" = 0 ]; then
-		echo "only $right packets arrived: too few for a rate; try more --seconds"
-	elif [ "$elsewhere" -lt 0 ]; then
-		echo "$right arrived of $sent: more than were sent"
-	elif [ "$strict" = 1 ] && [ "$elsewhere" != 0 ]; then
-		echo "$elsewhere of $sent packets were lost, and nothing counted them"
-	elif [ "$1" = xdp ] && [ "$by_sockets" != 0 ]; then
-		echo "$by_sockets packets were relayed by the socket engine, not by XDP"
-	elif [ "$1" = sockets ] && [ "$by_xdp" != 0 ]; then
-		echo "$by_xdp packets were relayed by XDP, not by the socket engine"
-	fi
-}
-
-# One line of $tmp/runs; 1 if it has no figure.
+# One line of $tmp/runs, for the report to judge.  Few programs are started here: see pktgen.sh.
 run() { # ROUND CANDIDATE FORM SIZE MS SAMPLE
-	local port=$join_stateless out before after why='' right=0 wrong=0 timed=0 ns=0 samples=0 stray=0
-	local sent=0 dropped=0 queue=0 socket=0 by_xdp=0 by_sockets=0 invalid='' now
+	local port=$join_stateless out losses='' error='' sent=0 dropped=0 words
 	[ "$3" != stateful ] || port=$join_stateful
 	[ "$spoil" != port ] || port=$((port + 100))
-	before=$(gateway_losses)
-	if ! ask_far "$(expectation "$3" "$4" "$6")" || [[ $answer != *expecting* ]]; then
-		invalid="the far end does not answer: ${answer:-$(tail -n 1 "$tmp/far.log")}"
-	elif ! out=$(generator run if="$gen_if" pledges="$pledges" port=$port size="$4" ms="$5" 2>"$tmp/gen.log"); then
-		invalid=$(tail -n 1 "$tmp/gen.log")
+	words=$(expectation "$3" "$4" "$6")
+	if ! ask_far "$words" || [[ $answer != *expecting* ]]; then
+		error="the far end does not answer: ${answer:-$(tail -n 1 "$tmp/far.log")}"
+	elif ! out=$(generator run if="$gen_if" pledges="$pledges" port=$port size="$4" ms="$5" \
+		2>"$tmp/gen.log"); then
+		error=$(tail -n 1 "$tmp/gen.log")
 	else
 		[ "$spoil" != far ] || { kill "$far_pid"; wait "$far_pid"; } 2>/dev/null
 		sent=${out#sent=} dropped=${out##*=} sent=${sent%% *}
 		if ! ask_far count || [[ $answer != *right* ]]; then
-			invalid="the far end does not answer: ${answer:-$(tail -n 1 "$tmp/far.log")}"
-		else
-			# No <(...): a guest has no /dev/fd.
-			IFS=$'\t' read -r right wrong stray timed ns samples why <<<"$(jq -r \
-				'[.right, .wrong, .stray, .timed, .ns, .samples, .why] | @tsv' <<<"$answer")"
-			after=$(gateway_losses)
-			queue=$((${after% *} - ${before% *} + dropped)) socket=$((${after#* } - ${before#* }))
-			if [ "$2" != floor ]; then
-				now=$(jpd_relayed)
-				by_xdp=$((${now% *} - ${relayed% *})) by_sockets=$((${now#* } - ${relayed#* }))
-				relayed=$now
-			fi
-			[ "$6" = 0 ] || [ "$samples" -gt 0 ] || why=${why:-no packet could be kept and looked at}
-			invalid=$(verdict "$2")
+			error="the far end does not answer: ${answer:-$(tail -n 1 "$tmp/far.log")}"
 		fi
 	fi
-	jq -cn --argjson round "$1" --arg candidate "$2" --arg form "$3" --argjson size "$4" \
-		--argjson sent "$sent" --argjson right "$right" --argjson wrong "$wrong" \
-		--argjson timed "$timed" --argjson ns "$ns" --argjson queue "$queue" --argjson socket "$socket" \
-		--argjson samples "$samples" --argjson stray "$stray" --arg invalid "$invalid" \
-		'{$round, $candidate, $form, $size, $sent, $right, $wrong, $timed, $ns, $queue, $socket,
-		  $samples, $stray, $invalid}' >>"$tmp/runs"
-	[ -z "$invalid" ]
+	losses=$(gateway_losses)
+	printf '%s\t' run "$1" "$2" "$3" "$4" "$6" "$sent" $((dropped + ${losses% *} - ${lost% *})) \
+		$((${losses#* } - ${lost#* })) "$error" >>"$tmp/runs"
+	echo "${answer:-"{}"}" >>"$tmp/runs"
+	lost=$losses
 }
 
 label() { # CANDIDATE FORM
@@ -323,19 +292,19 @@ label() { # CANDIDATE FORM
 }
 
 # Before each form's first run comes one that is not counted: flows open, neighbours are known.  In
-# the first round there is one before each, of which whole frames are kept and compared.
+# the first round whole frames are kept, and compared in full.
 measure() { # ROUND CANDIDATE
-	local form size sample
+	local form size sample=0
+	[ "$1" != 1 ] || sample=1
+	lost=$(gateway_losses)
 	for form in ${forms_of[$2]}; do
+		run 0 "$2" "$form" "${sizes%% *}" 100 $sample
 		for size in $sizes; do
 			echo "$me: round $1 of $rounds: $(label "$2" "$form"), $size bytes" >&2
-			if [ "$1" = 1 ] || [ "$size" = "${sizes%% *}" ]; then
-				[ "$1" = 1 ] && sample=1 || sample=0
-				run 0 "$2" "$form" "$size" 100 $sample || continue
-			fi
-			run "$1" "$2" "$form" "$size" "$ms" 0
+			run "$1" "$2" "$form" "$size" "$ms" $sample
 		done
 	done
+	[ "$2" = floor ] || printf 'relayed\t%s\t%s\n' "$2" "$(jpd_relayed)" >>"$tmp/runs"
 }
 
 # Everything, once the ends are known: gen_if, port_if, up_if and far_if.
@@ -362,7 +331,7 @@ bench() {
 			take_down
 		done
 	done
-	python3 scripts/lib/pktgen-report.py --title "$1" ${json:+--json "$json"} --rounds "$rounds" "$tmp/runs"
+	python3 scripts/lib/pktgen-report.py --title "$1" ${json:+--json "$json"} --rounds "$rounds" ${strict:+--strict} "$tmp/runs"
 }
 
 # $tmp, and the variables that clean_up() looks at.
