@@ -232,13 +232,18 @@ clean_up() {
 
 # ---- one run ------------------------------------------------------------------------
 
-# Packets that interface and sockets did not take, at the gateway: "QUEUE SOCKET".  Of a veth what
-# its peer sent and was refused is among what the peer lost, and of no other.
+# Packets that interfaces and sockets did not take, at the gateway: "QUEUE SOCKET".  What could not
+# be redirected into a veth its peer has among what it lost, too: that is not looked at.
 gateway_losses() {
-	"${gw[@]}" cat /proc/net/dev /proc/net/snmp6 |
-		awk -v p="$port_if:" -v u="$up_if:" '
-			$1 == p { queue += $5 } $1 == u { queue += $13 }
-			$1 == "Udp6InErrors" { socket = $2 } END { print queue + 0, socket + 0 }'
+	local name rest queue=0 socket=0
+	while read -r name rest; do
+		case $name in
+		"$port_if:") read -r _ _ _ rest _ <<<"$rest" && queue=$((queue + rest)) ;;
+		"$up_if:") read -r _ _ _ _ _ _ _ _ _ _ _ rest _ <<<"$rest" && queue=$((queue + rest)) ;;
+		Udp6InErrors) socket=$rest ;;
+		esac
+	done <<<"$("${gw[@]}" cat /proc/net/dev /proc/net/snmp6)"
+	echo "$queue $socket"
 }
 
 # What jpd says that it relayed by XDP, and by sockets.
