@@ -111,7 +111,15 @@ ask_far() { # WORDS
 	{ echo "$1" >&7; } 2>/dev/null && read -r -t $((10 * ${JPX_PATIENCE:-1})) answer <&8
 }
 
+# Why there was none, or not that one.
+no_answer() {
+	local why=${answer:-$(tail -n 1 "$tmp/far.log")}
+	echo "the far end does not answer${why:+: $why}"
+}
+
 start_far() {
+	# When it ends unasked, that is a verdict and not our end.
+	trap '' PIPE
 	mkfifo "$tmp/far.in" "$tmp/far.out"
 	"${far[@]}" "$far_program" far "$far_if" <"$tmp/far.in" >"$tmp/far.out" 2>"$tmp/far.log" &
 	far_pid=$!
@@ -270,7 +278,7 @@ run() { # ROUND CANDIDATE FORM SIZE MS SAMPLE
 	[ "$spoil" != port ] || port=$((port + 100))
 	words=$(expectation "$3" "$4" "$6")
 	if ! ask_far "$words" || [[ $answer != *expecting* ]]; then
-		error="the far end does not answer: ${answer:-$(tail -n 1 "$tmp/far.log")}"
+		error=$(no_answer)
 	elif ! out=$(generator run if="$gen_if" pledges="$pledges" port=$port size="$4" ms="$5" \
 		2>"$tmp/gen.log"); then
 		error=$(tail -n 1 "$tmp/gen.log")
@@ -278,7 +286,7 @@ run() { # ROUND CANDIDATE FORM SIZE MS SAMPLE
 		[ "$spoil" != far ] || { kill "$far_pid"; wait "$far_pid"; } 2>/dev/null
 		sent=${out#sent=} dropped=${out##*=} sent=${sent%% *}
 		if ! ask_far count || [[ $answer != *right* ]]; then
-			error="the far end does not answer: ${answer:-$(tail -n 1 "$tmp/far.log")}"
+			error=$(no_answer)
 		fi
 	fi
 	losses=$(gateway_losses)
