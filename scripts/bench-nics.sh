@@ -27,7 +27,7 @@ me=bench-nics
 . scripts/lib/pktgen-bench.sh
 
 usage() {
-	sed -n '/^#   scripts\/bench/,/^# Addresses/{/^# Addresses/!s/^#  \{0,1\}//p}' "$0" | sed '/^#*$/d'
+	sed -n '/^#   scripts\/bench/,/^# Addresses/{/^# Addresses/!s/^#   //p}' "$0" | sed '/^#*$/d'
 	echo "$common_options"
 	exit "$1"
 }

@@ -23,7 +23,7 @@ export JPX_LAB=jpx-pktgen
 
 guest='' arguments=("$@")
 usage() {
-	sed -n '/^#   scripts\/bench/,/^# Where/{/^# Where/!s/^#  \{0,1\}//p}' "$0" | sed '/^#*$/d'
+	sed -n '/^#   scripts\/bench/,/^# Where/{/^# Where/!s/^#   //p}' "$0" | sed '/^#*$/d'
 	echo "$common_options"
 	exit "$1"
 }

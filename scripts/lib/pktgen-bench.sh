@@ -28,14 +28,14 @@ gen=() gw=() far=()
 
 fail() { echo "$me: $*" >&2; exit 1; }
 
-common_options='    --rounds N       that are counted (5)
-    --seconds S      for how long pktgen sends in each (1)
-    --quick          2 rounds of 0.3 s
-    --sizes "N..."   bytes of content ("64 133 512 1200")
-    --pledges N      addresses that send, each from 8 UDP ports (32)
-    --only "NAME..." candidates, of floor, xdp and sockets (all)
-    --json FILE      write all figures there
-    --spoil WHAT     plant a fault: port, bytes or far; there must be no figure then'
+common_options='  --rounds N       that are counted (5)
+  --seconds S      for how long pktgen sends in each (1)
+  --quick          2 rounds of 0.3 s
+  --sizes "N..."   bytes of content ("64 133 512 1200")
+  --pledges N      addresses that send, each from 8 UDP ports (32)
+  --only "NAME..." candidates, of floor, xdp and sockets (all)
+  --json FILE      write all figures there
+  --spoil WHAT     plant a fault: port, bytes or far; there must be no figure then'
 
 # common_option WORD VALUE: sets $used to the words that it took, or fails.
 common_option() {
