@@ -5,7 +5,7 @@
 #   make check-vm   packet tests and some labs on Debian's kernels 6.1 and 6.12, in qemu (root)
 #   make demo       a real DTLS join through XDP, step by step (root)
 #   make bench      what relaying costs, as ratios in one run, then make bench-trips (root)
-#   make bench-pktgen  what comes out when the kernel's pktgen sends (root; in qemu where it is missing)
+#   make bench-pktgen  the same by the kernel's pktgen, in qemu where it is missing (root)
 #   make bench-trips   round trips a second, against nginx (root; installs it)
 #   make fuzz       the codecs under libFuzzer for FUZZ_SECONDS each
 #   make install    honours DESTDIR and PREFIX;  make uninstall

@@ -82,7 +82,8 @@ size_t frame_build(const struct expected *e, const struct varying *v, uint8_t *f
 }
 
 /* Where the pledge's number, its port and the content are in E's frames; 0: nowhere. */
-static void places(const struct expected *e, uint32_t *who_at, uint32_t *port_at, uint32_t *content_at)
+static void places(const struct expected *e, uint32_t *who_at, uint32_t *port_at,
+		   uint32_t *content_at)
 {
 	uint8_t scratch[PKTGEN_PREFIX + 1];
 
