@@ -5,18 +5,18 @@
 # Does the pktgen benchmark measure, does it refuse to where something is wrong, and does
 # it leave nothing behind?  In guests: other kernels may have no pktgen.
 #
-#   tests/vm/pktgen.sh [--quick]     quick: two sizes instead of four
+#   tests/vm/pktgen.sh [--all-sizes]     four sizes instead of two
 JPX_LAB=t-vm-pktgen
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/../lab/common.sh"
-sizes="64 133 512 1200"
-[ "${1:-}" != --quick ] || sizes="64 1200"
+sizes="64 1200"
+[ "${1:-}" != --all-sizes ] || sizes="64 133 512 1200"
 needs "$build/pktgen-ends" python3
 
 bench() { # NAME OPTION...
 	local name=$1
 	shift
-	timeout $((120 * ${JPX_PATIENCE:-1})) scripts/bench-pktgen.sh --rounds 1 --seconds 0.3 \
+	timeout $((60 * ${JPX_PATIENCE:-1})) scripts/bench-pktgen.sh --rounds 1 --seconds 0.3 --pledges 16 \
 		--json "$work/$name.json" "$@" >"$work/$name.log" 2>&1
 }
 
@@ -37,7 +37,7 @@ adds_up() {
 	judge all '[.rows[] | .sent == .arrived + .queue + .socket and .elsewhere == 0 and .arrived > 0] | all'
 }
 
-# One CPU sends, relays and receives: no queue is ever full for long.
+# One CPU sends, relays and receives, so no queue is ever full for long.
 xdp_loses_little() {
 	judge all '[.rows[] | select(.candidate != "sockets") | .percent > 95 and .socket == 0] | all'
 }
@@ -58,7 +58,10 @@ refuses() { # NAME WORDS OPTION...: no figure, and these words
 
 bench_left_nothing() {
 	[ ! -e /proc/net/pktgen ] || { echo "# pktgen is still loaded"; return 1; }
-	! ls -d /run/netns/jpx-pktgen-* /sys/fs/bpf/jpx-bench* 2>/dev/null | grep . || return 1
+	local left
+	for left in /run/netns/jpx-pktgen-* /sys/fs/bpf/jpx-bench*; do
+		[ ! -e "$left" ] || { echo "# $left is left"; return 1; }
+	done
 	! pgrep -l 'pktgen-ends|jpd'
 }
 
@@ -99,14 +102,14 @@ has_link_local() {
 nics() { # NAME OPTION...
 	local name=$1
 	shift
-	timeout $((120 * ${JPX_PATIENCE:-1})) scripts/bench-nics.sh --generator "netns/$lab-pledge:gen0" \
+	timeout $((60 * ${JPX_PATIENCE:-1})) scripts/bench-nics.sh --generator "netns/$lab-pledge:gen0" \
 		--far "netns/$lab-registrar:far0" --port nic0 --uplink nic1 --rounds 1 --seconds 0.3 --strict \
 		--sizes 133 --json "$work/$name.json" "$@" >"$work/$name.log" 2>&1
 }
 
 nics_only_say() {
 	nics dry --dry-run && [ ! -e "$work/dry.json" ] && [ ! -e /proc/net/pktgen ] &&
-		has 'copy\|pktgen-ends far far0' "$work/dry.log" && has 'nic0, nic1' "$work/dry.log"
+		has 'pktgen-ends far far0' "$work/dry.log" && has 'nic0, nic1' "$work/dry.log"
 }
 
 nics_measure() {
