@@ -39,7 +39,7 @@ check_options
 [ "$(id -u)" = 0 ] || fail "pktgen, network namespaces and XDP need root; try again with sudo"
 [ -x "$ends" ] || fail "$ends is not built; try make bench-pktgen"
 
-have_pktgen() { [ -e /proc/net/pktgen/pgctrl ] || modprobe -n -q pktgen; }
+have_pktgen() { [ -e /proc/net/pktgen/pgctrl ] || modprobe -n -q pktgen 2>/dev/null; }
 
 # Without a file the guest writes one all the same: build/log is what comes back.
 in_guest() {
