@@ -93,12 +93,12 @@ static __always_inline void keep(struct xdp_md *ctx, __u32 len)
 	__u32 key = __sync_fetch_and_add(&pktgen_taken, 1);
 	struct pktgen_sample *sample = bpf_map_lookup_elem(&pktgen_samples, &key);
 
-	/* Else one copy of it is compared and another one used. */
-	asm volatile("" : "+r"(len));
-	if (!sample || len < 1)
+	if (!sample || len < 1 || len > PKTGEN_FRAME_MAX)
 		return;
+	/* The same, in words that verifiers of 6.1 and earlier follow, too. */
 	asm volatile("" : "+r"(len));
-	if (len <= PKTGEN_FRAME_MAX && !bpf_xdp_load_bytes(ctx, 0, sample->data, len))
+	len = ((len - 1) & (PKTGEN_FRAME_MAX - 1)) + 1;
+	if (!bpf_xdp_load_bytes(ctx, 0, sample->data, len))
 		sample->len = len;
 }
 
