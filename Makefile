@@ -5,6 +5,7 @@
 #   make check-vm   packet tests and some labs on Debian's kernels 6.1 and 6.12, in qemu (root)
 #   make demo       a real DTLS join through XDP, step by step (root)
 #   make bench      what relaying costs, as ratios in one run, then make bench-trips (root)
+#   make bench-pktgen  the same by the kernel's pktgen, in qemu where it is missing (root)
 #   make bench-trips   round trips a second, against nginx (root; installs it)
 #   make fuzz       the codecs under libFuzzer for FUZZ_SECONDS each
 #   make install    honours DESTDIR and PREFIX;  make uninstall
@@ -184,7 +185,7 @@ $(BUILD)/tests/%: tests/lab/%.c $(BUILD)/san/libjpx.a $(wildcard ctl/*/*.[ch] in
 		$(BUILD)/san/libjpx.a -o $@ $(PKG_LIBS)
 
 .PHONY: test-programs
-test-programs: $(UNIT) $(BUILD)/tests/packets $(LAB_BIN)
+test-programs: $(UNIT) $(BUILD)/tests/packets $(LAB_BIN) $(BUILD)/pktgen-ends
 
 .PHONY: setup check check-vm demo
 setup:
@@ -218,7 +219,17 @@ TRIPS_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/trips/*.c))
 $(BUILD)/trips-ends: $(TRIPS_SRC) $(wildcard tests/bench/trips/*.h) $(BUILD)/bpf/trips.skel.h
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(TRIPS_SRC) -o $@ $(PKG_LIBS) -lpthread
 
-.PHONY: bench bench-cost bench-trips
+$(BUILD)/bpf/pktgen.bpf.o: tests/bench/pktgen/ends.bpf.c
+	@mkdir -p $(@D)
+	$(call say,CLANG,$<)$(CLANG) $(BPF_CFLAGS) -iquote tests/bench/pktgen -c $< -o $@
+$(BUILD)/bpf/pktgen.skel.h: $(BUILD)/bpf/pktgen.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name pktgen_bpf > $@ 2> $@.log || \
+		{ cat $@.log >&2; exit 1; }
+PKTGEN_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/pktgen/*.c))
+$(BUILD)/pktgen-ends: $(PKTGEN_SRC) $(wildcard tests/bench/pktgen/*.h) $(BUILD)/bpf/pktgen.skel.h
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(PKTGEN_SRC) -o $@ $(PKG_LIBS)
+
+.PHONY: bench bench-cost bench-trips bench-pktgen
 # One after the other, whatever -j says: each wants the machine to itself.
 bench:
 	$(Q)+failed=0; for part in bench-cost bench-trips; do \
@@ -231,6 +242,11 @@ bench-trips:
 	$(Q)scripts/setup.sh bench
 	$(Q)+$(MAKE) --no-print-directory all $(BUILD)/trips-ends
 	$(Q)tests/bench/trips/trips.sh --json $(BUILD)/trips.json $(TRIPS_ARGS)
+
+bench-pktgen:
+	$(Q)scripts/setup.sh
+	$(Q)+$(MAKE) --no-print-directory all $(BUILD)/pktgen-ends
+	$(Q)scripts/bench-pktgen.sh --json $(BUILD)/pktgen.json $(PKTGEN_ARGS)
 
 FUZZ_SECONDS ?= 60
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)

@@ -84,9 +84,9 @@ lab_up() {
 }
 
 # Waits until every end has its link-local address: the kernel takes its time to see a carrier.
-lab_settle() {
+lab_settle() { # [WHO...]
 	local who end
-	for who in pledge proxy gateway registrar; do
+	for who in ${*:-pledge proxy gateway registrar}; do
 		for end in $(ns_ip "$who" -br link show type veth | sed 's/@.*//'); do
 			for _ in $(seq 200); do
 				[ -n "$(lab_link_local "$who" "$end")" ] && break

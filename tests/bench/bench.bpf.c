@@ -17,6 +17,7 @@
 #include <linux/ip.h>
 #include <linux/pkt_cls.h>
 
+#include "floor.h"
 #include "shared.h"
 
 struct bench_plan bench_plan;
@@ -52,17 +53,9 @@ const volatile __u8 bench_out_macs[16]; /* destination, source */
 
 /* ---- what the fast path is measured against ------------------------------- */
 
-/* The floor: new MAC addresses, out of the other interface. */
 static __always_inline int bench_floor_body(struct xdp_md *ctx)
 {
-	void *data = (void *)(long)ctx->data;
-	void *end = (void *)(long)ctx->data_end;
-
-	if (data + ETH_HLEN > end)
-		return XDP_DROP;
-	jpx_store64(data, *(const volatile __u64 *)bench_out_macs);
-	jpx_store32(data + 8, *(const volatile __u32 *)(bench_out_macs + 8));
-	return bpf_redirect_map(&bench_tx, bench_out_ifindex, XDP_DROP);
+	return bench_redirect(ctx, bench_out_macs, &bench_tx, bench_out_ifindex);
 }
 
 /* One hop less, and the checksum of an IPv4 header with it (RFC 1624, as the kernel does). */
