@@ -250,10 +250,25 @@ int probe_run(int a, int b)
 
 /* ---- the network ---- */
 
+/* A dump that the kernel gives up ends like one that is complete, but for a number. */
+static int on_done(const struct nlmsghdr *nlh, void *data)
+{
+	int error = 0;
+
+	(void)data;
+	if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(error))
+		memcpy(&error, mnl_nlmsg_get_payload(nlh), sizeof(error));
+	if (!error)
+		return MNL_CB_STOP;
+	errno = -error;
+	return MNL_CB_ERROR;
+}
+
 /* Sends NLH on BUS.  Returns what the kernel says of it: 0 or a negative errno. */
 static int ask(int bus, struct nlmsghdr *nlh)
 {
 	struct mnl_socket *nl = mnl_socket_open2(bus, SOCK_CLOEXEC);
+	static mnl_cb_t control[] = { [NLMSG_DONE] = on_done };
 	const struct timeval wait = { .tv_sec = 2 };
 	char buf[32768] __attribute__((aligned(8)));
 	int ret = 0, more = MNL_CB_OK;
@@ -269,8 +284,8 @@ static int ask(int bus, struct nlmsghdr *nlh)
 	while (!ret && more > MNL_CB_STOP) {
 		len = mnl_socket_recvfrom(nl, buf, sizeof(buf));
 		if (len >= 0)
-			more = mnl_cb_run(buf, (size_t)len, 1, mnl_socket_get_portid(nl), NULL,
-					  NULL);
+			more = mnl_cb_run2(buf, (size_t)len, 1, mnl_socket_get_portid(nl), NULL,
+					   NULL, control, MNL_ARRAY_SIZE(control));
 		if (len < 0 || more < 0)
 			ret = errno == EINTR ? 0 : -errno;
 	}
