@@ -81,6 +81,7 @@ guest() { # KERNEL NAME TEST...
 kernel() { # KERNEL
 	local t
 	running=
+	trap '' HUP INT # the one who waits for us says when to end, also those that a terminal tells itself
 	trap '[ -z "$running" ] || { kill "$running"; wait "$running"; } 2>/dev/null; exit 143' TERM
 	if [ "$each" = no ]; then
 		guest "$1" '' "${tests[@]}"
