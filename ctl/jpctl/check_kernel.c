@@ -39,8 +39,7 @@ static const struct {
 	{ "XDP programs", "the fast path", SOCKETS, PROGRAM(BPF_PROG_TYPE_XDP, BPF_XDP) },
 	{ "BPF compiler (JIT)", "the fast path's speed", "it is interpreted, many times slower",
 	  TRIED(probe_jit) },
-	{ "device maps", "sending out of another interface", SOCKETS,
-	  MAP(BPF_MAP_TYPE_DEVMAP, 0) },
+	{ "device maps", "sending out of another interface", SOCKETS, MAP(BPF_MAP_TYPE_DEVMAP, 0) },
 	{ "bpf_xdp_load_bytes", "JPY messages of any form, extension headers", SOCKETS,
 	  HELPER(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_load_bytes) },
 	{ "bpf_loop", "finding a port for a flow", SOCKETS,
@@ -78,11 +77,11 @@ void check_kernel(struct check *check)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		int ret = rows[i].have(rows[i].a, rows[i].b);
 
-		json_array_append_new(
-			check->kernel,
-			json_pack("{s:s, s:s, s:b, s:s, s:s}", "feature", rows[i].feature,
-				  "needed_for", rows[i].needed_for, "have", ret == 0, "why",
-				  ret ? strerror(-ret) : "", "without", rows[i].without));
+		json_array_append_new(check->kernel,
+				      json_pack("{s:s, s:s, s:b, s:s, s:s}", "feature",
+						rows[i].feature, "needed_for", rows[i].needed_for,
+						"have", ret == 0, "why", ret ? strerror(-ret) : "",
+						"without", rows[i].without));
 	}
 }
 

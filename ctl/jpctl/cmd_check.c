@@ -120,8 +120,8 @@ int cmd_check(struct jpctl *ctl, int argc, char **argv)
 		.parser = parse,
 		.args_doc = "[IF...]",
 		.doc = "Looks for what keeps this host, and the interfaces named or else all "
-		       "attached ones, from relaying well, and shows what this kernel has of what jpd "
-		       "makes use of. Changes nothing.",
+		       "attached ones, from relaying well, and shows what this kernel has of what "
+		       "jpd makes use of. Changes nothing.",
 	};
 	struct check check = { .ctl = ctl, .findings = json_array(), .kernel = json_array() };
 	json_t *status = NULL, *stats = NULL;

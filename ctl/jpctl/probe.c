@@ -162,8 +162,8 @@ int probe_program(int a, int b)
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = (enum bpf_attach_type)b);
 
 	libbpf_set_print(quiet);
-	return closed(bpf_prog_load((enum bpf_prog_type)a, "jpx_probe", license, one, COUNT(one),
-				    &opts));
+	return closed(
+		bpf_prog_load((enum bpf_prog_type)a, "jpx_probe", license, one, COUNT(one), &opts));
 }
 
 int probe_map(int a, int b)
