@@ -250,8 +250,9 @@ int probe_run(int a, int b)
 
 /* ---- the network ---- */
 
-/* A dump that the kernel gives up ends like one that is complete, but for a number. */
-static int on_done(const struct nlmsghdr *nlh, void *data)
+/* NLMSG_ERROR, and NLMSG_DONE: a dump that the kernel gives up ends like one that is complete, but
+ * for a number.  Either begins with it, 0 or a negative errno. */
+static int on_end(const struct nlmsghdr *nlh, void *data)
 {
 	int error = 0;
 
@@ -268,7 +269,7 @@ static int on_done(const struct nlmsghdr *nlh, void *data)
 static int ask(int bus, struct nlmsghdr *nlh)
 {
 	struct mnl_socket *nl = mnl_socket_open2(bus, SOCK_CLOEXEC);
-	static mnl_cb_t control[] = { [NLMSG_DONE] = on_done };
+	static mnl_cb_t control[] = { [NLMSG_ERROR] = on_end, [NLMSG_DONE] = on_end };
 	const struct timeval wait = { .tv_sec = 2 };
 	char buf[32768] __attribute__((aligned(8)));
 	int ret = 0, more = MNL_CB_OK;
