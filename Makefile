@@ -3,6 +3,7 @@
 #   make            everything, into build/
 #   make check      unit, packet and lab tests (root; installs what is missing)
 #   make check-vm   packet tests and some labs on Debian's kernels 6.1 and 6.12, in qemu (root)
+#   make check-vm-all   every packet, lab and vm test there, each in a guest of its own: an hour or two
 #   make demo       a real DTLS join through XDP, step by step (root)
 #   make bench      what relaying costs, as ratios in one run, then make bench-trips (root)
 #   make bench-pktgen  the same by the kernel's pktgen, in qemu where it is missing (root)
@@ -187,7 +188,7 @@ $(BUILD)/tests/%: tests/lab/%.c $(BUILD)/san/libjpx.a $(wildcard ctl/*/*.[ch] in
 .PHONY: test-programs
 test-programs: $(UNIT) $(BUILD)/tests/packets $(LAB_BIN) $(BUILD)/pktgen-ends
 
-.PHONY: setup check check-vm demo
+.PHONY: setup check check-vm check-vm-all demo
 setup:
 	$(Q)scripts/setup.sh
 check:
@@ -198,6 +199,10 @@ check-vm:
 	$(Q)scripts/setup.sh vm
 	$(Q)+$(MAKE) --no-print-directory all test-programs
 	$(Q)scripts/check-vm.sh
+check-vm-all:
+	$(Q)scripts/setup.sh vm
+	$(Q)+$(MAKE) --no-print-directory all test-programs
+	$(Q)scripts/check-vm.sh all
 demo:
 	$(Q)scripts/setup.sh
 	$(Q)+$(MAKE) --no-print-directory all

@@ -19,7 +19,7 @@ avahi-daemon avahi-utils dbus dnsmasq-base'
 
 bench_packages='nginx libnginx-mod-stream'
 
-vm_packages='qemu-system-x86 cpio kmod xz-utils wpan-tools'
+vm_packages='qemu-system-x86 cpio kmod xz-utils wpan-tools xdp-tools'
 
 case ${1:-} in
 '') ;;

@@ -20,6 +20,7 @@ struct netwatch;
 struct check {
 	const struct jpctl *ctl;
 	json_t *findings; /* a list of {"what", "result", "why", "remedy"} */
+	json_t *kernel;	  /* of {"feature", "needed_for", "have", "why", "without"} */
 	unsigned int fails;
 	struct netwatch *net;	  /* NULL when the kernel does not tell */
 	const json_t *status;	  /* NULL when there is neither jpd nor fast path */
@@ -33,6 +34,10 @@ void check_add(struct check *check, enum check_result result, const char *what, 
 
 /* Rights, kernel, BPF, jpd. */
 void check_host(struct check *check);
+
+/* What the kernel has of what jpd uses; and prints that as a table. */
+void check_kernel(struct check *check);
+void check_kernel_print(const struct check *check);
 
 /* The interface IFNAME, in the role that status gives it. */
 void check_interface(struct check *check, const char *ifname);

@@ -64,7 +64,7 @@ static void check_rights(struct check *check)
 			  "there");
 }
 
-static void check_kernel(struct check *check)
+static void check_release(struct check *check)
 {
 	unsigned int major = 0, minor = 0;
 	struct utsname name;
@@ -196,7 +196,7 @@ static void check_jpd(struct check *check)
 void check_host(struct check *check)
 {
 	check_rights(check);
-	check_kernel(check);
+	check_release(check);
 	check_bpffs(check);
 	check_bpf(check);
 	check_features(check);

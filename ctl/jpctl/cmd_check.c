@@ -108,6 +108,7 @@ static void run(struct check *check, const struct named *named)
 	if (!named->count)
 		check_attached(check);
 	check_counters(check);
+	check_kernel(check);
 	netwatch_free(check->net);
 	if (base)
 		event_base_free(base);
@@ -119,9 +120,10 @@ int cmd_check(struct jpctl *ctl, int argc, char **argv)
 		.parser = parse,
 		.args_doc = "[IF...]",
 		.doc = "Looks for what keeps this host, and the interfaces named or else all "
-		       "attached ones, from relaying well. Changes nothing.",
+		       "attached ones, from relaying well, and shows what this kernel has of what "
+		       "jpd makes use of. Changes nothing.",
 	};
-	struct check check = { .ctl = ctl, .findings = json_array() };
+	struct check check = { .ctl = ctl, .findings = json_array(), .kernel = json_array() };
 	json_t *status = NULL, *stats = NULL;
 	struct named named = { .count = 0 };
 	struct client_error error;
@@ -129,7 +131,7 @@ int cmd_check(struct jpctl *ctl, int argc, char **argv)
 	int ret = 0;
 
 	jpctl_parse(ctl, "jpctl check", &argp, &named, argc, argv);
-	if (!check.findings)
+	if (!check.findings || !check.kernel)
 		return jpctl_fail("check: not enough memory");
 	if (snapshot_take(ctl, "status", &status, note, sizeof(note), &error))
 		snprintf(note, sizeof(note), "%s", error.text);
@@ -140,14 +142,18 @@ int cmd_check(struct jpctl *ctl, int argc, char **argv)
 	check.not_from_jpd = note;
 	run(&check, &named);
 	if (ctl->json) {
-		json_t *object = json_pack("{s:i, s:O}", "version", 1, "checks", check.findings);
+		json_t *object = json_pack("{s:i, s:O, s:O}", "version", 1, "checks",
+					   check.findings, "kernel", check.kernel);
 
 		ret = jpctl_print_json(object);
 		json_decref(object);
 	} else {
+		check_kernel_print(&check);
+		printf("\n");
 		print(&check);
 	}
 	json_decref(check.findings);
+	json_decref(check.kernel);
 	json_decref(status);
 	json_decref(stats);
 	return check.fails ? EXIT_FAILURE : ret;

@@ -350,11 +350,26 @@ fail:
 	return ret;
 }
 
+int datapath_do_without(struct datapath *dp, struct jpx_state *state)
+{
+	if (!dp->bpf || dp->pinned)
+		return -EINVAL;
+	munmap(dp->socket_stats, SOCKET_STATS_SIZE);
+	dp->socket_stats = NULL;
+	jpx_pinned_close(&dp->maps);
+	release_pin_dir(dp, true);
+	dp->bpf = false;
+	memset(state, 0, sizeof(*state));
+	dp->shadow = *state;
+	return map_socket_stats(dp);
+}
+
 void datapath_close(struct datapath *dp, bool unpin)
 {
 	if (!dp)
 		return;
-	munmap(dp->socket_stats, SOCKET_STATS_SIZE);
+	if (dp->socket_stats)
+		munmap(dp->socket_stats, SOCKET_STATS_SIZE);
 	jpx_pinned_close(&dp->maps);
 	if (unpin)
 		datapath_unpin(dp);

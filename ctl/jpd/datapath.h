@@ -31,6 +31,11 @@ int datapath_open(const char *pin_dir, const struct datapath_sizes *sizes, struc
 /* UNPIN: also remove everything pinned.  The directory goes if it is empty then. */
 void datapath_close(struct datapath *dp, bool unpin);
 
+/* Goes on as if there were no BPF, for who finds that this kernel makes the maps but takes not the
+ * programs.  Only with maps of our own, not yet pinned; STATE is zeroed.  Returns 0 or a negative
+ * errno. */
+int datapath_do_without(struct datapath *dp, struct jpx_state *state);
+
 /* Pins the maps, if they are not: state that shall outlive this daemon.  Returns 0 or
  * a negative errno. */
 int datapath_pin(struct datapath *dp);

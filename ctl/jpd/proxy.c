@@ -1408,6 +1408,16 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir,
 		goto fail;
 	}
 	proxy->flows = flows_new(base, proxy->dp, &proxy->state, limits, adopted, err, err_len);
+	/* A kernel that makes the maps may still refuse the programs.  Not where packets may be
+	 * going through others already: those are not to be left without us. */
+	if (!proxy->flows && !adopted && datapath_maps(proxy->dp) &&
+	    !datapath_do_without(proxy->dp, &proxy->state)) {
+		jpx_warning("no fast path, the socket engine does everything: %s; jpctl check "
+			    "says what is missing",
+			    err);
+		proxy->flows =
+			flows_new(base, proxy->dp, &proxy->state, limits, false, err, err_len);
+	}
 	if (!proxy->flows)
 		goto fail;
 	proxy->intercept = intercept_new(base);

@@ -26,7 +26,119 @@ exit_status() { # STATUS COMMAND...
 	[ "$got" = "$wanted" ]
 }
 
+# ---- the table of the kernel's features: against who asks the kernel otherwise
+
+# row FEATURE KEY: of the last check
+row() {
+	jq -r --arg f "$1" --arg k "$2" '.kernel[] | select(.feature == $f) | .[$k]' "$work/kernel.json"
+}
+
+ask_kernel() { # [COMMAND...]: before jpctl
+	in_ns proxy "$@" "$build/jpctl" --run-dir "$run_dir" --pin-dir "$pin_dir" --json check \
+		>"$work/kernel.json" 2>"$work/check.err"
+	jq -e '.kernel | length > 10' "$work/kernel.json" >/dev/null
+}
+
+# Each row says all there is to say, a "no" why; that nobody answered is no reason.
+rows_are_whole() {
+	jq -e '[.kernel[] | (.feature != "") and (.needed_for != "") and (.without != "") and
+		(.have == (.why == "")) and (.why | test("temporarily") | not)] | all' "$work/kernel.json" >/dev/null
+}
+
+# says FEATURE COMMAND...: it is there if COMMAND succeeds, and not if it fails
+says() {
+	local feature=$1 wanted=false got
+	shift
+	"$@" >"$work/other.log" 2>&1 && wanted=true
+	got=$(row "$feature" have)
+	[ "$got" = "$wanted" ] && return 0
+	echo "# $feature: $got, and $* says $wanted"
+	return 1
+}
+
+bpftool_has() { # WORDS
+	[ -s "$work/bpftool" ] || "${BPFTOOL:-$(PATH=$PATH:/usr/sbin command -v bpftool)}" feature probe kernel full >"$work/bpftool"
+	grep -q "^$1 is available\$" "$work/bpftool"
+}
+
+# By its name in the list for XDP programs.
+bpftool_has_helper() { # HELPER
+	bpftool_has "eBPF program_type xdp" &&
+		sed -n '/^eBPF helpers supported for program type xdp:/,/^eBPF helpers/p' "$work/bpftool" | grep -qw -e "- $1"
+}
+
+socket_opens() { # FAMILY
+	python3 -c "import socket; socket.socket($1, socket.SOCK_DGRAM)"
+}
+
+# The kernel knows the kind, or not; one without a radio it never makes.
+knows_lowpan() {
+	! ns_ip proxy link add lowpan9 type lowpan 2>"$work/kind" && ! has 'Unknown device type\|not supported' "$work/kind"
+}
+
+agrees_with_the_findings() {
+	local why
+	why=$(jq -r '.checks[] | select(.what == "dispatcher") |
+		if .result == "ok" then "ok" elif .why | test("1\\.5\\.5") then "libxdp" else "refused" end' "$work/kernel.json")
+	case "$(row 'program extensions' have) $(row 'extensions that change packets' have) $why" in
+	'true true ok' | 'true false libxdp' | 'false false refused') ;;
+	*) return 1 ;;
+	esac
+	says "XDP features of drivers" \
+		jq -e '.checks[] | select(.what == "netdev features") | .result == "ok"' "$work/kernel.json"
+}
+
+# For people: the same rows, "yes" and "no" under one heading.
+table_is_the_same() {
+	jp check >"$work/check.txt" 2>&1
+	has '^KERNEL FEATURE  *NEEDED FOR  *HAVE IT  *WITHOUT IT$' "$work/check.txt" &&
+		[ "$(grep -c '  yes  ' "$work/check.txt")" = "$(jq '[.kernel[] | select(.have)] | length' "$work/kernel.json")" ] &&
+		[ "$(grep -c '  no: ' "$work/check.txt")" = "$(jq '[.kernel[] | select(.have | not)] | length' "$work/kernel.json")" ]
+}
+
+# Whoever may not use BPF has none of it; what is not BPF he has as before.
+no_to_all_of_bpf() {
+	local before
+	before=$(row 'routing rules' have)
+	ask_kernel setpriv --bounding-set=-bpf,-sys_admin,-perfmon --inh-caps=-bpf,-sys_admin,-perfmon
+	[ "$(jq -r '[.kernel[] | select(.feature | test("XDP programs|JIT|maps|bpf_|BPF|on demand|lookup|extensions")) | .have] |
+		"\(length) \(any)"' "$work/kernel.json")" = "13 false" ] &&
+		[ "$(row 'XDP programs' why)" = "Operation not permitted" ] && [ "$(row 'routing rules' have)" = "$before" ] && return 0
+	jq -c '.kernel[] | select(.have) | .feature' "$work/kernel.json" | sed 's/^/# has /'
+	return 1
+}
+
+# The maps can be made, the programs not: no fast path, but a jpd.
+starts_without_programs() {
+	mkdir -p "$run_dir"
+	spawn proxy bare setpriv --bounding-set=-perfmon,-sys_admin --inh-caps=-perfmon,-sys_admin \
+		"$build/jpd" --run-dir "$run_dir" --pin-dir "$pin_dir" --config /dev/null
+	wait_for has 'jpd: ready' "$work/bare.log" && has 'no fast path.*jpctl check says' "$work/bare.log" &&
+		[ ! -e "$pin_dir" ] && jp attach pj0 --registrar '[2001:db8:2::52]:7634' >"$work/attach.log" 2>&1 &&
+		[ "$(status '.ports[0].engine')" = socket ]
+}
+
 lab_up 1
+check table ask_kernel
+check rows-are-whole rows_are_whole
+check agrees-with-the-findings agrees_with_the_findings
+check table-is-the-same table_is_the_same
+check has-xdp says "XDP programs" bpftool_has "eBPF program_type xdp"
+check has-sk-lookup says "socket lookup programs" bpftool_has "eBPF program_type sk_lookup"
+check has-devmap says "device maps" bpftool_has "eBPF map_type devmap"
+check has-sockmap says "socket maps" bpftool_has "eBPF map_type sockmap"
+for helper in bpf_xdp_load_bytes bpf_loop bpf_spin_lock bpf_sk_lookup_udp; do
+	check "has-$helper" says "$helper" bpftool_has_helper "$helper"
+done
+check has-timers says "BPF timers" bpftool_has_helper bpf_timer_start
+check has-udp-sockets says "list of UDP sockets" in_ns proxy ss -Hlun
+check has-rules says "routing rules" ns_ip proxy -6 rule
+check has-lowpan says "6LoWPAN interfaces" knows_lowpan
+check has-wpan-sockets says "802.15.4 sockets" socket_opens 36
+check no-to-all-of-bpf no_to_all_of_bpf
+check nothing-made eval '! ns_ip proxy link show jpx-probe 2>/dev/null'
+check starts-without-programs starts_without_programs
+stop "$spawned"
 
 check daemon-not-running found jpd fail
 check fails-without-daemon exit_status 1 jp check

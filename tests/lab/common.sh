@@ -130,9 +130,15 @@ all_serving() {
 	[ "$(status '[.services[].state] | unique | join(" ")')" = serving ]
 }
 
-# attach IF ARGUMENT...: ready to relay when it returns.
+# attach IF ARGUMENT...: ready to relay when it returns.  On a machine so slow that jpctl gives up
+# waiting jpd goes on with it, and who says it again finds it done.
 attach() {
-	jp attach "$@" >>"$work/attach.log" 2>&1 && wait_for all_serving
+	local tries=${JPX_PATIENCE:-1}
+	until jp attach "$@" >>"$work/attach.log" 2>&1; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] && tail -n 1 "$work/attach.log" | grep -q 'did not answer within' || return 1
+	done
+	wait_for all_serving
 }
 
 join_port() { # IF N: the Nth service's
