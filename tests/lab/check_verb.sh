@@ -102,7 +102,7 @@ no_to_all_of_bpf() {
 	before=$(row 'routing rules' have)
 	ask_kernel setpriv --bounding-set=-bpf,-sys_admin,-perfmon --inh-caps=-bpf,-sys_admin,-perfmon
 	[ "$(jq -r '[.kernel[] | select(.feature | test("XDP programs|JIT|maps|bpf_|BPF|on demand|lookup|extensions")) | .have] |
-		"\(length) \(any)"' "$work/kernel.json")" = "13 false" ] &&
+		"\(length) \(any)"' "$work/kernel.json")" = "15 false" ] &&
 		[ "$(row 'XDP programs' why)" = "Operation not permitted" ] && [ "$(row 'routing rules' have)" = "$before" ] && return 0
 	jq -c '.kernel[] | select(.have) | .feature' "$work/kernel.json" | sed 's/^/# has /'
 	return 1
@@ -127,7 +127,7 @@ check has-xdp says "XDP programs" bpftool_has "eBPF program_type xdp"
 check has-sk-lookup says "socket lookup programs" bpftool_has "eBPF program_type sk_lookup"
 check has-devmap says "device maps" bpftool_has "eBPF map_type devmap"
 check has-sockmap says "socket maps" bpftool_has "eBPF map_type sockmap"
-for helper in bpf_xdp_load_bytes bpf_loop bpf_spin_lock bpf_sk_lookup_udp; do
+for helper in bpf_xdp_load_bytes bpf_loop bpf_spin_lock bpf_sk_lookup_udp bpf_xdp_adjust_meta bpf_redirect_neigh; do
 	check "has-$helper" says "$helper" bpftool_has_helper "$helper"
 done
 check has-timers says "BPF timers" bpftool_has_helper bpf_timer_start
