@@ -117,7 +117,7 @@ programs() {
 parents_only() {
 	programs | sed 's/^/# program: /'
 	[ "$(programs | awk '{ print $1 }' | xargs)" = "pj0 up0" ] &&
-		[ "$(status '[.uplinks[] | .ifname, .engine] | join(" ")')" = "up0.500 xdp-native" ]
+		[ "$(status '[.uplinks[] | .ifname, .engine] | join(" ")')" = "up0 xdp-native" ]
 }
 
 direct=5685
