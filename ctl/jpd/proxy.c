@@ -236,7 +236,8 @@ static void refresh_port(struct proxy *proxy, unsigned int id)
 	next.bounce_ifindex = 0;
 	memset(next.l2_type, 0, sizeof(next.l2_type));
 	next.flags |= JPX_PORT_NO_TRANSMIT;
-	if (next.ifindex && resolve_way(proxy->nw, proxy->abilities, (int)next.ifindex, next.xdp, &way)) {
+	if (next.ifindex &&
+	    resolve_way(proxy->nw, proxy->abilities, (int)next.ifindex, next.xdp, &way)) {
 		next.slot = (__u16)slots_want(proxy->slots, &way, next.xdp);
 		if (next.slot) {
 			next.tx_ifindex = way.tx_ifindex;
@@ -1034,8 +1035,8 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 		struct resolve_way way;
 		const char *why = NULL;
 
-		if (resolve_way(proxy->nw, proxy->abilities, link->ifindex,
-				(enum jpx_xdp)wish->xdp, &way))
+		if (resolve_way(proxy->nw, proxy->abilities, link->ifindex, (enum jpx_xdp)wish->xdp,
+				&way))
 			why = slots_failure(proxy->slots, way.tx_ifindex);
 		ret = refuse(answer, -EOPNOTSUPP, false, "%s%s", why ? why : ifname,
 			     why ? "" : ": XDP cannot be attached there; jpctl check says more");
@@ -1432,8 +1433,8 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir,
 	proxy->keepalive =
 		keepalive_new(base, &proxy->state, proxy->next_hops, proxy->dp, proxy->nw);
 	proxy->audit = event_new(base, -1, EV_PERSIST, on_audit, proxy);
-	if (!proxy->abilities || !proxy->health || !proxy->intercept || !proxy->slots || !proxy->relay ||
-	    !proxy->keepalive || !proxy->audit || !proxy->pause || !proxy->told ||
+	if (!proxy->abilities || !proxy->health || !proxy->intercept || !proxy->slots ||
+	    !proxy->relay || !proxy->keepalive || !proxy->audit || !proxy->pause || !proxy->told ||
 	    event_add(proxy->audit, &(struct timeval){ .tv_sec = AUDIT_S })) {
 		snprintf(err, err_len, "out of memory");
 		goto fail;

@@ -179,8 +179,7 @@ void resolve_service(struct netwatch *nw, struct abilities *abilities, struct jp
 	if (route.local)
 		service->flags |= JPX_SERVICE_LOCAL;
 	if (route.local || !link || !link->up ||
-	    !way_of(nw, abilities, route.ifindex, service->xdp, ipv4 ? ETH_P_IP : ETH_P_IPV6,
-		    &way))
+	    !way_of(nw, abilities, route.ifindex, service->xdp, ipv4 ? ETH_P_IP : ETH_P_IPV6, &way))
 		return;
 	service->tx_ifindex = way.tx_ifindex;
 	service->bounce_ifindex = way.bounce_ifindex;

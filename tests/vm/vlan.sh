@@ -22,17 +22,13 @@ needs coap-server-openssl coap-client-openssl ethtool
 coap_seconds=40 coap_tries=2
 
 registrar=2001:db8:2::52
-singles=$(seq -f 0.%g 20 35)
-ports=$(printf '%s\n' $singles 0.100.20 0.200.20 0)
+singles=$(seq -f 0.%g 20 35 | xargs)
+ports="$singles 0.100.20 0.200.20 0"
 count=$(wc -w <<<"$ports")
 conf="$quiet
 registrar main { address = \"[$registrar]:7634\" }
 registrar direct { address = \"[$registrar]:5690\" mode = stateful }"
 for n in $ports; do conf+=$'\n'"port pj$n {}"; done
-
-one_vlan() { # PREFIX N
-	echo "link add link $1$2 name $1$2.$3 type vlan id $3"
-}
 
 vlans() { # PREFIX: the VLANs of PREFIX0, for "ip -batch"
 	local id
@@ -161,7 +157,7 @@ twin_flows() { # N N: of one address and port, on two ports
 	seen=$(jp --json flows | jq -r '.flows[] | select(.udp_port == 40000) | "\(.ifname) \(.pledge)"' | sort -u)
 	[ "$(awk '{ print $1 }' <<<"$seen" | xargs)" = "pj$1 pj$2" ] &&
 		[ "$(awk '{ print $2 }' <<<"$seen" | sort -u | wc -l)" = 1 ] && return 0
-	sed 's/^/# flow: /' <<<"$seen"
+	echo "# flows: ${seen//$'\n'/, }"
 	return 1
 }
 
@@ -292,7 +288,7 @@ check lab lab_vlan
 check one-address one_address
 check server coap_server
 check jpreg jpreg_start 7634 5684
-spawn registrar server6 coap-server-openssl -A $registrar -p 5689 -k secretPSK
+spawn registrar server6 coap-server-openssl -A "$registrar" -p 5689 -k secretPSK
 check server-of-its-own wait_for udp_bound registrar 5690
 watch_modprobe
 check starts starts
@@ -300,9 +296,9 @@ check asks-once asks_once
 check parents-only parents_only
 
 check joins joins 5684 0.35 0.100.20 0.200.20 0
-check joins-stateful joins $direct 0.21 0.100.20 0
+check joins-stateful joins "$direct" 0.21 0.100.20 0
 check twins twins 0.22 0.23 5684
-check twins-stateful twins 0.22 0.23 $direct
+check twins-stateful twins 0.22 0.23 "$direct"
 check twin-flows twin_flows 0.22 0.23
 check all-by-xdp [ "$(packets socket)" = 0 ]
 check no-drops no_drops
