@@ -248,7 +248,8 @@ ethtool -K pj0 rxvlan off rx-vlan-stag-hw-parse off; jpd notices within 10 s" ] 
 
 on_its_own() {
 	wait_for port_is pj0.21 ready xdp-generic && wait_for port_is pj0.100.20 ready xdp-generic &&
-		[ "$(programs | awk '{ print $1 }' | xargs)" = "pj0.100.20 pj0.21 up0" ]
+		[ "$(programs | awk '{ print $1 }' | xargs)" = "pj0.100.20 pj0.21 up0" ] &&
+		[ "$(status '[.ports[].answers] | unique | join(" ")')" = socket ]
 }
 
 does_what_it_says() {
