@@ -135,8 +135,8 @@ $(BUILD)/tests/test_registrars: UNIT_WITH := ctl/jpd/registrars.c ctl/jpd/pledge
 $(BUILD)/tests/test_view: UNIT_WITH := ctl/jpd/view.c ctl/jpd/pledge_links.c -Wl,--wrap=netwatch_each_link \
 	-Wl,--wrap=netwatch_link_by_name
 $(BUILD)/tests/test_lowpan: UNIT_WITH := -Wl,--wrap=netwatch_each_link -Wl,--wrap=netwatch_link_by_name
-$(BUILD)/tests/test_resolve: UNIT_WITH := ctl/jpd/resolve.c -Wl,--wrap=netwatch_link_by_name \
-	-Wl,--wrap=netwatch_link_by_index -Wl,--wrap=netwatch_route -Wl,--wrap=netwatch_neighbour
+$(BUILD)/tests/test_resolve: UNIT_WITH := ctl/jpd/resolve.c ctl/jpd/abilities.c -Wl,--wrap=netwatch_link_by_name \
+	-Wl,--wrap=jpx_strips_vlan_tags -Wl,--wrap=netwatch_link_by_index -Wl,--wrap=netwatch_route -Wl,--wrap=netwatch_neighbour
 $(BUILD)/tests/test_probe: UNIT_WITH := ctl/jpd/probe.c ctl/jpd/udp_socket.c
 $(BUILD)/tests/test_health: UNIT_WITH := ctl/jpd/health.c -Wl,--wrap=clock_gettime \
 	-Wl,--wrap=event_new

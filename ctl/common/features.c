@@ -97,23 +97,40 @@ static int on_device(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
+/*
+ * The family's number, or -EOPNOTSUPP for a kernel that has none.  It is part of the kernel, so
+ * what it says once is so.  Asked again and again, a kernel without it (before 6.3) would run
+ * modprobe each time to look for a module.
+ */
+static int find_family(struct mnl_socket *nl)
+{
+	static int known;
+	uint16_t family = 0;
+	struct nlmsghdr *nlh;
+	char buf[256];
+	int ret;
+
+	if (known)
+		return known;
+	nlh = request(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
+	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, NETDEV_FAMILY);
+	ret = ask(nl, nlh, on_family, &family);
+	if (ret && ret != -ENOENT)
+		return ret;
+	known = family ? family : -EOPNOTSUPP;
+	return known;
+}
+
 static int xdp_features(struct mnl_socket *nl, int ifindex, uint64_t *features)
 {
 	struct dev_answer answer = { 0 };
 	struct nlmsghdr *nlh;
-	uint16_t family = 0;
 	char buf[256];
-	int ret;
+	int family = find_family(nl), ret;
 
-	nlh = request(buf, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
-	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, NETDEV_FAMILY);
-	ret = ask(nl, nlh, on_family, &family);
-	if (ret == -ENOENT || (!ret && !family))
-		return -EOPNOTSUPP;
-	if (ret)
-		return ret;
-
-	nlh = request(buf, family, NETDEV_CMD_DEV_GET, NETDEV_VERSION);
+	if (family < 0)
+		return family;
+	nlh = request(buf, (uint16_t)family, NETDEV_CMD_DEV_GET, NETDEV_VERSION);
 	mnl_attr_put_u32(nlh, NETDEV_A_DEV_IFINDEX, (uint32_t)ifindex);
 	ret = ask(nl, nlh, on_device, &answer);
 	if (ret)

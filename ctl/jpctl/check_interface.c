@@ -259,18 +259,23 @@ static void check_checksums(const struct subject *s)
 
 static void check_vlan(const struct subject *s)
 {
-	char remedy[200];
+	char remedy[256], here[96];
 
 	if (s->carrier->arphrd != ARPHRD_ETHER ||
 	    (s->carrier == s->link && !carries_vlans(s->check->net, s->link)))
 		return;
-	if (strcmp(s->carrier->kind, "veth") == 0)
-		snprintf(remedy, sizeof(remedy),
-			 "on the sending end: ethtool -K PEER txvlan off tx-vlan-stag-hw-insert "
-			 "off; then here: ethtool -K %s rxvlan off rx-vlan-stag-hw-parse off",
-			 s->carrier->ifname);
-	else
-		snprintf(remedy, sizeof(remedy), "ethtool -K %s rxvlan off", s->carrier->ifname);
+	snprintf(here, sizeof(here), "ethtool -K %s%s%s", s->carrier->ifname,
+		 jpx_ethtool_feature(s->carrier->ifname, "rx-vlan-hw-parse") == 1 ? " rxvlan off"
+										  : "",
+		 jpx_ethtool_feature(s->carrier->ifname, "rx-vlan-stag-hw-parse") == 1
+			 ? " rx-vlan-stag-hw-parse off"
+			 : "");
+	snprintf(remedy, sizeof(remedy), "%s%s; jpd notices within 10 s",
+		 strcmp(s->carrier->kind, "veth") == 0
+			 ? "on the sending end: ethtool -K PEER txvlan off tx-vlan-stag-hw-insert "
+			   "off; then here: "
+			 : "",
+		 here);
 	if (jpx_strips_vlan_tags(s->carrier->ifname))
 		found(s, CHECK_WARN, "vlan", remedy,
 		      "%s takes VLAN tags off before XDP sees them, so that the fast path cannot "
@@ -340,6 +345,17 @@ static void check_mtu(const struct subject *s)
 
 /* ---- all of it ---- */
 
+/* As the fast path does, through at most two tags. */
+static const struct netwatch_link *carrier_of(const struct netwatch *net,
+					      const struct netwatch_link *link)
+{
+	const struct netwatch_link *carrier = link;
+
+	for (int tags = 0; tags < 2 && carrier && carrier->vlan_id && carrier->parent; tags++)
+		carrier = netwatch_link_by_index(net, carrier->parent);
+	return carrier ? carrier : link;
+}
+
 static bool is_in(const json_t *list, const char *ifname)
 {
 	const json_t *one;
@@ -376,11 +392,7 @@ void check_interface(struct check *check, const char *ifname)
 	s.uplink = is_in(json_object_get(check->status, "uplinks"), s.ifname);
 	if (!s.port && !s.uplink)
 		s.port = s.uplink = true;
-	s.carrier = s.link;
-	if (s.link->vlan_id && s.link->parent)
-		s.carrier = netwatch_link_by_index(check->net, s.link->parent);
-	if (!s.carrier)
-		s.carrier = s.link;
+	s.carrier = carrier_of(check->net, s.link);
 	if (!check_type(&s))
 		return;
 	check_up(&s);

@@ -16,7 +16,9 @@
 #include "../common/control.h"
 #include "jpctl.h"
 
-#define TIMEOUT_MS 10000
+#define ASK_MS	 10000 /* what jpd says only what is pinned says, too: soon enough */
+#define ORDER_MS 60000
+#define QUIET_MS 2000 /* for so long nobody wonders */
 
 __attribute__((format(printf, 3, 4))) static int fail(struct client_error *error, int ret,
 						      const char *fmt, ...)
@@ -169,16 +171,26 @@ static int judge(const char *path, const char *line, size_t len, json_t **result
 	return ret;
 }
 
-static int exchange(int fd, const char *path, const char *line, json_t **result,
+/* Whoever waits for longer shall know what for.  Nothing is read here. */
+static void wait_a_little(int fd, int patience_ms)
+{
+	if (wait_for(fd, POLLIN, now_ms() + QUIET_MS) == -ETIMEDOUT)
+		fprintf(stderr, "jpctl: jpd is at it; waiting for up to %d seconds\n",
+			patience_ms / 1000);
+}
+
+static int exchange(int fd, const char *path, const char *line, int patience_ms, json_t **result,
 		    struct client_error *error)
 {
-	long long deadline = now_ms() + TIMEOUT_MS;
+	long long deadline = now_ms() + patience_ms;
 	char *answer = malloc(JPX_ANSWER_MAX);
 	ssize_t len;
 
 	if (!answer)
 		return fail(error, -ENOMEM, "%s: not enough memory for an answer", path);
 	len = send_all(fd, line, strlen(line), deadline);
+	if (!len && patience_ms == ORDER_MS)
+		wait_a_little(fd, patience_ms);
 	if (!len)
 		len = receive_line(fd, answer, JPX_ANSWER_MAX, deadline);
 	if (len >= 0)
@@ -187,7 +199,7 @@ static int exchange(int fd, const char *path, const char *line, json_t **result,
 		fail(error, 0,
 		     "%s: jpd did not answer within %d seconds; look at its log (journalctl -u "
 		     "jpd)",
-		     path, TIMEOUT_MS / 1000);
+		     path, patience_ms / 1000);
 	else if (len == -EMSGSIZE)
 		fail(error, 0, "%s: the answer is longer than %d bytes; is this jpd?", path,
 		     JPX_ANSWER_MAX);
@@ -199,8 +211,8 @@ static int exchange(int fd, const char *path, const char *line, json_t **result,
 	return (int)len;
 }
 
-int client_ask(const char *run_dir, const json_t *request, json_t **result,
-	       struct client_error *error)
+static int talk(const char *run_dir, const json_t *request, int patience_ms, json_t **result,
+		struct client_error *error)
 {
 	char path[512], *line = NULL, *text;
 	int fd, ret;
@@ -223,11 +235,23 @@ int client_ask(const char *run_dir, const json_t *request, json_t **result,
 	fd = open_socket(path, error);
 	ret = fd;
 	if (fd >= 0) {
-		ret = exchange(fd, path, line, result, error);
+		ret = exchange(fd, path, line, patience_ms, result, error);
 		close(fd);
 	}
 	free(line);
 	return ret;
+}
+
+int client_ask(const char *run_dir, const json_t *request, json_t **result,
+	       struct client_error *error)
+{
+	return talk(run_dir, request, ASK_MS, result, error);
+}
+
+int client_order(const char *run_dir, const json_t *request, json_t **result,
+		 struct client_error *error)
+{
+	return talk(run_dir, request, ORDER_MS, result, error);
 }
 
 int client_fail(const struct client_error *error)

@@ -22,6 +22,11 @@ struct client_error {
 int client_ask(const char *run_dir, const json_t *request, json_t **result,
 	       struct client_error *error);
 
+/* The same for what is to be done, not only told: that may take a while, with a jpd that starts or
+ * attaches many interfaces.  Waits for a minute, and says so on stderr after two seconds. */
+int client_order(const char *run_dir, const json_t *request, json_t **result,
+		 struct client_error *error);
+
 /* The exit status for ERROR, once it is printed. */
 int client_fail(const struct client_error *error);
 

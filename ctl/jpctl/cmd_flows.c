@@ -366,7 +366,7 @@ static int flush(const struct jpctl *ctl, const struct options *o)
 	json_t *request = request_of("flows-flush", &o->wish), *result = NULL;
 	struct client_error error;
 	char n[TABLE_NUMBER_LEN];
-	int ret = client_ask(ctl->run_dir, request, &result, &error);
+	int ret = client_order(ctl->run_dir, request, &result, &error);
 
 	json_decref(request);
 	if (ret)

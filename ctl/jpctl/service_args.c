@@ -184,7 +184,7 @@ const struct argp service_argp = { .options = options, .parser = parse_option };
 int service_request(const struct jpctl *ctl, json_t *request, json_t **result)
 {
 	struct client_error error;
-	int ret = client_ask(ctl->run_dir, request, result, &error);
+	int ret = client_order(ctl->run_dir, request, result, &error);
 
 	json_decref(request);
 	return ret ? client_fail(&error) : EXIT_SUCCESS;

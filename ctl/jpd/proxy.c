@@ -14,6 +14,7 @@
 #include <jpx/jpy.h>
 #include <jpx/wire.h>
 
+#include "abilities.h"
 #include "addr.h"
 #include "datapath.h"
 #include "features.h"
@@ -42,6 +43,7 @@ struct proxy {
 	struct event_base *base;
 	struct datapath *dp;
 	struct netwatch *nw;
+	struct abilities *abilities;
 	struct slots *slots;
 	struct flows *flows;
 	struct intercept *intercept;
@@ -112,13 +114,21 @@ static void note_line(void *arg, const char *line)
 }
 
 /* Can frames be redirected to this interface from a program in native mode? */
-static bool can_transmit(const struct resolve_way *way)
+static bool can_transmit(const struct proxy *proxy, const struct resolve_way *way)
 {
+	/* Of those that are made, not built in. */
+	static const char *const can[] = { "", "veth", "tun", "bond" };
+	const struct netwatch_link *link;
 	uint64_t features;
 
-	if (jpx_xdp_features((int)way->tx_ifindex, &features) == 0)
+	if (abilities_xdp_features(proxy->abilities, way->tx_ifindex, &features) == 0)
 		return features & JPX_XDP_ACT_NDO_XMIT;
-	return way->link == JPX_LINK_ETHERNET; /* an older kernel: most NICs can */
+	/* An older kernel: most NICs can, and a VLAN interface, say, cannot. */
+	link = netwatch_link_by_index(proxy->nw, (int)way->tx_ifindex);
+	for (size_t i = 0; link && i < sizeof(can) / sizeof(*can); i++)
+		if (!strcmp(link->kind, can[i]))
+			return way->link == JPX_LINK_ETHERNET;
+	return false;
 }
 
 /* Does what our programs redirect to this interface leave it?  NATIVE: some of them run in native
@@ -131,7 +141,7 @@ static bool takes_frames(const struct proxy *proxy, const struct resolve_way *wa
 	 */
 	if (link && lowpan_is_stacked(link))
 		return false;
-	return !native || can_transmit(way);
+	return !native || can_transmit(proxy, way);
 }
 
 static bool any_port(const struct proxy *proxy)
@@ -226,7 +236,8 @@ static void refresh_port(struct proxy *proxy, unsigned int id)
 	next.bounce_ifindex = 0;
 	memset(next.l2_type, 0, sizeof(next.l2_type));
 	next.flags |= JPX_PORT_NO_TRANSMIT;
-	if (next.ifindex && resolve_way(proxy->nw, (int)next.ifindex, next.xdp, &way)) {
+	if (next.ifindex &&
+	    resolve_way(proxy->nw, proxy->abilities, (int)next.ifindex, next.xdp, &way)) {
 		next.slot = (__u16)slots_want(proxy->slots, &way, next.xdp);
 		if (next.slot) {
 			next.tx_ifindex = way.tx_ifindex;
@@ -272,7 +283,7 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 	struct jpx_service *service = &proxy->state.services[id], next = *service, quiet = next;
 	struct resolve_way way;
 
-	resolve_service(proxy->nw, &next, &proxy->next_hops[id]);
+	resolve_service(proxy->nw, proxy->abilities, &next, &proxy->next_hops[id]);
 	next.flags &= (__u16)~JPX_SERVICE_SILENT;
 	if (!health_usable(proxy->health, id)) {
 		next.flags |= JPX_SERVICE_SILENT;
@@ -284,7 +295,7 @@ static void refresh_service(struct proxy *proxy, unsigned int id)
 		refresh_uplinks(proxy, id, &next);
 	next.flags &= (__u16)~JPX_SERVICE_NO_TRANSMIT;
 	if (next.tx_ifindex && table_in_fast_path(&proxy->state, id) &&
-	    resolve_way(proxy->nw, (int)next.ifindex, next.xdp, &way)) {
+	    resolve_way(proxy->nw, proxy->abilities, (int)next.ifindex, next.xdp, &way)) {
 		slots_want(proxy->slots, &way, next.xdp);
 		if (!takes_frames(proxy, &way, slots_any_native(proxy->slots, false)))
 			next.flags |= JPX_SERVICE_NO_TRANSMIT;
@@ -340,6 +351,7 @@ static void refresh(struct proxy *proxy)
 	health_sync(proxy->health);
 	/* A new uplink program changes what ports can transmit, and they what is an uplink. */
 	for (int i = 0; again && i < 3; i++) {
+		abilities_forget(proxy->abilities);
 		slots_audit(proxy->slots, false);
 		for (unsigned int id = 1; id < JPX_MAX_PORTS; id++)
 			if (proxy->state.ports[id].flags & JPX_PORT_IN_USE)
@@ -1001,8 +1013,9 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 		datapath_put_port(proxy->dp, id, port);
 	}
 	if (!fresh && wish->xdp != PROXY_UNSET && wish->xdp != port->xdp) {
-		/* Another way of attaching: let go of the old one first. */
-		unsigned int slot = port->slot;
+		/* Another way of attaching: let go of the old one first.  But a VLAN's parent
+		 * serves others, too. */
+		unsigned int slot = table_port_is_tagged(port) ? 0 : port->slot;
 
 		port->xdp = (__u8)wish->xdp;
 		if (slot)
@@ -1022,7 +1035,8 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 		struct resolve_way way;
 		const char *why = NULL;
 
-		if (resolve_way(proxy->nw, link->ifindex, (enum jpx_xdp)wish->xdp, &way))
+		if (resolve_way(proxy->nw, proxy->abilities, link->ifindex, (enum jpx_xdp)wish->xdp,
+				&way))
 			why = slots_failure(proxy->slots, way.tx_ifindex);
 		ret = refuse(answer, -EOPNOTSUPP, false, "%s%s", why ? why : ifname,
 			     why ? "" : ": XDP cannot be attached there; jpctl check says more");
@@ -1421,6 +1435,7 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir,
 	if (!proxy->flows)
 		goto fail;
 	proxy->intercept = intercept_new(base);
+	proxy->abilities = abilities_new();
 	proxy->slots = slots_new(&proxy->state, proxy->dp, proxy->nw, note_line, proxy);
 	proxy->health = health_new(base, &proxy->state, count_service, on_change, proxy);
 	proxy->relay = relay_new(base, &proxy->state, proxy->dp, proxy->nw, proxy->flows,
@@ -1428,8 +1443,8 @@ struct proxy *proxy_new(struct event_base *base, const char *pin_dir,
 	proxy->keepalive =
 		keepalive_new(base, &proxy->state, proxy->next_hops, proxy->dp, proxy->nw);
 	proxy->audit = event_new(base, -1, EV_PERSIST, on_audit, proxy);
-	if (!proxy->health || !proxy->intercept || !proxy->slots || !proxy->relay ||
-	    !proxy->keepalive || !proxy->audit || !proxy->pause || !proxy->told ||
+	if (!proxy->abilities || !proxy->health || !proxy->intercept || !proxy->slots ||
+	    !proxy->relay || !proxy->keepalive || !proxy->audit || !proxy->pause || !proxy->told ||
 	    event_add(proxy->audit, &(struct timeval){ .tv_sec = AUDIT_S })) {
 		snprintf(err, err_len, "out of memory");
 		goto fail;
@@ -1463,6 +1478,7 @@ void proxy_free(struct proxy *proxy)
 	intercept_free(proxy->intercept, !empty && datapath_maps(proxy->dp));
 	flows_free(proxy->flows, empty);
 	slots_free(proxy->slots);
+	abilities_free(proxy->abilities);
 	netwatch_free(proxy->nw);
 	datapath_close(proxy->dp, empty);
 	if (empty)

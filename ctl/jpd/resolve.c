@@ -7,8 +7,8 @@
 #include <net/if_arp.h>
 #include <string.h>
 
+#include "abilities.h"
 #include "addr.h"
-#include "features.h"
 #include "sum.h"
 
 #ifndef ARPHRD_6LOWPAN
@@ -72,8 +72,8 @@ static unsigned int bounce_ifindex(const struct netwatch *nw, unsigned int ifind
 	return link && strcmp(link->kind, "veth") ? ifindex : 0;
 }
 
-static bool way_of(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, __u16 ethertype,
-		   struct resolve_way *way)
+static bool way_of(const struct netwatch *nw, struct abilities *abilities, int ifindex,
+		   enum jpx_xdp xdp, __u16 ethertype, struct resolve_way *way)
 {
 	const struct netwatch_link *link = netwatch_link_by_index(nw, ifindex), *parent;
 	__be16 vid[2], proto[2];
@@ -95,7 +95,7 @@ static bool way_of(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, __u
 		vid[tags] = htons(parent->vlan_id);
 		parent = netwatch_link_by_index(nw, parent->parent);
 		if (!parent || parent->arphrd != ARPHRD_ETHER ||
-		    jpx_strips_vlan_tags(parent->ifname)) {
+		    abilities_strips_vlan_tags(abilities, parent)) {
 			/* No parent that shows its tags: stay on the VLAN interface itself. */
 			tags = 0;
 			parent = link;
@@ -121,9 +121,10 @@ static bool way_of(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, __u
 	return true;
 }
 
-bool resolve_way(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, struct resolve_way *way)
+bool resolve_way(const struct netwatch *nw, struct abilities *abilities, int ifindex,
+		 enum jpx_xdp xdp, struct resolve_way *way)
 {
-	return way_of(nw, ifindex, xdp, ETH_P_IPV6, way);
+	return way_of(nw, abilities, ifindex, xdp, ETH_P_IPV6, way);
 }
 
 /* A route, but no address yet to send from, is none: the kernel then offers a link-local
@@ -136,7 +137,8 @@ static bool has_source(const struct netwatch_route *route, const struct in6_addr
 	       IN6_ARE_ADDR_EQUAL(&route->next_hop, registrar);
 }
 
-void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in6_addr *next_hop)
+void resolve_service(struct netwatch *nw, struct abilities *abilities, struct jpx_service *service,
+		     struct in6_addr *next_hop)
 {
 	const struct netwatch_link *link = NULL;
 	struct netwatch_route route;
@@ -177,7 +179,7 @@ void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in
 	if (route.local)
 		service->flags |= JPX_SERVICE_LOCAL;
 	if (route.local || !link || !link->up ||
-	    !way_of(nw, route.ifindex, service->xdp, ipv4 ? ETH_P_IP : ETH_P_IPV6, &way))
+	    !way_of(nw, abilities, route.ifindex, service->xdp, ipv4 ? ETH_P_IP : ETH_P_IPV6, &way))
 		return;
 	service->tx_ifindex = way.tx_ifindex;
 	service->bounce_ifindex = way.bounce_ifindex;

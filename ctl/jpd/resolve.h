@@ -14,6 +14,8 @@
 
 #include "netwatch.h"
 
+struct abilities;
+
 /* How frames get onto the wire from one interface: from itself, or, for a VLAN
  * interface whose parent runs our program, from the parent with tags. */
 struct resolve_way {
@@ -34,12 +36,14 @@ void resolve_port(const struct netwatch *nw, struct jpx_port *port);
 /* The way onto the wire from IFINDEX for IPv6.  XDP: what the operator asked for; only
  * AUTO and NATIVE go through a VLAN's parent.  False for a link that no program
  * of ours understands (loopback, ...). */
-bool resolve_way(const struct netwatch *nw, int ifindex, enum jpx_xdp xdp, struct resolve_way *way);
+bool resolve_way(const struct netwatch *nw, struct abilities *abilities, int ifindex,
+		 enum jpx_xdp xdp, struct resolve_way *way);
 
 /* Where SERVICE's Registrar is now: fills ifindex, uplink, mtu, path_sum, registrar_sum,
  * the link header and the flags READY, LOCAL and IPV4.  Never READY: IPv4 over a link
  * that is no Ethernet.  NEXT_HOP: whose neighbour entry to keep alive (all zero where
  * there is none to keep). */
-void resolve_service(struct netwatch *nw, struct jpx_service *service, struct in6_addr *next_hop);
+void resolve_service(struct netwatch *nw, struct abilities *abilities, struct jpx_service *service,
+		     struct in6_addr *next_hop);
 
 #endif

@@ -24,6 +24,7 @@ struct slots {
 	void (*note)(void *arg, const char *line);
 	void *arg;
 	bool eager;
+	bool lifted; /* some were dropped that may be wanted again */
 	/* Interfaces where an attachment failed, not to be tried again at once. */
 	struct {
 		unsigned int ifindex;
@@ -117,11 +118,38 @@ static void tc_off(struct slots *slots, const struct jpx_slot *slot)
 		jpx_error("%s: cannot take the tc program off: %s", slot->ifname, strerror(-ret));
 }
 
+/* Is UPPER a VLAN on IFINDEX, or what that is a member of? */
+static bool is_above(const struct slots *slots, unsigned int upper, unsigned int ifindex)
+{
+	const struct netwatch_link *above = netwatch_link_by_index(slots->nw, (int)upper);
+	const struct netwatch_link *below = netwatch_link_by_index(slots->nw, (int)ifindex);
+
+	return (above && above->vlan_id && above->parent == (int)ifindex) ||
+	       (below && below->master && below->master == (int)upper);
+}
+
+/* The kernel lets nobody put a program on an interface, or take one off, while one above it carries
+ * one.  Ours are dropped; who wants one attaches it again. */
+static void lift_above(struct slots *slots, unsigned int ifindex)
+{
+	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
+		const struct jpx_slot *slot = &slots->state->slots[id];
+
+		if (!(slot->flags & JPX_SLOT_IN_USE) || !is_above(slots, slot->ifindex, ifindex))
+			continue;
+		slots_drop(slots, id, true);
+		slots->lifted = true;
+	}
+}
+
 void slots_drop(struct slots *slots, unsigned int id, bool detach)
 {
 	struct jpx_slot *slot = &slots->state->slots[id];
-	int ret = detach ? xdp_detach(slot) : 0;
+	int ret;
 
+	if (detach)
+		lift_above(slots, slot->ifindex);
+	ret = detach ? xdp_detach(slot) : 0;
 	if (ret)
 		jpx_error("%s: cannot take the XDP program off: %s", slot->ifname, strerror(-ret));
 	if (detach && slot->flags & (JPX_SLOT_TC | JPX_SLOT_CLSACT))
@@ -163,6 +191,7 @@ static int attach(struct slots *slots, unsigned int id, const struct netwatch_li
 	int ret;
 
 	*text = 0;
+	lift_above(slots, (unsigned int)link->ifindex);
 	netwatch_ask_link(slots->nw, link->ifindex);
 	if (link->xdp_prog_id)
 		xdp_remove_leftovers(datapath_maps(slots->dp), slot);
@@ -303,8 +332,9 @@ static void settle_tc(struct slots *slots, unsigned int id, struct jpx_slot *nex
 
 bool slots_settle(struct slots *slots)
 {
-	bool changed = false;
+	bool changed = slots->lifted;
 
+	slots->lifted = false;
 	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
 		struct jpx_slot *slot = &slots->state->slots[id], next = *slot;
 		const struct netwatch_link *link;

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../ctl/jpd/abilities.h"
 #include "../../ctl/jpd/resolve.h"
 
 #define ARPHRD_6LOWPAN_ 825
@@ -46,12 +47,25 @@ static struct netwatch_link links[] = {
 	  .up = true,
 	  .mtu = 1300 },
 	{ .ifindex = 4, .ifname = "lowpan9", .arphrd = ARPHRD_6LOWPAN_, .up = true, .mtu = 1280 },
+	{ .ifindex = 5,
+	  .ifname = "eth9.20.30",
+	  .kind = "vlan",
+	  .arphrd = ARPHRD_ETHER,
+	  .up = true,
+	  .mac = { 2, 0, 0, 0, 0, 5 },
+	  .mtu = 1492,
+	  .parent = 2,
+	  .vlan_id = 30,
+	  .vlan_proto = 0x8100 },
 };
 #define LINK_COUNT (sizeof(links) / sizeof(links[0]))
 
 static struct netwatch_route route;
 static struct in6_addr asked_neighbour;
 static bool neighbour_known;
+static struct abilities *abilities;
+static const char *strips_tags; /* the interface that does */
+static unsigned int asked_tags;
 
 static struct in6_addr address(const char *text)
 {
@@ -64,6 +78,7 @@ static struct in6_addr address(const char *text)
 const struct netwatch_link *__wrap_netwatch_link_by_name(const struct netwatch *nw,
 							 const char *ifname);
 const struct netwatch_link *__wrap_netwatch_link_by_index(const struct netwatch *nw, int ifindex);
+bool __wrap_jpx_strips_vlan_tags(const char *ifname);
 int __wrap_netwatch_route(struct netwatch *nw, const struct in6_addr *dst, int oif,
 			  struct netwatch_route *answer);
 int __wrap_netwatch_neighbour(const struct netwatch *nw, int ifindex, const struct in6_addr *addr,
@@ -83,6 +98,12 @@ const struct netwatch_link *__wrap_netwatch_link_by_index(const struct netwatch 
 {
 	(void)nw;
 	return ifindex > 0 && (size_t)ifindex <= LINK_COUNT ? &links[ifindex - 1] : NULL;
+}
+
+bool __wrap_jpx_strips_vlan_tags(const char *ifname)
+{
+	asked_tags++;
+	return strips_tags && !strcmp(ifname, strips_tags);
 }
 
 int __wrap_netwatch_route(struct netwatch *nw, const struct in6_addr *dst, int oif,
@@ -116,6 +137,18 @@ static int setup(void **state)
 	}
 	memset(&route, 0, sizeof(route));
 	neighbour_known = true;
+	strips_tags = NULL;
+	if (!abilities)
+		abilities = abilities_new();
+	assert_non_null(abilities);
+	abilities_forget(abilities);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	abilities_free(abilities);
 	return 0;
 }
 
@@ -224,7 +257,7 @@ static struct jpx_service service_to(const char *registrar, struct in6_addr *nex
 
 	memcpy(service.registrar, &addr, 16);
 	memset(next_hop, 0xee, sizeof(*next_hop));
-	resolve_service(NULL, &service, next_hop);
+	resolve_service(NULL, abilities, &service, next_hop);
 	return service;
 }
 
@@ -319,10 +352,52 @@ static void test_vlan(void **state)
 	assert_int_equal(s.l2_len, 18);
 	assert_memory_equal(s.l2 + 12, "\x81\x00\x00\x14\x08\x00", 6);
 	/* what a pledge port gets keeps its type */
-	assert_true(resolve_way(NULL, 2, JPX_XDP_AUTO, &way));
+	assert_true(resolve_way(NULL, abilities, 2, JPX_XDP_AUTO, &way));
 	assert_memory_equal(way.l2_type, "\x81\x00\x00\x14\x86\xdd", 6);
-	assert_true(resolve_way(NULL, 1, JPX_XDP_AUTO, &way));
+	assert_true(resolve_way(NULL, abilities, 1, JPX_XDP_AUTO, &way));
 	assert_memory_equal(way.l2_type, "\x86\xdd", 2);
+}
+
+static void test_two_tags(void **state)
+{
+	struct resolve_way way;
+
+	(void)state;
+	assert_true(resolve_way(NULL, abilities, 5, JPX_XDP_AUTO, &way));
+	assert_int_equal(way.tx_ifindex, 1);
+	assert_int_equal(way.l2_len, 22);
+	assert_memory_equal(way.l2_type, "\x81\x00\x00\x14\x81\x00\x00\x1e\x86\xdd", 10);
+	assert_true(way.tagged);
+	assert_int_equal(ntohs(way.tags.outer_tci), 20);
+	assert_int_equal(ntohs(way.tags.inner_tci), 30);
+	/* generic runs on the VLAN interface, where its own tags are off */
+	assert_true(resolve_way(NULL, abilities, 5, JPX_XDP_GENERIC, &way));
+	assert_int_equal(way.tx_ifindex, 5);
+	assert_int_equal(way.l2_len, 14);
+	assert_false(way.tagged);
+}
+
+/* A device that takes tags off: the VLAN interface has a program of its own.  Asked once a round,
+ * however many VLANs it has. */
+static void test_stripped_tags(void **state)
+{
+	struct resolve_way way;
+
+	(void)state;
+	strips_tags = "eth9";
+	asked_tags = 0;
+	for (int i = 0; i < 100; i++) {
+		assert_true(resolve_way(NULL, abilities, 2, JPX_XDP_AUTO, &way));
+		assert_int_equal(way.tx_ifindex, 2);
+		assert_int_equal(way.l2_len, 14);
+		assert_false(way.tagged);
+	}
+	assert_int_equal(asked_tags, 1);
+	strips_tags = NULL;
+	abilities_forget(abilities);
+	assert_true(resolve_way(NULL, abilities, 2, JPX_XDP_AUTO, &way));
+	assert_int_equal(way.tx_ifindex, 1);
+	assert_int_equal(asked_tags, 2);
 }
 
 /* Bare IPv6 has no link header to wait for; bare IPv4 is not for the fast path. */
@@ -389,9 +464,11 @@ int main(void)
 		cmocka_unit_test_setup(test_ipv6, setup),
 		cmocka_unit_test_setup(test_ipv4, setup),
 		cmocka_unit_test_setup(test_vlan, setup),
+		cmocka_unit_test_setup(test_two_tags, setup),
+		cmocka_unit_test_setup(test_stripped_tags, setup),
 		cmocka_unit_test_setup(test_bare, setup),
 		cmocka_unit_test_setup(test_no_route, setup),
 	};
 
-	return cmocka_run_group_tests_name("resolve", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("resolve", tests, NULL, end);
 }
