@@ -5,15 +5,12 @@
 # docs/wpan.md, line by line, as a person says it who has a radio: pledges join over the kernel's
 # own 6LoWPAN, in frames of 127 bytes, and find the proxy; radios go and come back.
 #
-#   pledge            proxy               registrar
-#   wpan0  ~~~~~~~~~  wpan0   up0 ------- rg0
-#   lowpan0           lowpan0 2001:db8:2::2  ::52
+# The lab is lab_wpan's, in lib/radio.sh; the proxy's 6LoWPAN interface is made as the page says.
 JPX_LAB=t-wpan
 # shellcheck source=tests/vm/lib/radio.sh
 . "$(dirname "$0")/lib/radio.sh"
 needs "$build/jpledge" openssl coap-client-openssl
 page=docs/wpan.md
-registrar=2001:db8:2::52
 settings='discovery {
     beacon = yes
 }'
@@ -63,16 +60,6 @@ serve() { # LOG LINE: a line of the page that does not end
 	on_page "$2" || return 1
 	# shellcheck disable=SC2086 # words, as a shell reads them
 	spawn registrar "$1" $2
-}
-
-lab_wpan() {
-	local who
-	for who in pledge proxy registrar; do lab_namespace "$who"; done
-	lab_link proxy up0 registrar rg0
-	ns_ip proxy addr add 2001:db8:2::2/64 dev up0
-	ns_ip registrar addr add "$registrar"/64 dev rg0
-	radio_modules && radio pledge 0 && lowpan pledge 0 && radio proxy 1 && radio_monitor &&
-		ns_ip proxy link set wpan1 down && ns_ip proxy link set wpan1 name wpan0
 }
 
 attach_line="jpctl attach wpan0 --registrar [$registrar]:7634"

@@ -46,6 +46,23 @@ radio_monitor() {
 		iwpan phy phy2 interface add mon0 type monitor && ip link set mon0 up
 }
 
+registrar=2001:db8:2::52
+
+# A whole lab; of the proxy's radio only the interface, under the name that a gateway's has.
+#
+#   pledge            proxy               registrar
+#   wpan0  ~~~~~~~~~  wpan0   up0 ------- rg0
+#   lowpan0           lowpan0 2001:db8:2::2  ::52
+lab_wpan() {
+	local who
+	for who in pledge proxy registrar; do lab_namespace "$who"; done
+	lab_link proxy up0 registrar rg0
+	ns_ip proxy addr add 2001:db8:2::2/64 dev up0
+	ns_ip registrar addr add "$registrar"/64 dev rg0
+	radio_modules && radio pledge 0 && lowpan pledge 0 && radio proxy 1 && radio_monitor &&
+		ns_ip proxy link set wpan1 down && ns_ip proxy link set wpan1 name wpan0
+}
+
 # hear SECONDS: leaves its id in $hearing, what it heard in $work/heard
 hear() {
 	"$build/tests/wpan_probe" hear mon0 "$1" >"$work/heard" 2>&1 &

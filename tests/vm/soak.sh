@@ -1,0 +1,330 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck disable=SC2317 # called through check
+#
+# A hundred joins in a row over the kernel's own 6LoWPAN, with certificates at both ends, half of
+# them by a stateless service and half by a stateful one, that leave nothing behind: what was there
+# after the first joins is there after the last ones.  Each frame on the air is looked at.
+#
+#   JPX_SOAK_JOINS   how many (100)
+JPX_LAB=t-soak
+# shellcheck source=tests/vm/lib/radio.sh
+. "$(dirname "$0")/lib/radio.sh"
+needs openssl coap-server-openssl bpftool "$build/tests/joins"
+joins=${JPX_SOAK_JOINS:-100}
+warm_up=4
+declare -A port=()
+# The pledge is one node, of one address; in 5 s it joins not more than 8 times (joins.c).
+settings='flows { per-pledge = 8 idle = 5 rest = 1 }'
+
+# ---- the ends -------------------------------------------------------------------
+
+authority() { # NAME
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" \
+		-addext keyUsage=keyCertSign -keyout "$work/$1.key" -out "$work/$1.pem" 2>>"$work/req.log"
+}
+
+signed() { # AUTHORITY FILE NAME
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$3" \
+		-CA "$work/$1.pem" -CAkey "$work/$1.key" -addext basicConstraints=critical,CA:FALSE \
+		-keyout "$work/$2.key" -out "$work/$2.pem" 2>>"$work/req.log"
+}
+
+certificates() { # "stranger" is called as the pledge is, but is of nobody whom the Registrar knows
+	authority ca && signed ca registrar registrar && signed ca pledge pledge &&
+		authority other && signed other stranger pledge
+}
+
+# Asks for the pledge's certificate, too, and takes none but the CA's.
+registrar_server() {
+	spawn registrar server coap-server-openssl -A :: -p 5683 -v 6 \
+		-c "$work/registrar.pem" -j "$work/registrar.key" -C "$work/ca.pem"
+	wait_for udp_bound registrar 5684
+}
+
+registrar_jpreg() {
+	spawn registrar jpreg "$build/jpreg" --listen '[::]:7634' --server '[::1]:5684' --idle 5
+	jpreg_pid=$spawned
+	wait_for udp_bound registrar 7634
+}
+
+proxy_up() {
+	lowpan proxy 0 && jpd_start "$settings" &&
+		attach wpan0 --registrar "[$registrar]:7634" &&
+		attach wpan0 --registrar "[$registrar]:5684" --mode stateful || return 1
+	port[stateless]=$(join_port lowpan0 0)
+	port[stateful]=$(join_port lowpan0 1)
+	[ "$(status '[.ports[0].ifname, .ports[0].engine] | join(" ")')" = "lowpan0 xdp-generic" ] &&
+		[ "$(status '[.services[].mode] | join(" ")')" = "stateless stateful" ]
+}
+
+joined() { # N MODE [CERTIFICATE [CA]]
+	local n=$1 log=$work/joins.log
+	in_ns pledge "$build/tests/joins" "$n" 60 "$work/${3:-pledge}.pem" "$work/${3:-pledge}.key" \
+		"$work/${4:-ca}.pem" "[$(status '.ports[0].address')%lowpan0]:${port[$2]}" >"$log" 2>&1
+	[ "$(tail -n 1 "$log")" = "$n of $n" ] && return 0
+	grep '^not ok' "$log" | head -n 3 | sed 's/^/# /'
+	return 1
+}
+
+soak() { # N MODE
+	local start=$SECONDS
+	joined "$@" || return 1
+	awk -v n="$1" -v mode="$2" -v took=$((SECONDS - start)) '
+		/^ok/ { sum += $3; if ($3 > most) most = $3 }
+		END { printf "# %s: %d joins in %d s, %.2f s each, the longest %.2f s\n", mode, n, took, sum / n, most }
+		' "$work/joins.log"
+}
+
+refused() { # MODE [CERTIFICATE [CA]]: and for that
+	! joined 1 "$@" >/dev/null && has 'not ok 1 DTLS failed' "$work/joins.log"
+}
+
+verified() { # so many pledges' names, by the Registrar
+	grep -c "CN 'pledge' presented by client (Certificate)" "$work/server.log"
+}
+
+# ---- what is on the air -----------------------------------------------------------
+
+counting() {
+	wpan-hwsim edge add 0 2 || return 1
+	"$build/tests/wpan_probe" count mon0 >"$work/air" 2>&1 &
+	air=$!
+	pids+=("$air")
+	wait_for has counting "$work/air"
+}
+
+air_of() { # WHO: what is said of its frames
+	grep "^$(ns_ip "$1" -o link show lowpan0 | sed 's/.*link\/[^ ]* \([0-9a-f:]*\).*/\1/') " "$work/air"
+}
+
+heard_all() {
+	stop "$air"
+	sed 's/^/# on the air: /' "$work/air"
+	has '^missed 0$' "$work/air"
+}
+
+fits_in_frames() { # FILE
+	awk '/ longest / { for (i = 1; i < NF; i++) if ($i == "longest" && $(i + 1) > 127) exit 1; n++ }
+		END { if (!n) exit 1 }' "$1"
+}
+
+# fragmented JOINS: of each end; a flight with a certificate is some datagrams of two to ten frames
+fragmented() {
+	local who
+	for who in pledge proxy; do
+		air_of "$who" | awk -v n="$1" '{ for (i = 1; i < NF; i++) got[$i] = $(i + 1); lines++ }
+			END { exit !(lines && got["frag1"] >= n && got["fragn"] > got["frag1"]) }' && continue
+		echo "# of the $who: $(air_of "$who")"
+		return 1
+	done
+}
+
+# ---- what is left -------------------------------------------------------------------
+
+fds() { # PID
+	find "/proc/$1/fd" -mindepth 1 -printf x | wc -c
+}
+
+# Counts of the kernel's objects are right only once its caches of free ones are emptied.
+slab_shrink() {
+	local s
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	for s in /sys/kernel/slab/*/shrink; do [ -h "${s%/shrink}" ] || echo 1 >"$s"; done 2>/dev/null
+}
+
+slab() {
+	awk '/^(skbuff_head_cache|skbuff_fclone_cache|skbuff_small_head|UDPv6|lowpan-frags|ip6-frags) / { print "slab." $1, $2 }
+		/^kmalloc-/ { kb += $2 * $4 / 1024 }
+		END { printf "slab.kmalloc-kb %d\n", kb }' /proc/slabinfo
+}
+
+entries() { # MAP
+	bpftool -j map dump pinned "$pin_dir/$1" | jq length
+}
+
+of_namespace() { # WHO
+	echo "neighbours.$1 $(ns_ip "$1" -6 neigh show nud all | wc -l)"
+	in_ns "$1" cat /proc/net/sockstat6 |
+		awk -v w="$1" '/^UDP6:/ { print "sockets." w, $3 } /^FRAG6:/ { print "frag6-memory." w, $5 }'
+	in_ns "$1" cat /proc/net/snmp6 | awk -v w="$1" '/^Ip6ReasmFails/ { print "reassembly-failed." w, $2 }
+		/^Ip6ReasmTimeout/ { print "reassembly-late." w, $2 }'
+}
+
+snapshot() { # FILE: a number a line
+	local who map
+	slab_shrink
+	{
+		for who in jpd jpreg ${holder_pid:+holder}; do
+			local id=${who}_pid
+			echo "fds.$who $(fds "${!id}")"
+			awk -v w="$who" '/^VmRSS/ { print "rss-kb." w, $2 }' "/proc/${!id}/status"
+		done
+		echo "flows $(jp --json flows --count | jq .count)"
+		for map in jpx_pledges jpx_macs; do echo "map.$map $(entries "$map")"; done
+		for who in pledge proxy registrar; do of_namespace "$who"; done
+		slab
+	} >"$1"
+	[ "$(grep -c ' [0-9][0-9]*$' "$1")" -gt 20 ] && ! grep -v ' [0-9][0-9]*$' "$1"
+}
+
+# What may be more afterwards, and is no join's: less than one of each join.
+slack() { # KEY
+	case $1 in
+	rss-kb.*) echo 512 ;;
+	neighbours.*) echo 2 ;;
+	slab.kmalloc-kb) echo $((joins * 5)) ;; # a buffer of the smallest datagram has more
+	slab.*) echo $((joins / 2)) ;;
+	*) echo 0 ;;
+	esac
+}
+
+# grew BEFORE AFTER: prints what is more than its slack says; true if anything is
+grew() {
+	local key before after more=1
+	while read -r key before; do
+		after=$(awk -v k="$key" '$1 == k { print $2 }' "$2")
+		[ -n "$after" ] && [ "$after" -le $((before + $(slack "$key"))) ] && continue
+		echo "$key $before ${after:-none}"
+		more=0
+	done <"$1"
+	return $more
+}
+
+no_growth() { # BEFORE AFTER
+	join "$1" "$2" | awk '$2 != $3' | sed 's/^/# before and after: /'
+	! grew "$1" "$2"
+}
+
+# Each number alone is seen, whichever grows by one more than it may.
+sees_each() { # SNAPSHOT
+	local key number
+	while read -r key number; do
+		awk -v k="$key" -v n=$((number + $(slack "$key") + 1)) '$1 == k { $2 = n } 1' "$1" >"$work/planted"
+		[ "$(grew "$1" "$work/planted")" = "$key $number $((number + $(slack "$key") + 1))" ] && continue
+		echo "# not seen: $key"
+		return 1
+	done <"$1"
+}
+
+# A process that keeps one file a join open.
+holder() {
+	nsenter --net="/run/netns/$lab-registrar" bash -c 'trap "exec {fd}</dev/null" USR1
+		while :; do sleep 0.2; done' >/dev/null 2>&1 </dev/null &
+	holder_pid=$!
+	pids+=("$holder_pid")
+}
+
+holds() { # N
+	[ "$(fds "$holder_pid")" -ge "$1" ]
+}
+
+sees_files_kept() {
+	local before
+	holder
+	wait_for holds 3
+	snapshot "$work/holder.0" || return 1
+	before=$(fds "$holder_pid")
+	kill -USR1 "$holder_pid"
+	wait_for holds $((before + 1)) && snapshot "$work/holder.1" &&
+		grew "$work/holder.0" "$work/holder.1" >"$work/seen"
+	stop "$holder_pid"
+	holder_pid=
+	has '^fds.holder ' "$work/seen"
+}
+
+# Datagrams that nobody fetches are buffers that the kernel keeps.
+sees_buffers_kept() {
+	snapshot "$work/buffers.0" && kill -STOP "$jpreg_pid" || return 1
+	in_ns registrar bash -c "for ((i = 0; i < $joins; i++)); do echo x >/dev/udp/::1/7634; done" &&
+		snapshot "$work/buffers.1" && grew "$work/buffers.0" "$work/buffers.1" >"$work/seen"
+	kill -CONT "$jpreg_pid"
+	has '^slab.skbuff_head_cache ' "$work/seen"
+}
+
+sees_neighbours_kept() {
+	local i
+	snapshot "$work/neighbours.0" || return 1
+	for i in 1 2 3; do
+		ns_ip proxy neigh add "fe80::d:$i" lladdr 02:00:00:00:0d:0$i dev up0
+	done
+	snapshot "$work/neighbours.1" && grew "$work/neighbours.0" "$work/neighbours.1" >"$work/seen"
+	for i in 1 2 3; do ns_ip proxy neigh del "fe80::d:$i" dev up0; done
+	has '^neighbours.proxy ' "$work/seen"
+}
+
+# Everything has had the time after which it ends: flows, jpreg's pledges.
+at_rest() {
+	[ "$(jp --json flows --count | jq .count)" = 0 ] && [ "$(fds "$jpreg_pid")" -le "$jpreg_fds" ]
+}
+
+# ---- who relays -------------------------------------------------------------------------
+
+relayed() { # to the Registrar, to pledges, by XDP or tc, by sockets
+	stats '[([.ports[].to_registrar.packets] | add), ([.ports[].to_pledge.packets] | add),
+		.fast_path.packets, .socket.packets] | join(" ")'
+}
+
+# answers_by WAY TO-REGISTRAR TO-PLEDGES FAST SOCKET: is it what WAY means?
+answers_by() {
+	[ "$2" -gt 0 ] && [ "$3" -gt 0 ] && [ $(($4 + $5)) = $(($2 + $3)) ] || return 1
+	case $1 in
+	tc) [ "$5" = 0 ] ;;       # jpd handles no datagram itself
+	socket) [ "$5" = "$3" ] ;; # ... none but answers
+	*) return 1 ;;
+	esac
+}
+
+each_way_its_engine() { # BEFORE AFTER: what relayed said
+	local way
+	way=$(status '.ports[0].answers')
+	# shellcheck disable=SC2086 # four words each
+	set -- $1 $2
+	echo "# answers by $way: to the Registrar $(($5 - $1)), to pledges $(($6 - $2)), by the fast path $(($7 - $3)), by sockets $(($8 - $4))"
+	answers_by "$way" $(($5 - $1)) $(($6 - $2)) $(($7 - $3)) $(($8 - $4))
+}
+
+knows_the_ways() {
+	answers_by socket 9 8 9 8 && answers_by tc 9 8 17 0 && ! answers_by tc 9 8 16 1 &&
+		! answers_by socket 9 8 8 9 && ! answers_by socket 9 8 9 7 && ! answers_by socket 0 0 0 0
+}
+
+# ---- the test --------------------------------------------------------------------------------
+
+check lab lab_wpan
+check certificates certificates
+check server registrar_server
+check jpreg registrar_jpreg
+check counting counting
+jpreg_fds=$(fds "$jpreg_pid")
+check proxy proxy_up
+
+for mode in stateless stateful; do check "first-joins-$mode" joined "$warm_up" "$mode"; done
+check verified-by-the-registrar [ "$(verified)" = $((2 * warm_up)) ]
+check stranger-is-refused refused stateless stranger
+check registrar-of-another-is-refused refused stateful pledge other
+check nobody-else-was-verified [ "$(verified)" = $((2 * warm_up)) ]
+check rests wait_for at_rest
+
+check knows-the-ways knows_the_ways
+check sees-files-kept sees_files_kept
+check sees-buffers-kept sees_buffers_kept
+check sees-neighbours-kept sees_neighbours_kept
+check rests-again wait_for at_rest
+
+check before snapshot "$work/before"
+check sees-each-number sees_each "$work/before"
+relayed=$(relayed)
+for mode in stateless stateful; do check "joins-$mode" soak $((joins / 2)) "$mode"; done
+check each-way-its-engine each_way_its_engine "$relayed" "$(relayed)"
+check no-drops no_drops
+check all-verified [ "$(verified)" = $((2 * warm_up + joins / 2 * 2)) ]
+check rests-in-the-end wait_for at_rest
+check after snapshot "$work/after"
+check no-growth no_growth "$work/before" "$work/after"
+
+check heard-all heard_all
+check fits-in-frames fits_in_frames "$work/air"
+check fragmented-both-ways fragmented "$joins"
+finish
