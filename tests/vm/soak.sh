@@ -95,7 +95,7 @@ counting() {
 }
 
 air_of() { # WHO: what is said of its frames
-	grep "^$(ns_ip "$1" -o link show lowpan0 | sed 's/.*link\/[^ ]* \([0-9a-f:]*\).*/\1/') " "$work/air"
+	grep "^$(lowpan_eui64 "$1") " "$work/air"
 }
 
 heard_all() {
@@ -189,7 +189,7 @@ grew() {
 		echo "$key $before ${after:-none}"
 		more=0
 	done <"$1"
-	return $more
+	return "$more"
 }
 
 no_growth() { # BEFORE AFTER
@@ -247,7 +247,7 @@ sees_neighbours_kept() {
 	local i
 	snapshot "$work/neighbours.0" || return 1
 	for i in 1 2 3; do
-		ns_ip proxy neigh add "fe80::d:$i" lladdr 02:00:00:00:0d:0$i dev up0
+		ns_ip proxy neigh add "fe80::d:$i" lladdr "02:00:00:00:0d:0$i" dev up0
 	done
 	snapshot "$work/neighbours.1" && grew "$work/neighbours.0" "$work/neighbours.1" >"$work/seen"
 	for i in 1 2 3; do ns_ip proxy neigh del "fe80::d:$i" dev up0; done

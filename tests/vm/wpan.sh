@@ -87,9 +87,16 @@ serves() {
 	return 1
 }
 
-# Linux gives lowpan0 one address of the radio's long and one of its short address: jpd serves on one.
 proxy_address() {
 	status '.ports[0].address'
+}
+
+# Linux gives lowpan0 one address of the radio's long and one of its short address, which is lower.
+on_the_long_address() {
+	[ "$(ns_ip proxy -6 -o addr show dev lowpan0 scope link | wc -l)" = 2 ] &&
+		[ "$(proxy_address)" = "$(long_address proxy)" ] && return 0
+	echo "# on $(proxy_address), not $(long_address proxy)"
+	return 1
 }
 
 join_line='coap-client-openssl -B 60 -u me -k secretPSK "coaps://[$PROXY%lowpan0]:5684/time"'
@@ -151,6 +158,14 @@ unplugged() { # the whole radio: to another namespace, out of the proxy's sight
 		in_ns registrar iwpan phy phy1 set netns name "$lab-proxy"
 }
 
+detached_while_away() { # by the radio's name, which is away, too
+	in_ns proxy iwpan phy phy1 set netns name "$lab-registrar" && gone && detached
+}
+
+read_again() {
+	wait_for has 'configuration applied again' "$work/jpd.log" && ports_are 1
+}
+
 uplink_is() { # ENGINE
 	[ "$(status '[.uplinks[].engine] | join(" ")')" = "$1" ]
 }
@@ -181,6 +196,7 @@ hear 30
 check attach by proxy "$attach_line"
 check says-what-it-serves said 'wpan0: pledges are served on lowpan0'
 check serves serves
+check on-the-long-address on_the_long_address
 if beacons_are_lost; then
 	check beacon-is-lost beacon_lost
 else
@@ -238,9 +254,10 @@ check each-way-its-engine-generic each_way_its_engine
 ns_ip proxy link del lowpan0
 check gone-late gone
 kill -HUP "$jpd_pid"
-check two-names wait_for ports_are 2
+check still-one-port read_again
 check made-once-more make_lowpan
 check serves-once-more serves
 check one-port ports_are 1
+check detached-while-away detached_while_away
 check whole-page-ran whole_page_ran
 finish

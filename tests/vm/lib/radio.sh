@@ -35,6 +35,18 @@ has_address() { # WHO IF
 	[ -n "$(lab_link_local "$1" "$2")" ]
 }
 
+lowpan_eui64() { # WHO: of its lowpan0
+	ns_ip "$1" -o link show lowpan0 | sed -n 's/.* link\/[^ ]* \([0-9a-f:]*\).*/\1/p'
+}
+
+long_address() { # WHO: the link-local address that its lowpan0 has of the radio's EUI-64
+	local b
+	IFS=: read -ra b <<<"$(lowpan_eui64 "$1")"
+	[ ${#b[@]} = 8 ] || return 1
+	printf 'fe80::%x:%x:%x:%x\n' $((16#${b[0]}${b[1]} ^ 16#200)) $((16#${b[2]}${b[3]})) \
+		$((16#${b[4]}${b[5]})) $((16#${b[6]}${b[7]}))
+}
+
 lowpan() { # WHO N: lowpan0 on wpanN
 	ns_ip "$1" link add link "wpan$2" name lowpan0 type lowpan && ns_ip "$1" link set lowpan0 up &&
 		wait_for has_address "$1" lowpan0
