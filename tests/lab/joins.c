@@ -60,7 +60,10 @@ static void on_nack(coap_session_t *session, const coap_pdu_t *sent, coap_nack_r
 	(void)session;
 	(void)sent;
 	(void)mid;
-	join.failed = reason == COAP_NACK_TOO_MANY_RETRIES ? "no answer" : "not delivered";
+	if (!join.failed)
+		join.failed = reason == COAP_NACK_TOO_MANY_RETRIES ? "no answer"
+			      : reason == COAP_NACK_TLS_FAILED	   ? "DTLS failed"
+								   : "not delivered";
 }
 
 static coap_response_t on_response(coap_session_t *session, const coap_pdu_t *sent,

@@ -193,7 +193,7 @@ grew() {
 }
 
 no_growth() { # BEFORE AFTER
-	join "$1" "$2" | awk '$2 != $3' | sed 's/^/# before and after: /'
+	paste -d ' ' "$1" "$2" | awk '$2 != $4 { print "# before and after:", $1, $2, $4 }'
 	! grew "$1" "$2"
 }
 
@@ -210,20 +210,20 @@ sees_each() { # SNAPSHOT
 
 # A process that keeps one file a join open.
 holder() {
-	nsenter --net="/run/netns/$lab-registrar" bash -c 'trap "exec {fd}</dev/null" USR1
-		while :; do sleep 0.2; done' >/dev/null 2>&1 </dev/null &
+	bash -c 'trap "exec {fd}</dev/null" USR1; echo; while :; do sleep 0.2; done' \
+		>"$work/holder" 2>&1 </dev/null &
 	holder_pid=$!
 	pids+=("$holder_pid")
 }
 
 holds() { # N
-	[ "$(fds "$holder_pid")" -ge "$1" ]
+	[ "$(fds "$holder_pid")" = "$1" ]
 }
 
 sees_files_kept() {
 	local before
 	holder
-	wait_for holds 3
+	wait_for [ -s "$work/holder" ]
 	snapshot "$work/holder.0" || return 1
 	before=$(fds "$holder_pid")
 	kill -USR1 "$holder_pid"
