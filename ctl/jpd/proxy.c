@@ -211,12 +211,16 @@ static bool take_lowpan(struct proxy *proxy, struct jpx_port *port)
 static void remember_radio(const struct proxy *proxy, struct jpx_port *port)
 {
 	const struct netwatch_link *link = netwatch_link_by_name(proxy->nw, port->ifname);
-	const struct netwatch_link *radio;
+	const struct netwatch_link *radio = NULL;
 
 	if (!link)
 		return;
+	if (lowpan_is_stacked(link)) {
+		radio = netwatch_link_by_index(proxy->nw, link->parent);
+		if (!radio) /* it goes first */
+			return;
+	}
 	memset(port->radio, 0, sizeof(port->radio));
-	radio = lowpan_is_stacked(link) ? netwatch_link_by_index(proxy->nw, link->parent) : NULL;
 	if (radio)
 		snprintf(port->radio, sizeof(port->radio), "%s", radio->ifname);
 }
