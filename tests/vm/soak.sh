@@ -15,7 +15,11 @@ joins=${JPX_SOAK_JOINS:-100}
 warm_up=4
 declare -A port=()
 # The pledge is one node, of one address; in 5 s it joins not more than 8 times (joins.c).
-settings='flows { per-pledge = 8 idle = 5 rest = 1 }'
+settings="
+registrar plain { address = \"[$registrar]:7634\" }
+registrar own { address = \"[$registrar]:5684\" mode = stateful }
+port wpan0 {}
+flows { per-pledge = 8 idle = 5 rest = 1 }"
 
 # ---- the ends -------------------------------------------------------------------
 
@@ -49,9 +53,7 @@ registrar_jpreg() {
 }
 
 proxy_up() {
-	lowpan proxy 0 && jpd_start "$settings" &&
-		attach wpan0 --registrar "[$registrar]:7634" &&
-		attach wpan0 --registrar "[$registrar]:5684" --mode stateful || return 1
+	lowpan proxy 0 && jpd_start "$settings" && wait_for all_serving || return 1
 	port[stateless]=$(join_port lowpan0 0)
 	port[stateful]=$(join_port lowpan0 1)
 	[ "$(status '[.ports[0].ifname, .ports[0].engine] | join(" ")')" = "lowpan0 xdp-generic" ] &&
@@ -299,6 +301,7 @@ check jpreg registrar_jpreg
 check counting counting
 jpreg_fds=$(fds "$jpreg_pid")
 check proxy proxy_up
+[ "$failed" = 0 ] || finish # nothing of what follows can be
 
 for mode in stateless stateful; do check "first-joins-$mode" joined "$warm_up" "$mode"; done
 check verified-by-the-registrar [ "$(verified)" = $((2 * warm_up)) ]
