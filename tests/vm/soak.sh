@@ -53,7 +53,7 @@ registrar_jpreg() {
 }
 
 proxy_up() {
-	lowpan proxy 0 && jpd_start "$settings" && wait_for all_serving || return 1
+	ns_ip proxy link set wpan0 up && lowpan proxy 0 && jpd_start "$settings" && wait_for all_serving || return 1
 	port[stateless]=$(join_port lowpan0 0)
 	port[stateful]=$(join_port lowpan0 1)
 	[ "$(status '[.ports[0].ifname, .ports[0].engine] | join(" ")')" = "lowpan0 xdp-generic" ] &&
