@@ -161,7 +161,8 @@ snapshot() { # FILE: a number a line
 		for who in jpd jpreg ${holder_pid:+holder}; do
 			local id=${who}_pid
 			echo "fds.$who $(fds "${!id}")"
-			awk -v w="$who" '/^VmRSS/ { print "rss-kb." w, $2 }' "/proc/${!id}/status"
+			# Without the tables of flows that jpd shares with the kernel: they are there anyway.
+			awk -v w="$who" '/^RssAnon/ { print "heap-kb." w, $2 }' "/proc/${!id}/status"
 		done
 		echo "flows $(jp --json flows --count | jq .count)"
 		for map in jpx_pledges jpx_macs; do echo "map.$map $(entries "$map")"; done
@@ -174,7 +175,7 @@ snapshot() { # FILE: a number a line
 # What may be more afterwards, and is no join's: less than one of each join.
 slack() { # KEY
 	case $1 in
-	rss-kb.*) echo 512 ;;
+	heap-kb.*) echo 128 ;;
 	neighbours.*) echo 2 ;;
 	slab.kmalloc-kb) echo $((joins * 5)) ;; # a buffer of the smallest datagram has more
 	slab.*) echo $((joins / 2)) ;;
