@@ -259,7 +259,8 @@ sees_neighbours_kept() {
 
 # Everything has had the time after which it ends: flows, jpreg's pledges.
 at_rest() {
-	[ "$(jp --json flows --count | jq .count)" = 0 ] && [ "$(fds "$jpreg_pid")" -le "$jpreg_fds" ]
+	[ "$(jp --json flows --count | jq .count)" = 0 ] && [ "$(entries jpx_pledges)" = 0 ] &&
+		[ "$(fds "$jpreg_pid")" -le "$jpreg_fds" ]
 }
 
 # ---- who relays -------------------------------------------------------------------------
