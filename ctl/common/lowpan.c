@@ -5,7 +5,9 @@
 #include <net/if_arp.h>
 #include <net/if.h>
 #include <stddef.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "netwatch.h"
 
@@ -42,6 +44,21 @@ const struct netwatch_link *lowpan_on(const struct netwatch *nw, const struct ne
 
 	netwatch_each_link(nw, look_at, &search);
 	return search.found;
+}
+
+/* RFC 4291, appendix A: the EUI-64 with its universal/local bit turned. */
+static bool is_of_eui64(const struct netwatch_link *link, const struct in6_addr *addr)
+{
+	return addr->s6_addr[8] == (link->eui64[0] ^ 2) &&
+	       !memcmp(addr->s6_addr + 9, link->eui64 + 1, sizeof(link->eui64) - 1);
+}
+
+bool lowpan_prefers(const struct netwatch_link *link, const struct in6_addr *a,
+		    const struct in6_addr *b)
+{
+	if (lowpan_is_stacked(link) && is_of_eui64(link, a) != is_of_eui64(link, b))
+		return is_of_eui64(link, a);
+	return memcmp(a, b, sizeof(*a)) < 0;
 }
 
 char *lowpan_command(const struct netwatch *nw, const char *radio, char buf[LOWPAN_COMMAND_LEN])

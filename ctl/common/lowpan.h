@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+struct in6_addr;
 struct netwatch;
 struct netwatch_link;
 
@@ -18,6 +19,13 @@ bool lowpan_is_stacked(const struct netwatch_link *link);
 
 /* The 6LoWPAN interface that is stacked on RADIO, or NULL.  Valid as those of netwatch.h are. */
 const struct netwatch_link *lowpan_on(const struct netwatch *nw, const struct netwatch_link *radio);
+
+/* Is A the better of two link-local addresses of one family on LINK, for pledges to send to?  A
+ * 6LoWPAN interface has one of the radio's EUI-64, which it keeps, and one of the short address,
+ * which is the PAN's to give: the former (RFC 4944 6).  Else the lower one, so that it does not
+ * depend on who came first. */
+bool lowpan_prefers(const struct netwatch_link *link, const struct in6_addr *a,
+		    const struct in6_addr *b);
 
 #define LOWPAN_COMMAND_LEN 160
 

@@ -43,6 +43,7 @@
 
 #include "addr.h"
 #include "clock.h"
+#include "lowpan.h"
 
 #define LINK_BUCKET_BITS    10
 #define LINKS_MAX	    65536
@@ -353,10 +354,10 @@ static bool is_for_pledges(const struct in6_addr *addr)
 	return IN6_IS_ADDR_LINKLOCAL(addr);
 }
 
-/* Says anew which is the lowest of each family, if ADDR could be one of them. */
+/* Says anew which is the best of each family, if ADDR could be one of them. */
 static void link_local_publish(struct link *link, const struct in6_addr *addr)
 {
-	const struct in6_addr *lowest = NULL;
+	const struct in6_addr *best = NULL;
 	bool ipv4 = IN6_IS_ADDR_V4MAPPED(addr);
 	const struct address *a;
 
@@ -364,15 +365,15 @@ static void link_local_publish(struct link *link, const struct in6_addr *addr)
 		return;
 	LIST_FOREACH(a, &link->addresses, of_link) {
 		if (is_for_pledges(&a->addr) && !!IN6_IS_ADDR_V4MAPPED(&a->addr) == ipv4 &&
-		    (!lowest || memcmp(&a->addr, lowest, sizeof(*lowest)) < 0))
-			lowest = &a->addr;
+		    (!best || lowpan_prefers(&link->pub, &a->addr, best)))
+			best = &a->addr;
 	}
 	if (ipv4) {
-		link->pub.has_link_local4 = lowest;
-		link->pub.link_local4.s_addr = lowest ? lowest->s6_addr32[3] : 0;
+		link->pub.has_link_local4 = best;
+		link->pub.link_local4.s_addr = best ? best->s6_addr32[3] : 0;
 	} else {
-		link->pub.has_link_local = lowest;
-		link->pub.link_local = lowest ? *lowest : in6addr_any;
+		link->pub.has_link_local = best;
+		link->pub.link_local = best ? *best : in6addr_any;
 	}
 }
 
@@ -453,6 +454,7 @@ static void link_message(struct netwatch *nw, const struct nlmsghdr *nlh)
 	seen.up = (ifi->ifi_flags & IFF_UP) && (ifi->ifi_flags & IFF_LOWER_UP);
 	seen.mtu = attr_u32(tb[IFLA_MTU], 0);
 	attr_bytes(tb[IFLA_ADDRESS], seen.mac, sizeof(seen.mac));
+	attr_bytes(tb[IFLA_ADDRESS], seen.eui64, sizeof(seen.eui64));
 	if (!tb[IFLA_LINK_NETNSID])
 		seen.parent = (int)attr_u32(tb[IFLA_LINK], 0);
 	seen.master = (int)attr_u32(tb[IFLA_MASTER], 0);
@@ -479,6 +481,8 @@ static void link_message(struct netwatch *nw, const struct nlmsghdr *nlh)
 	if (link->pub.up && !seen.up)
 		link_went_down(nw, link);
 	memcpy(&link->pub, &seen, sizeof(seen));
+	/* Another EUI-64, perhaps: another address is the best one. */
+	link_local_publish(link, &link->pub.link_local);
 	changed(nw);
 }
 

@@ -27,13 +27,15 @@ struct netwatch_link {
 	unsigned short arphrd; /* ARPHRD_ETHER, ARPHRD_NONE, ARPHRD_6LOWPAN, ... */
 	bool up;	       /* administratively up and lower layer up */
 	uint8_t mac[6];	       /* zero where it has none of 6 bytes */
+	uint8_t eui64[8];      /* ... of 8 bytes: radios, and what is stacked on them */
 	uint32_t mtu;
 	uint32_t xdp_prog_id; /* of the XDP program on it (libxdp's dispatcher, perhaps); 0: none */
 	int parent;	      /* IFLA_LINK, where it is in this namespace; else 0 */
 	int master;	      /* bridge, bond, VRF ... that it is part of, else 0 */
 	uint16_t vlan_id;     /* of a VLAN interface, else 0 */
 	uint16_t vlan_proto;  /* 0x8100 or 0x88a8, host order */
-	/* Usable ones: neither tentative nor failed; the lowest if several. */
+	/* Usable ones: neither tentative nor failed; if several, the one of eui64, else the
+	 * lowest. */
 	bool has_link_local, has_link_local4;
 	struct in6_addr link_local;
 	struct in_addr link_local4; /* RFC 3927 2.1: 169.254.1.0 to 169.254.254.255 */

@@ -217,6 +217,24 @@ static bool take_lowpan(struct proxy *proxy, struct jpx_port *port)
 	return true;
 }
 
+/* What people call it by, also while the radio is unplugged and its interfaces are away. */
+static void remember_radio(const struct proxy *proxy, struct jpx_port *port)
+{
+	const struct netwatch_link *link = netwatch_link_by_name(proxy->nw, port->ifname);
+	const struct netwatch_link *radio = NULL;
+
+	if (!link)
+		return;
+	if (lowpan_is_stacked(link)) {
+		radio = netwatch_link_by_index(proxy->nw, link->parent);
+		if (!radio) /* it goes first */
+			return;
+	}
+	memset(port->radio, 0, sizeof(port->radio));
+	if (radio)
+		snprintf(port->radio, sizeof(port->radio), "%s", radio->ifname);
+}
+
 static void refresh_port(struct proxy *proxy, unsigned int id)
 {
 	struct jpx_port next = proxy->state.ports[id];
@@ -228,6 +246,7 @@ static void refresh_port(struct proxy *proxy, unsigned int id)
 		commit_port(proxy, id, &next);
 		return;
 	}
+	remember_radio(proxy, &next);
 	resolve_port(proxy->nw, &next);
 	next.services = table_services_of(&proxy->state, &next);
 	next.slot = 0;
@@ -1047,14 +1066,26 @@ static int attach(struct proxy *proxy, const char *ifname, const struct proxy_wi
 	return 0;
 }
 
-/* Of a radio the 6LoWPAN interface on it, if there is one; else IFNAME as it is. */
-static const char *served_name(const struct proxy *proxy, const char *ifname)
+/* The 6LoWPAN interface on the radio of that name, or NULL. */
+static const struct netwatch_link *lowpan_of(const struct proxy *proxy, const char *ifname)
 {
 	const struct netwatch_link *link = netwatch_link_by_name(proxy->nw, ifname);
-	const struct netwatch_link *lowpan =
-		link && lowpan_is_radio(link) ? lowpan_on(proxy->nw, link) : NULL;
 
-	return lowpan ? lowpan->ifname : ifname;
+	return link && lowpan_is_radio(link) ? lowpan_on(proxy->nw, link) : NULL;
+}
+
+/* Of a radio the 6LoWPAN interface on it, or that was on it and is a port; else IFNAME as it is. */
+static const char *served_name(const struct proxy *proxy, const char *ifname)
+{
+	const struct netwatch_link *lowpan = lowpan_of(proxy, ifname);
+	unsigned int id;
+
+	if (lowpan)
+		return lowpan->ifname;
+	if (table_port_by_name(&proxy->state, ifname))
+		return ifname;
+	id = table_port_by_radio(&proxy->state, ifname);
+	return id ? proxy->state.ports[id].ifname : ifname;
 }
 
 int proxy_attach(struct proxy *proxy, const char *ifname, const struct proxy_wish *wish,
@@ -1070,7 +1101,7 @@ int proxy_attach(struct proxy *proxy, const char *ifname, const struct proxy_wis
 			   refuse(answer, -EINVAL, true, "\"%s\" is no interface name", ifname));
 	link = netwatch_link_by_name(proxy->nw, ifname);
 	served = served_name(proxy, ifname);
-	if (link && lowpan_is_radio(link) && served == ifname && !wish->later)
+	if (link && lowpan_is_radio(link) && !lowpan_of(proxy, ifname) && !wish->later)
 		return end(proxy, refuse(answer, -ENODEV, false,
 					 "%s is an 802.15.4 radio, and there is no 6LoWPAN "
 					 "interface on it for "
@@ -1091,6 +1122,8 @@ int proxy_detach(struct proxy *proxy, const char *ifname, struct proxy_answer *a
 	id = table_port_by_name(&proxy->state, ifname);
 	if (!id)
 		id = table_port_by_name(&proxy->state, served_name(proxy, ifname));
+	if (!id)
+		id = table_port_by_radio(&proxy->state, ifname);
 	if (!id)
 		return end(proxy,
 			   refuse(answer, -ENOENT, false,

@@ -18,6 +18,13 @@ unsigned int table_port_by_name(const struct jpx_state *state, const char *ifnam
 	     state->ports[i].flags & JPX_PORT_IN_USE && !strcmp(state->ports[i].ifname, ifname));
 }
 
+unsigned int table_port_by_radio(const struct jpx_state *state, const char *ifname)
+{
+	FIND(1, JPX_MAX_PORTS,
+	     state->ports[i].flags & JPX_PORT_IN_USE && *ifname &&
+		     !strcmp(state->ports[i].radio, ifname));
+}
+
 unsigned int table_service_by_name(const struct jpx_state *state, const char *name)
 {
 	FIND(1, JPX_MAX_SERVICES,

@@ -11,6 +11,9 @@
 #include "pinned.h"
 
 unsigned int table_port_by_name(const struct jpx_state *state, const char *ifname);
+
+/* The port on the 6LoWPAN interface that is, or was while it was there, stacked on that radio. */
+unsigned int table_port_by_radio(const struct jpx_state *state, const char *ifname);
 unsigned int table_service_by_name(const struct jpx_state *state, const char *name);
 unsigned int table_slot_by_ifindex(const struct jpx_state *state, unsigned int ifindex);
 

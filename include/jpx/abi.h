@@ -112,6 +112,7 @@ struct jpx_port {
 	__be32 addr4;	      /* the proxy's IPv4 link-local address here, or 0 */
 	__u32 max_flows;      /* at once; 0: as struct jpx_flow_config says */
 	__u32 pad;
+	char radio[JPX_IFNAME_LEN]; /* that a 6LoWPAN port is or was stacked on, else empty */
 };
 
 /* map jpx_services: one Registrar service and the way to it, by service id */
@@ -314,7 +315,7 @@ struct jpx_stats {
 #define JPX_ASSERT(name, cond) typedef char jpx_assert_##name[(cond) ? 1 : -1]
 JPX_ASSERT(slot, sizeof(struct jpx_slot) == 32);
 JPX_ASSERT(vlan_key, sizeof(struct jpx_vlan_key) == 8);
-JPX_ASSERT(port, sizeof(struct jpx_port) == 96);
+JPX_ASSERT(port, sizeof(struct jpx_port) == 112);
 JPX_ASSERT(service, sizeof(struct jpx_service) == 176);
 JPX_ASSERT(mac_key, sizeof(struct jpx_mac_key) == 16);
 JPX_ASSERT(mac_hint, sizeof(struct jpx_mac_hint) == 32);

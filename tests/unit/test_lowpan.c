@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "../../ctl/common/lowpan.h"
@@ -70,6 +71,43 @@ static void test_stacked_on(void **state)
 	assert_null(lowpan_on(NULL, &links[2])); /* a VLAN's number is not enough */
 }
 
+static struct in6_addr ip(const char *text)
+{
+	struct in6_addr addr;
+
+	assert_int_equal(inet_pton(AF_INET6, text, &addr), 1);
+	return addr;
+}
+
+static bool prefers(const struct netwatch_link *link, const char *a, const char *b)
+{
+	struct in6_addr first = ip(a), second = ip(b);
+
+	/* One of two that differ, whichever is asked about. */
+	assert_true(lowpan_prefers(link, &first, &second) != lowpan_prefers(link, &second, &first));
+	return lowpan_prefers(link, &first, &second);
+}
+
+static void test_address(void **state)
+{
+	const char *of_eui64 = "fe80::200:0:0:1", *of_short = "fe80::ff:fe00:1";
+	struct netwatch_link link = {
+		.arphrd = STACKED,
+		.eui64 = { 0, 0, 0, 0, 0, 0, 0, 1 },
+	};
+
+	(void)state;
+	assert_true(prefers(&link, of_eui64, of_short)); /* though it is higher */
+	assert_true(prefers(&link, of_eui64, "fe80::1")); /* the bit is turned */
+	/* Whatever else there is, the lowest. */
+	assert_true(prefers(&link, of_short, "fe80::200:0:0:2"));
+	link.eui64[4] = 9;
+	assert_true(prefers(&link, of_short, of_eui64));
+	link.eui64[4] = 0;
+	link.arphrd = ETHERNET;
+	assert_true(prefers(&link, of_short, of_eui64));
+}
+
 static void test_command(void **state)
 {
 	char buf[LOWPAN_COMMAND_LEN];
@@ -92,6 +130,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_stacked_on),
+		cmocka_unit_test(test_address),
 		cmocka_unit_test(test_command),
 	};
 

@@ -74,6 +74,21 @@ static void port_by_name(void **unused)
 	assert_int_equal(table_port_by_name(state, "null"), 0);
 }
 
+static void port_by_radio(void **unused)
+{
+	(void)unused;
+	add_port(2, "eth0");
+	add_port(3, "lowpan0");
+	assert_int_equal(table_port_by_radio(state, "wpan0"), 0);
+	assert_int_equal(table_port_by_radio(state, ""), 0); /* most ports are on none */
+	strcpy(state->ports[3].radio, "wpan0");
+	assert_int_equal(table_port_by_radio(state, "wpan0"), 3);
+	assert_int_equal(table_port_by_radio(state, "wpan"), 0);
+	assert_int_equal(table_port_by_radio(state, "lowpan0"), 0);
+	state->ports[3].flags = 0;
+	assert_int_equal(table_port_by_radio(state, "wpan0"), 0);
+}
+
 static void service_by_name(void **unused)
 {
 	(void)unused;
@@ -258,6 +273,7 @@ static void services_of_choosing_port(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(port_by_radio),
 		TEST(port_by_name),	    TEST(service_by_name),	     TEST(slot_by_ifindex),
 		TEST(services_alike),	    TEST(service_by_udp_port),	     TEST(free_ids),
 		TEST(services_of_any_port), TEST(services_of_choosing_port),

@@ -35,6 +35,18 @@ has_address() { # WHO IF
 	[ -n "$(lab_link_local "$1" "$2")" ]
 }
 
+lowpan_eui64() { # WHO: of its lowpan0
+	ns_ip "$1" -o link show lowpan0 | sed -n 's/.* link\/[^ ]* \([0-9a-f:]*\).*/\1/p'
+}
+
+long_address() { # WHO: the link-local address that its lowpan0 has of the radio's EUI-64
+	local b
+	IFS=: read -ra b <<<"$(lowpan_eui64 "$1")"
+	[ ${#b[@]} = 8 ] || return 1
+	printf 'fe80::%x:%x:%x:%x\n' $((16#${b[0]}${b[1]} ^ 16#200)) $((16#${b[2]}${b[3]})) \
+		$((16#${b[4]}${b[5]})) $((16#${b[6]}${b[7]}))
+}
+
 lowpan() { # WHO N: lowpan0 on wpanN
 	ns_ip "$1" link add link "wpan$2" name lowpan0 type lowpan && ns_ip "$1" link set lowpan0 up &&
 		wait_for has_address "$1" lowpan0
@@ -44,6 +56,23 @@ lowpan() { # WHO N: lowpan0 on wpanN
 radio_monitor() {
 	wpan-hwsim add && wpan-hwsim edge add 1 2 && iwpan dev wpan0 del &&
 		iwpan phy phy2 interface add mon0 type monitor && ip link set mon0 up
+}
+
+registrar=2001:db8:2::52
+
+# A whole lab; of the proxy's radio only the interface, under the name that a gateway's has.
+#
+#   pledge            proxy               registrar
+#   wpan0  ~~~~~~~~~  wpan0   up0 ------- rg0
+#   lowpan0           lowpan0 2001:db8:2::2  ::52
+lab_wpan() {
+	local who
+	for who in pledge proxy registrar; do lab_namespace "$who"; done
+	lab_link proxy up0 registrar rg0
+	ns_ip proxy addr add 2001:db8:2::2/64 dev up0
+	ns_ip registrar addr add "$registrar"/64 dev rg0
+	radio_modules && radio pledge 0 && lowpan pledge 0 && radio proxy 1 && radio_monitor &&
+		ns_ip proxy link set wpan1 down && ns_ip proxy link set wpan1 name wpan0
 }
 
 # hear SECONDS: leaves its id in $hearing, what it heard in $work/heard
