@@ -280,8 +280,13 @@ void slots_audit(struct slots *slots, bool look)
 /* Do answers come in on SLOT for a port that XDP cannot send to? */
 static bool wants_tc(const struct slots *slots, const struct jpx_slot *slot)
 {
-	/* The neighbour code starts from an Ethernet header. */
-	if (!(slot->flags & JPX_SLOT_UPLINK) || slot->link != JPX_LINK_ETHERNET)
+	/*
+	 * The neighbour code starts from an Ethernet header.  And generic XDP leaves a packet with the
+	 * notion of where UDP was before, which 6LoWPAN believes when it compresses; all others take
+	 * frames from generic XDP itself.
+	 */
+	if (!(slot->flags & JPX_SLOT_UPLINK) || slot->link != JPX_LINK_ETHERNET ||
+	    slot->engine != JPX_ENGINE_XDP_NATIVE)
 		return false;
 	for (unsigned int p = 1; p < JPX_MAX_PORTS; p++) {
 		const struct jpx_port *port = &slots->state->ports[p];

@@ -81,8 +81,8 @@ port_is() { # WORDS: its name, link, engine, way of answers and state
 	[ "$got" = "$1" ]
 }
 
-serves() {
-	wait_for port_is "lowpan0 ipv6 xdp-generic tc ready" && wait_for all_serving && return 0
+serves() { # [WAY-OF-ANSWERS]
+	wait_for port_is "lowpan0 ipv6 xdp-generic ${1:-tc} ready" && wait_for all_serving && return 0
 	jp status | sed 's/^/# /'
 	return 1
 }
@@ -119,6 +119,18 @@ jpd_relays_nothing() {
 	set -- $numbers
 	[ $# = 4 ] && [ "$1" -gt 3 ] && [ "$2" -gt 3 ] && [ $(($1 + $2)) = "$3" ] && [ "$4" = 0 ] && return 0
 	echo "# to the Registrar $1, back $2, by the fast path $3, by sockets $4"
+	return 1
+}
+
+# To the Registrar all by XDP, back all by sockets, and nothing else for jpd to relay.
+each_way_its_engine() {
+	local numbers
+	numbers=$(stats '[.to_registrar.packets, .fast_path.packets, .to_pledge.packets, .socket.packets,
+		.handoffs.no_transmit] | join(" ")')
+	# shellcheck disable=SC2086 # five words
+	set -- $numbers
+	[ $# = 5 ] && [ "$1" -gt 3 ] && [ "$3" -gt 3 ] && [ "$1" = "$2" ] && [ "$3" = "$4" ] && [ "$4" = "$5" ] && return 0
+	echo "# to the Registrar $1, by XDP $2; back $3, by sockets $4, handed over for that $5"
 	return 1
 }
 
@@ -245,17 +257,17 @@ check start-early jpd_start "xdp = generic
 $(sed -n '/^```conf$/,/^```$/ { /^```/d; p }' "$page")"
 check waits wait_for port_is "wpan0 ethernet socket socket no-address"
 check made-late make_lowpan
-check serves-late serves
+check serves-late serves socket
 check uplink-is-generic uplink_is xdp-generic
 check join-late join
-check jpd-relays-nothing-generic jpd_relays_nothing
+check each-way-its-engine-generic each_way_its_engine
 # The file says wpan0 again while lowpan0 is away: still one port.
 ns_ip proxy link del lowpan0
 check gone-late gone
 kill -HUP "$jpd_pid"
 check still-one-port read_again
 check made-once-more make_lowpan
-check serves-once-more serves
+check serves-once-more serves socket
 check one-port ports_are 1
 check detached-while-away detached_while_away
 check whole-page-ran whole_page_ran
