@@ -176,7 +176,7 @@ snapshot() { # FILE: a number a line
 slack='function slack(key) {
 	if (key ~ /^heap-kb/) return 128
 	if (key ~ /^neighbours/) return 2
-	if (key == "sockets.registrar") return 1 # jpreg's, for a probe that is just going on
+	if (key == "sockets.registrar") return 1 # for a probe that is just going on
 	if (key == "slab.kmalloc-kb") return joins * 5
 	if (key ~ /^slab/) return int(joins / 2)
 	return 0
