@@ -145,10 +145,10 @@ says_what_stays() {
 
 # What a pledge port is in the maps: taken away behind everybody's back.
 take_port_away() {
-	local id=$1 zero
-	zero=$(printf '%.s0 ' {1..96})
-	# shellcheck disable=SC2086 # numbers
-	bpftool map update pinned "$pin_dir/jpx_ports" key "$id" 0 0 0 value $zero
+	local id=$1 map=$pin_dir/jpx_ports size
+	size=$(bpftool -j map show pinned "$map" | jq .bytes_value) || return 1
+	# shellcheck disable=SC2046 # numbers
+	bpftool map update pinned "$map" key "$id" 0 0 0 value $(yes 0 | head -n "$size")
 }
 
 strays_end() {
