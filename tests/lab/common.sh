@@ -296,7 +296,8 @@ check_tells() {
 
 spawns_and_stops() {
 	spawn pledge sleep sleep 60
-	alive "$spawned" && has sleep "/proc/$spawned/comm" || return 1
+	# Before it is sleep it is nsenter.
+	wait_for has sleep "/proc/$spawned/comm" && alive "$spawned" || return 1
 	stop "$spawned"
 	ended "$spawned" && [ ${#pids[@]} = 0 ]
 }
