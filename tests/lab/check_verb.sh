@@ -61,10 +61,11 @@ bpftool_has() { # WORDS
 	grep -q "^$1 is available\$" "$work/bpftool"
 }
 
-# By its name in the list for XDP programs.
-bpftool_has_helper() { # HELPER
-	bpftool_has "eBPF program_type xdp" &&
-		sed -n '/^eBPF helpers supported for program type xdp:/,/^eBPF helpers/p' "$work/bpftool" | grep -qw -e "- $1"
+# By its name in the list for programs of that type.
+bpftool_has_helper() { # HELPER [TYPE]
+	local type=${2:-xdp}
+	bpftool_has "eBPF program_type $type" &&
+		sed -n "/^eBPF helpers supported for program type $type:/,/^eBPF helpers/p" "$work/bpftool" | grep -qw -e "- $1"
 }
 
 socket_opens() { # FAMILY
@@ -127,9 +128,10 @@ check has-xdp says "XDP programs" bpftool_has "eBPF program_type xdp"
 check has-sk-lookup says "socket lookup programs" bpftool_has "eBPF program_type sk_lookup"
 check has-devmap says "device maps" bpftool_has "eBPF map_type devmap"
 check has-sockmap says "socket maps" bpftool_has "eBPF map_type sockmap"
-for helper in bpf_xdp_load_bytes bpf_loop bpf_spin_lock bpf_sk_lookup_udp bpf_xdp_adjust_meta bpf_redirect_neigh; do
+for helper in bpf_xdp_load_bytes bpf_loop bpf_spin_lock bpf_sk_lookup_udp bpf_xdp_adjust_meta; do
 	check "has-$helper" says "$helper" bpftool_has_helper "$helper"
 done
+check has-bpf_redirect_neigh says bpf_redirect_neigh bpftool_has_helper bpf_redirect_neigh sched_cls
 check has-timers says "BPF timers" bpftool_has_helper bpf_timer_start
 check has-udp-sockets says "list of UDP sockets" in_ns proxy ss -Hlun
 check has-rules says "routing rules" ns_ip proxy -6 rule
