@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Runs tests under other kernels (scripts/vm.sh), both kernels at once, and ends with a row a
-# kernel and "N passed, N failed".
+# Runs tests under other kernels (scripts/vm.sh), both kernels at once, and ends with what failed, a
+# row a kernel and "N passed, N failed".
 #
 #   scripts/check-vm.sh [KERNEL] [TEST...]       default: both kernels; the tests below, which say
 #                                                most about a kernel for the time that they take
@@ -80,6 +80,7 @@ guest() { # KERNEL NAME TEST...
 	# Ended badly without a failed test: that is one.
 	[ "$bad" = 0 ] && { [ "$status" != 0 ] || [ "$ok" = 0 ]; } && bad=1
 	echo "$k ${name:--} $ok $bad $((SECONDS - start))" >>"$rows"
+	grep '^ *not ok ' "$file" | sort -u | sed "s/^ */  $k ${name:+$name }/" >>"$failures"
 }
 
 kernel() { # KERNEL
@@ -100,7 +101,7 @@ kernel() { # KERNEL
 stop() {
 	trap '' HUP INT TERM
 	[ ${#pids[@]} = 0 ] || { kill "${pids[@]}"; wait "${pids[@]}"; } 2>/dev/null
-	rm -f "$rows"
+	rm -f "$rows" "$failures"
 	exit 130
 }
 
@@ -135,7 +136,7 @@ esac
 mkdir -p "$log"
 # Both would fetch at once what is missing.
 scripts/vm.sh fetch || exit
-rows=$(mktemp) || exit 1
+rows=$(mktemp) && failures=$(mktemp) || exit 1
 pids=()
 trap stop HUP INT TERM
 for k in $kernels; do
@@ -146,8 +147,10 @@ wait "${pids[@]}"
 trap - HUP INT TERM
 
 echo
+# Two kernels' words are mixed above: what failed is said once more where it is looked for.
+cat "$failures"
 for k in $kernels; do print_rows "$k"; done
 awk '{ ok += $3; bad += $4 } END { printf "\n%d passed, %d failed\n", ok, bad; exit bad != 0 || NR == 0 }' "$rows"
 status=$?
-rm -f "$rows"
+rm -f "$rows" "$failures"
 exit "$status"

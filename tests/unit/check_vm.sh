@@ -104,6 +104,7 @@ check silence-counts says '0 passed, 1 failed'
 check each run 1 each relay late bad
 check each-has-a-row says ' 6.1 relay 4 passed 0 failed [0-9]* s' ' 6.12 late 0 passed 1 failed [0-9]* s' \
 	' 6.1 bad 3 passed 2 failed [0-9]* s' ' kernel 6.12 7 passed 3 failed [0-9]* s' '14 passed, 6 failed'
+check failures-at-the-end says ' 6.1 bad not ok x' ' 6.12 bad not ok x'
 check each-has-logs logs_are_kept vm-6.1-relay.log vm-6.1-late.log vm-6.12-bad/tests
 check all run 0 6.1 all
 check all-is-all rows '^  6\.1 ' $(($(ls tests/lab/*.sh tests/vm/*.sh | wc -l) + 2 - \

@@ -112,8 +112,7 @@ programs() {
 
 parents_only() {
 	programs | sed 's/^/# program: /'
-	[ "$(programs | awk '{ print $1 }' | xargs)" = "pj0 up0" ] &&
-		[ "$(status '[.uplinks[] | .ifname, .engine] | join(" ")')" = "up0 xdp-native" ]
+	programs_on pj0 up0 && [ "$(status '[.uplinks[] | .ifname, .engine] | join(" ")')" = "up0 xdp-native" ]
 }
 
 packets() { # WHICH: so many datagrams went that way so far
@@ -246,10 +245,23 @@ check_says() {
 ethtool -K pj0 rxvlan off rx-vlan-stag-hw-parse off; jpd notices within 10 s" ] || { echo "# $(remedy pj0.21)"; return 1; }
 }
 
+programs_on() { # IF...: there and nowhere else
+	[ "$(programs | awk '{ print $1 }' | xargs)" = "$*" ]
+}
+
+both_are() { # ENGINE ANSWERS IF...: the two ports that are left, and where the programs are
+	local want="ready $1 $2" said
+	shift 2
+	said=$(status '[.ports[] | "\(.state) \(.engine) \(.answers)"] | unique | join(", ")')
+	[ "$said" = "$want" ] && programs_on "$@"
+}
+
+# jpd moves one port after the other, and the parent's program goes last.
 on_its_own() {
-	wait_for port_is pj0.21 ready xdp-generic && wait_for port_is pj0.100.20 ready xdp-generic &&
-		[ "$(programs | awk '{ print $1 }' | xargs)" = "pj0.100.20 pj0.21 up0" ] &&
-		[ "$(status '[.ports[].answers] | unique | join(" ")')" = tc ]
+	wait_for both_are xdp-generic tc pj0.100.20 pj0.21 up0 && return 0
+	jp status | sed 's/^/# /'
+	programs | sed 's/^/# program: /'
+	return 1
 }
 
 does_what_it_says() {
@@ -269,8 +281,7 @@ join_both() {
 }
 
 on_parent_again() {
-	wait_for port_is pj0.21 ready xdp-native && wait_for port_is pj0.100.20 ready xdp-native &&
-		[ "$(programs | awk '{ print $1 }' | xargs)" = "pj0 up0" ]
+	wait_for both_are xdp-native xdp pj0 up0
 }
 
 # Not of a veth, where the other end has to be told first: the very command, and it helps.
