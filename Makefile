@@ -171,7 +171,7 @@ $(BUILD)/tests/packets: $(PACKET_SRC) $(wildcard tests/packet/*.h) $(PACKET_WITH
 
 # What a lab test needs besides them.
 $(BUILD)/tests/local_ports_test: LAB_WITH := ctl/jpd/local_ports.c ctl/jpd/privilege.c \
-	-Wl,--wrap=pwrite,--wrap=mnl_socket_recvfrom
+	-Wl,--wrap=pwrite,--wrap=mnl_socket_recvfrom,--wrap=mnl_socket_sendto
 $(BUILD)/tests/ask_test: LAB_WITH := ctl/jpd/coap_ask.c ctl/jpd/coap_question.c \
 	ctl/jpd/grasp_way.c ctl/jpd/grasp_announce.c ctl/jpd/grasp_listen.c
 $(BUILD)/tests/dns_sd_test: LAB_WITH := ctl/jpd/dns.c ctl/jpd/dns_sd.c ctl/jpd/pledge_links.c -DDNS_SD_LIFETIME_MIN=6 \

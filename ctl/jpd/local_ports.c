@@ -497,8 +497,20 @@ static int request(const struct mnl_socket *nl, uint8_t family, const struct sca
 	return mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0 ? -errno : 0;
 }
 
+/* Sends the request for a dump.  The first one makes the kernel load udp_diag before sendto()
+ * returns, seconds on a slow machine: that is not its silence, and DEADLINE moves by as much. */
+static int ask(struct mnl_socket *nl, uint8_t family, const struct scan *scan, bool filter,
+	       uint64_t *deadline)
+{
+	uint64_t before = jpx_now_ms();
+	int ret = request(nl, family, scan, filter);
+
+	*deadline += jpx_now_ms() - before;
+	return ret;
+}
+
 /* -EINTR: the kernel says that the dump was not of one moment. */
-static int dump(uint8_t family, struct scan *scan, bool filter, uint64_t deadline)
+static int dump(uint8_t family, struct scan *scan, bool filter, uint64_t *deadline)
 {
 	mnl_cb_t control[] = { [NLMSG_ERROR] = end_cb, [NLMSG_DONE] = end_cb };
 	const struct timeval wait = { .tv_usec = SCAN_WAIT_MS * 1000 };
@@ -514,9 +526,9 @@ static int dump(uint8_t family, struct scan *scan, bool filter, uint64_t deadlin
 	    setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0)
 		ret = -errno;
 	else
-		ret = request(nl, family, scan, filter);
+		ret = ask(nl, family, scan, filter, deadline);
 	while (!ret && more != MNL_CB_STOP) {
-		if (jpx_now_ms() >= deadline) {
+		if (jpx_now_ms() >= *deadline) {
 			ret = -ETIMEDOUT;
 			break;
 		}
@@ -548,7 +560,7 @@ int local_ports_scan(unsigned int first, unsigned int count, local_ports_fn *fn,
 			       err_len);
 	for (unsigned int i = 0; i < sizeof(families) && !ret; i++) {
 		for (tries = SCAN_TRIES; tries; tries--) {
-			ret = dump(families[i], &scan, filter, deadline);
+			ret = dump(families[i], &scan, filter, &deadline);
 			if (ret == -EINVAL && filter)
 				filter = false; /* a kernel that knows no such filter */
 			else if (ret != -EINTR)

@@ -4,7 +4,7 @@
  * others, with others in between, killed half-way, and where it is not allowed; what
  * bind(0) and connect() then get; and what a scan says of sockets of every kind.
  *
- * Writing to the list and reading of a dump go through __wrap_ functions (the linker's
+ * Writing to the list, asking for a dump and reading it go through __wrap_ functions (the linker's
  * --wrap), where a test lets somebody else in between, or the kernel say something rare.
  *
  * Must never touch the list of the namespace that it is started in.
@@ -589,6 +589,18 @@ ssize_t __wrap_mnl_socket_recvfrom(const struct mnl_socket *nl, void *buf, size_
 	return nlh->nlmsg_len;
 }
 
+static unsigned int load_us; /* how long the kernel takes to load udp_diag, once */
+
+ssize_t __real_mnl_socket_sendto(const struct mnl_socket *nl, const void *buf, size_t len);
+ssize_t __wrap_mnl_socket_sendto(const struct mnl_socket *nl, const void *buf, size_t len);
+
+ssize_t __wrap_mnl_socket_sendto(const struct mnl_socket *nl, const void *buf, size_t len)
+{
+	usleep(load_us);
+	load_us = 0;
+	return __real_mnl_socket_sendto(nl, buf, len);
+}
+
 static char seen[65536];
 static unsigned int told;
 
@@ -708,6 +720,8 @@ static void test_scan(void)
 	ok(holds(scan() == -ENOENT) && holds(says("modprobe udp_diag")) &&
 		   holds(says("UDP ports 20000-20100")),
 	   "a-kernel-without-udp_diag");
+	kernel = AS_IT_IS, load_us = 1500000;
+	ok(holds(!scan()) && holds(saw_all()), "a-kernel-that-is-slow-to-load-udp_diag");
 	kernel = INTERRUPTED, kernel_times = 2;
 	ok(holds(!scan()) && holds(saw_all()), "interrupted-twice");
 	kernel = INTERRUPTED, kernel_times = 1000;
