@@ -266,6 +266,9 @@ void slots_audit(struct slots *slots, bool look)
 		} else if (is_taken_off(slots, slot, link, look)) {
 			jpx_warning("%s: our XDP program was taken off; attaching it again",
 				    slot->ifname);
+			/* With the slot goes what is known of the qdisc. */
+			if (slot->flags & (JPX_SLOT_TC | JPX_SLOT_CLSACT))
+				tc_off(slots, slot);
 			slots_drop(slots, id, false);
 		} else if (look && slot->flags & JPX_SLOT_TC &&
 			   !tc_is_attached(datapath_maps(slots->dp), slot->ifindex)) {

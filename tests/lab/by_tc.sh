@@ -151,6 +151,22 @@ check back wait_for ours 1
 check told has 'tc program was taken off' "$work/jpd.log"
 check join-back join 5684
 
+# The same of the XDP program before it; whose the qdisc is, is not forgotten over it.
+xdp_id() {
+	ns_ip proxy -d -j link show dev up0 | jq -r '.[].xdp.prog.id // 0'
+}
+has_another() { # ID
+	local now
+	now=$(xdp_id)
+	[ "$now" != 0 ] && [ "$now" != "$1" ]
+}
+xdp_before=$(xdp_id)
+check xdp-taken-off ns_ip proxy link set dev up0 xdp off
+check xdp-back wait_for has_another "$xdp_before"
+check answers-by-tc-again wait_for answers tc
+check filter-again ours_at 20
+check join-xdp-back join 5684
+
 check detach jp detach br0
 check filter-goes ours 0
 check qdisc-goes no_qdisc
