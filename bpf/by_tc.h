@@ -28,6 +28,15 @@ struct jpx_by_tc {
 	__u64 pledge; /* interface identifier or IPv4 address, as on the wire */
 };
 
+/* Is ETH as jpx_by_tc_end() leaves it, and nothing that came over a wire? */
+static __always_inline int jpx_is_to_nobody(const struct ethhdr *eth)
+{
+	for (int i = 0; i < ETH_ALEN; i++)
+		if (eth->h_dest[i] | eth->h_source[i])
+			return 0;
+	return 1;
+}
+
 /* Is there a tc program where CTX came in? */
 static __always_inline int jpx_tc_is_there(const struct xdp_md *ctx)
 {

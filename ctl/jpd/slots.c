@@ -25,6 +25,7 @@ struct slots {
 	void *arg;
 	bool eager;
 	bool lifted; /* some were dropped that may be wanted again */
+	bool swept;  /* what a former jpd may have left half done at tc is cleared up */
 	/* Interfaces where an attachment failed, not to be tried again at once. */
 	struct {
 		unsigned int ifindex;
@@ -129,17 +130,24 @@ static bool is_above(const struct slots *slots, unsigned int upper, unsigned int
 }
 
 /* The kernel lets nobody put a program on an interface, or take one off, while one above it carries
- * one.  Ours are dropped; who wants one attaches it again. */
-static void lift_above(struct slots *slots, unsigned int ifindex)
+ * one.  Ours are dropped; who wants one attaches it again.  False: there were none. */
+static bool lift_above(struct slots *slots, unsigned int ifindex)
 {
+	bool any = false;
+
 	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
 		const struct jpx_slot *slot = &slots->state->slots[id];
 
 		if (!(slot->flags & JPX_SLOT_IN_USE) || !is_above(slots, slot->ifindex, ifindex))
 			continue;
 		slots_drop(slots, id, true);
-		slots->lifted = true;
+		/* Somebody else may have this slot next, and a port of it is found by its id. */
+		for (unsigned int p = 1; p < JPX_MAX_PORTS; p++)
+			if (slots->state->ports[p].slot == id)
+				slots->state->ports[p].slot = 0;
+		any = slots->lifted = true;
 	}
+	return any;
 }
 
 void slots_drop(struct slots *slots, unsigned int id, bool detach)
@@ -185,20 +193,31 @@ static bool takes_common(const struct slots *slots, const struct netwatch_link *
 	return in_use >= OWN_PROGRAMS;
 }
 
-static int attach(struct slots *slots, unsigned int id, const struct netwatch_link *link,
-		  struct jpx_slot *slot, enum jpx_xdp wanted, char *text, size_t len)
+static int try_to_attach(struct slots *slots, unsigned int id, const struct netwatch_link *link,
+			 struct jpx_slot *slot, enum jpx_xdp wanted, char *text, size_t len)
 {
-	int ret;
-
 	*text = 0;
-	lift_above(slots, (unsigned int)link->ifindex);
 	netwatch_ask_link(slots->nw, link->ifindex);
 	if (link->xdp_prog_id)
 		xdp_remove_leftovers(datapath_maps(slots->dp), slot);
 	if (takes_common(slots, link) && !xdp_attach_common(datapath_maps(slots->dp), slot, wanted))
-		ret = 0;
-	else
-		ret = xdp_attach(datapath_maps(slots->dp), id, slot, wanted, text, len);
+		return 0;
+	return xdp_attach(datapath_maps(slots->dp), id, slot, wanted, text, len);
+}
+
+/* Our own programs above are lifted only where it fails with them, and not again and again where
+ * that did not help: they are in use. */
+static int attach(struct slots *slots, unsigned int id, const struct netwatch_link *link,
+		  struct jpx_slot *slot, enum jpx_xdp wanted, char *text, size_t len)
+{
+	const struct jpx_slot empty = *slot;
+	unsigned int ifindex = (unsigned int)link->ifindex;
+	int ret = try_to_attach(slots, id, link, slot, wanted, text, len);
+
+	if (ret && (slots->eager || !slots_failure(slots, ifindex)) && lift_above(slots, ifindex)) {
+		*slot = empty;
+		ret = try_to_attach(slots, id, link, slot, wanted, text, len);
+	}
 	netwatch_ask_link(slots->nw, link->ifindex);
 	return ret;
 }
@@ -251,6 +270,27 @@ static bool is_taken_off(struct slots *slots, const struct jpx_slot *slot,
 	return look && !xdp_is_attached(slot);
 }
 
+/* Is our tc program still where SLOT says, and does it see every packet?  Settling puts it back. */
+static void audit_tc(struct slots *slots, unsigned int id)
+{
+	struct jpx_slot *slot = &slots->state->slots[id];
+
+	switch (tc_find(datapath_maps(slots->dp), slot->ifindex)) {
+	case TC_ABSENT:
+		jpx_warning("%s: our tc program was taken off", slot->ifname);
+		/* ... and who knows whose the qdisc is by now. */
+		slot->flags &= (__u8) ~(JPX_SLOT_TC | JPX_SLOT_CLSACT);
+		break;
+	case TC_BEHIND:
+		jpx_warning("%s: somebody else came before our tc program", slot->ifname);
+		slot->flags &= (__u8)~JPX_SLOT_TC;
+		break;
+	default:
+		return;
+	}
+	datapath_put_slot(slots->dp, id, slot);
+}
+
 void slots_audit(struct slots *slots, bool look)
 {
 	for (unsigned int id = 1; id < JPX_MAX_SLOTS; id++) {
@@ -270,23 +310,24 @@ void slots_audit(struct slots *slots, bool look)
 			if (slot->flags & (JPX_SLOT_TC | JPX_SLOT_CLSACT))
 				tc_off(slots, slot);
 			slots_drop(slots, id, false);
-		} else if (look && slot->flags & JPX_SLOT_TC &&
-			   !tc_is_attached(datapath_maps(slots->dp), slot->ifindex)) {
-			/* Settling puts it back. */
-			jpx_warning("%s: our tc program was taken off", slot->ifname);
-			slot->flags &= (__u8)~JPX_SLOT_TC;
-			datapath_put_slot(slots->dp, id, slot);
+		} else if (look && slot->flags & JPX_SLOT_TC) {
+			audit_tc(slots, id);
+		} else if (look && !slots->swept && datapath_maps(slots->dp)) {
+			/* A jpd that died between attaching and noting it down, or the other way
+			 * round. */
+			tc_off(slots, slot);
 		}
 	}
+	slots->swept |= look;
 }
 
 /* Do answers come in on SLOT for a port that XDP cannot send to? */
 static bool wants_tc(const struct slots *slots, const struct jpx_slot *slot)
 {
 	/*
-	 * The neighbour code starts from an Ethernet header.  And generic XDP leaves a packet with the
-	 * notion of where UDP was before, which 6LoWPAN believes when it compresses; all others take
-	 * frames from generic XDP itself.
+	 * The neighbour code starts from an Ethernet header.  And generic XDP leaves a packet with
+	 * the notion of where UDP was before, which 6LoWPAN believes when it compresses; all others
+	 * take frames from generic XDP itself.
 	 */
 	if (!(slot->flags & JPX_SLOT_UPLINK) || slot->link != JPX_LINK_ETHERNET ||
 	    slot->engine != JPX_ENGINE_XDP_NATIVE)
@@ -317,10 +358,13 @@ static void settle_tc(struct slots *slots, unsigned int id, struct jpx_slot *nex
 	if (!wants_tc(slots, next)) {
 		if (!(slot->flags & flags))
 			return;
-		slot->flags &= (__u8)~flags;
+		/* Whose the qdisc is stays noted down until it is gone. */
+		slot->flags &= (__u8)~JPX_SLOT_TC;
 		datapath_put_slot(slots->dp, id, slot);
 		datapath_settle();
 		tc_off(slots, &former);
+		slot->flags &= (__u8)~JPX_SLOT_CLSACT;
+		datapath_put_slot(slots->dp, id, slot);
 		return;
 	}
 	next->flags |= slot->flags & flags;

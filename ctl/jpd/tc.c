@@ -17,10 +17,13 @@
 #include "tc.skel.h"
 #include "xdp.h"
 
-/* Where there is another filter the next one is taken; a filter of ours is known by its maps. */
-#define FIRST_PRIORITY 20
-#define LAST_PRIORITY  27
-#define HANDLE	       1
+/* Others leave room before theirs seldom; from here on down there is some.  A filter of ours is
+ * known by its maps. */
+#define PRIORITY 20
+#define HANDLE	 1
+
+/* linux/bpf.h of 6.6 and later: programs that come before all filters. */
+#define TCX_INGRESS 46
 
 static struct tc_bpf *loaded;
 
@@ -55,8 +58,83 @@ void tc_close(void)
 #define HOOK(name, index)                                                                          \
 	LIBBPF_OPTS(bpf_tc_hook, name, .ifindex = (int)(index), .attach_point = BPF_TC_INGRESS)
 
-/* The id of the program at PRIORITY, 0 if there is none; -EEXIST for a filter that is no program,
- * or another negative errno. */
+/* ---- filters ------------------------------------------------------------------------- */
+
+struct filters {
+	unsigned int count;
+	unsigned int lowest; /* priority; 0: there is none */
+};
+
+static int note_filter(const struct nlmsghdr *nlh, void *data)
+{
+	const struct tcmsg *tcm = mnl_nlmsg_get_payload(nlh);
+	struct filters *filters = data;
+	unsigned int priority;
+
+	if (nlh->nlmsg_type != RTM_NEWTFILTER || mnl_nlmsg_get_payload_len(nlh) < sizeof(*tcm))
+		return MNL_CB_OK;
+	priority = TC_H_MAJ(tcm->tcm_info) >> 16;
+	filters->count++;
+	if (!filters->lowest || priority < filters->lowest)
+		filters->lowest = priority;
+	return MNL_CB_OK;
+}
+
+static int dump(struct mnl_socket *nl, unsigned int ifindex, __u32 parent, struct filters *filters)
+{
+	char buf[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct tcmsg *tcm;
+	unsigned int seq = (unsigned int)time(NULL);
+	ssize_t len;
+
+	nlh->nlmsg_type = RTM_GETTFILTER;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nlh->nlmsg_seq = seq;
+	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
+	tcm->tcm_family = AF_UNSPEC;
+	tcm->tcm_ifindex = (int)ifindex;
+	tcm->tcm_parent = parent;
+	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	do {
+		len = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+		if (len <= 0)
+			return len ? -errno : -EIO;
+		len = mnl_cb_run(buf, (size_t)len, seq, mnl_socket_get_portid(nl), note_filter,
+				 filters);
+	} while (len > MNL_CB_STOP);
+	return len < 0 ? -errno : 0;
+}
+
+/* What hangs on the clsact of IFINDEX, at TC_H_MIN_INGRESS or _EGRESS; nothing where there is none.
+ * 0 or a negative errno. */
+static int list(unsigned int ifindex, __u32 where, struct filters *filters)
+{
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	int ret;
+
+	memset(filters, 0, sizeof(*filters));
+	if (!nl)
+		return -errno;
+	ret = mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID)
+		      ? -errno
+		      : dump(nl, ifindex, TC_H_MAKE(TC_H_CLSACT, where), filters);
+	mnl_socket_close(nl);
+	return ret;
+}
+
+/* Programs that come before all filters; kernels before 6.6 know none. */
+static bool has_tcx(unsigned int ifindex)
+{
+	__u32 count = 0;
+	int ret = bpf_prog_query((int)ifindex, TCX_INGRESS, 0, NULL, NULL, &count);
+
+	/* The array to be filled has no room: that, too, says that there are some. */
+	return count || ret == -ENOSPC;
+}
+
+/* The id of the program at PRIORITY, 0 if there is none of ours to be; or a negative errno. */
 static int program_at(unsigned int ifindex, unsigned int priority, unsigned int *prog_id)
 {
 	HOOK(hook, ifindex);
@@ -64,24 +142,39 @@ static int program_at(unsigned int ifindex, unsigned int priority, unsigned int 
 	int ret = bpf_tc_query(&hook, &opts);
 
 	*prog_id = ret ? 0 : opts.prog_id;
-	/* No qdisc is -EINVAL, no filter -ENOENT. */
-	return ret == -ENOENT || ret == -EINVAL ? 0 : ret;
+	/* No qdisc or a filter of another kind is -EINVAL, no filter -ENOENT. */
+	return ret == -ENOENT || ret == -EINVAL || ret == -EEXIST ? 0 : ret;
 }
 
-/* The priority of our filter, or 0. */
-static unsigned int find(const struct jpx_pinned *maps, unsigned int ifindex)
+/* The priority of our filter, 0 if there is none, or a negative errno. */
+static int find(const struct jpx_pinned *maps, unsigned int ifindex)
 {
+	struct filters filters;
 	unsigned int prog_id;
+	int ret = list(ifindex, TC_H_MIN_INGRESS, &filters);
 
-	for (unsigned int p = FIRST_PRIORITY; p <= LAST_PRIORITY; p++)
-		if (!program_at(ifindex, p, &prog_id) && ours_is_id(maps, prog_id))
-			return p;
+	if (ret || !filters.count)
+		return ret;
+	for (unsigned int p = filters.lowest; p <= PRIORITY; p++) {
+		ret = program_at(ifindex, p, &prog_id);
+		if (ret)
+			return ret;
+		if (prog_id && ours_is_id(maps, prog_id))
+			return (int)p;
+	}
 	return 0;
 }
 
-bool tc_is_attached(const struct jpx_pinned *maps, unsigned int ifindex)
+enum tc_place tc_find(const struct jpx_pinned *maps, unsigned int ifindex)
 {
-	return find(maps, ifindex) != 0;
+	struct filters filters;
+	int ours = find(maps, ifindex);
+
+	if (!ours)
+		return TC_ABSENT;
+	if (ours < 0 || list(ifindex, TC_H_MIN_INGRESS, &filters))
+		return TC_UNKNOWN;
+	return has_tcx(ifindex) || filters.lowest != (unsigned int)ours ? TC_BEHIND : TC_FIRST;
 }
 
 static int attach_at(unsigned int ifindex, unsigned int priority)
@@ -94,17 +187,73 @@ static int attach_at(unsigned int ifindex, unsigned int priority)
 	return bpf_tc_attach(&hook, &opts);
 }
 
+static int detach_at(unsigned int ifindex, unsigned int priority)
+{
+	HOOK(hook, ifindex);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = priority);
+
+	return bpf_tc_detach(&hook, &opts);
+}
+
+/* Before the first of the others. */
+static int attach_first(unsigned int ifindex)
+{
+	struct filters filters;
+	unsigned int priority = PRIORITY;
+	int ret = list(ifindex, TC_H_MIN_INGRESS, &filters);
+
+	if (ret)
+		return ret;
+	if (filters.lowest && filters.lowest <= priority)
+		priority = filters.lowest - 1;
+	return priority ? attach_at(ifindex, priority) : -EBUSY;
+}
+
+/* ---- the qdisc ----------------------------------------------------------------------- */
+
+/* Takes the qdisc off if nothing hangs on it. */
+static void drop_unused(unsigned int ifindex)
+{
+	HOOK(hook, ifindex);
+	struct filters in, out;
+
+	if (list(ifindex, TC_H_MIN_INGRESS, &in) || list(ifindex, TC_H_MIN_EGRESS, &out) ||
+	    in.count || out.count)
+		return;
+	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+	bpf_tc_hook_destroy(&hook);
+}
+
+int tc_detach(const struct jpx_pinned *maps, unsigned int ifindex, bool made_qdisc)
+{
+	int ours = find(maps, ifindex), ret;
+
+	if (ours <= 0)
+		return ours;
+	ret = detach_at(ifindex, (unsigned int)ours);
+	if (!ret && made_qdisc)
+		drop_unused(ifindex);
+	return ret;
+}
+
 int tc_attach(const struct jpx_pinned *maps, unsigned int ifindex, const char *ifname,
 	      bool *made_qdisc, char *err, size_t err_len)
 {
 	HOOK(hook, ifindex);
-	const char *what = "load the tc program";
-	int ret;
+	const char *what = "see what is there at tc";
+	int before = find(maps, ifindex), ret = before < 0 ? before : 0;
 
 	*made_qdisc = false;
-	if (find(maps, ifindex))
+	if (before > 0 && tc_find(maps, ifindex) == TC_FIRST)
 		return 0;
-	ret = load(maps);
+	if (!ret) {
+		what = "load the tc program";
+		ret = load(maps);
+	}
+	if (!ret && has_tcx(ifindex)) {
+		what = "attach the tc program before a tcx program of somebody else's";
+		ret = -EBUSY;
+	}
 	if (!ret) {
 		what = "make the qdisc clsact";
 		ret = bpf_tc_hook_create(&hook);
@@ -113,84 +262,18 @@ int tc_attach(const struct jpx_pinned *maps, unsigned int ifindex, const char *i
 			ret = 0;
 	}
 	if (!ret) {
-		what = "attach the tc program (priorities 20 to 27 are tried)";
-		ret = -EEXIST;
-		/* A filter of another kind there is -EINVAL. */
-		for (unsigned int p = FIRST_PRIORITY;
-		     (ret == -EEXIST || ret == -EINVAL) && p <= LAST_PRIORITY; p++)
-			ret = attach_at(ifindex, p);
-		if (ret)
-			tc_detach(maps, ifindex, *made_qdisc);
+		what = "attach the tc program before a filter of somebody else's (of priority 1?)";
+		ret = attach_first(ifindex);
+		if (ret && *made_qdisc)
+			drop_unused(ifindex);
 	}
+	/* The one that others came before; with the new one in its place, or none. */
+	if (before > 0)
+		detach_at(ifindex, (unsigned int)before);
 	if (ret)
 		snprintf(err, err_len,
 			 "%s: cannot %s: %s; answers to pledge ports that XDP cannot send to go "
 			 "through the socket engine",
 			 ifname, what, strerror(-ret));
-	return ret;
-}
-
-/* ---- the qdisc ----------------------------------------------------------------------- */
-
-static int count_filter(const struct nlmsghdr *nlh, void *data)
-{
-	if (nlh->nlmsg_type == RTM_NEWTFILTER)
-		++*(unsigned int *)data;
-	return MNL_CB_OK;
-}
-
-/* How many filters hang on PARENT of IFINDEX; more than none if that cannot be told. */
-static unsigned int filters(struct mnl_socket *nl, unsigned int ifindex, __u32 parent)
-{
-	char buf[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct tcmsg *tcm;
-	unsigned int count = 0, seq = (unsigned int)time(NULL);
-	ssize_t len;
-
-	nlh->nlmsg_type = RTM_GETTFILTER;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	nlh->nlmsg_seq = seq;
-	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
-	tcm->tcm_family = AF_UNSPEC;
-	tcm->tcm_ifindex = (int)ifindex;
-	tcm->tcm_parent = parent;
-	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
-		return 1;
-	do {
-		len = mnl_socket_recvfrom(nl, buf, sizeof(buf));
-		if (len <= 0)
-			return 1;
-		len = mnl_cb_run(buf, (size_t)len, seq, mnl_socket_get_portid(nl), count_filter,
-				 &count);
-	} while (len > MNL_CB_STOP);
-	return len < 0 ? 1 : count;
-}
-
-static bool is_unused(unsigned int ifindex)
-{
-	struct mnl_socket *nl = mnl_socket_open(NETLINK_ROUTE);
-	bool unused;
-
-	if (!nl)
-		return false;
-	unused = !mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) &&
-		 !filters(nl, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)) &&
-		 !filters(nl, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS));
-	mnl_socket_close(nl);
-	return unused;
-}
-
-int tc_detach(const struct jpx_pinned *maps, unsigned int ifindex, bool made_qdisc)
-{
-	HOOK(hook, ifindex);
-	unsigned int priority = find(maps, ifindex);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = priority);
-	int ret = priority ? bpf_tc_detach(&hook, &opts) : 0;
-
-	if (!made_qdisc || !is_unused(ifindex))
-		return ret;
-	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-	bpf_tc_hook_destroy(&hook);
 	return ret;
 }

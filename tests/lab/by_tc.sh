@@ -8,7 +8,7 @@
 JPX_LAB=t-by-tc
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"
-needs tc bpftool coap-client-openssl coap-server-openssl
+needs tc bpftool coap-client-openssl coap-server-openssl python3 "$build/tests/tcx"
 registrar=2001:db8:2::52
 
 tc_filters() {
@@ -134,6 +134,22 @@ check all-by-fast-path-ipv4 all_by_fast_path
 check join-ipv4-stateless join 5684 169.254.2.1
 check all-by-fast-path-ipv4-stateless all_by_fast_path
 check others-unharmed uplink_pings
+
+# Who looks at all that comes in, through a raw socket, has a clone of each packet.
+watch_uplink() {
+	spawn proxy watcher python3 -uc 'import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+s.bind(("up0", 0))
+print("watching")
+while True:
+    s.recv(65535)'
+	watcher=$spawned
+	wait_for has watching "$work/watcher.log"
+}
+check watched watch_uplink
+check join-watched join 5684
+check all-by-fast-path-watched all_by_fast_path
+stop "$watcher"
 check no-drops no_drops
 
 kill_jpd
@@ -145,11 +161,17 @@ check still-one-filter ours_at 20
 check join-adopted join 5684
 check all-by-fast-path-adopted all_by_fast_path
 
-# Who takes it off has it back, by the look every ten seconds.
+# Who takes it off has it back, by the look every ten seconds; whose the qdisc is by then nobody knows.
 check taken-off take_off 20
 check back wait_for ours 1
 check told has 'tc program was taken off' "$work/jpd.log"
 check join-back join 5684
+check detach-back jp detach br0
+check filter-goes-back ours 0
+check qdisc-stays qdisc
+check nobodys-qdisc in_ns proxy tc qdisc del dev up0 clsact
+check attach-again attach br0 --registrar "[$registrar]:7634"
+check answers-again wait_for answers tc
 
 # The same of the XDP program before it; whose the qdisc is, is not forgotten over it.
 xdp_id() {
@@ -171,33 +193,62 @@ check detach jp detach br0
 check filter-goes ours 0
 check qdisc-goes no_qdisc
 
-# The qdisc and the first place are somebody else's.
+# The qdisc and the usual place are somebody else's.
 check foreign-qdisc in_ns proxy tc qdisc add dev up0 clsact
 check foreign-filter foreign_filter 20
 check attach-beside attach br0 --registrar "[$registrar]:7634"
-check beside ours_at 21
+check before-it ours_at 19
 check answers-beside answers tc
+
+# Whoever comes before us could end the matter there: jpd moves, if there is room, within ten seconds.
+ends_it_at() { # PRIORITY: with every packet
+	in_ns proxy tc filter add dev up0 ingress pref "$1" protocol all u32 match u32 0 0 flowid 1:1
+}
+check ends-it-before ends_it_at 5
+check moves wait_for ours_at 4
+check told-of-that has 'somebody else came before our tc program' "$work/jpd.log"
+check answers-moved wait_for answers tc
+check join-moved join 5684
 check detach-beside jp detach br0
 check filter-goes-beside ours 0
 check foreign-filter-stays foreign_is_there 20
 check foreign-qdisc-stays qdisc
 
-# No place is left: the socket engine answers, and the operator is told.
-for p in 21 22 23 24 25 26 27; do foreign_filter $p; done
+# There is no place before the first: the socket engine answers, and the operator is told.
+check ends-it-first ends_it_at 1
 attach_nowhere() {
 	jp attach br0 --registrar "[$registrar]:7634" >"$work/nowhere" 2>&1
 }
 check attach-nowhere attach_nowhere
-check told-why has 'cannot attach the tc program .priorities 20 to 27 are tried.: .*; answers .* socket engine' "$work/nowhere"
+check told-why has "cannot attach the tc program before a filter of somebody else's .*; answers .* socket engine" "$work/nowhere"
 check serves-nowhere wait_for all_serving
 check answers-by-socket answers socket
 check join-by-socket join 5684
 check hands-off test "$(stats .handoffs.no_transmit)" -gt 0
 # As soon as there is one it is taken.
-check place in_ns proxy tc filter del dev up0 ingress pref 24
+check place in_ns proxy tc filter del dev up0 ingress pref 1
 check takes-it wait_for answers tc
-check place-taken ours_at 24
+check place-taken ours_at 4
 check join-taken join 5684
+
+# The same where somebody has a tcx program, which comes before all filters.
+tcx() {
+	spawn proxy tcx "$build/tests/tcx" up0
+	tcx_pid=$spawned
+	wait_for has 'attached\|cannot' "$work/tcx.log"
+}
+check tcx tcx
+if has 'cannot attach' "$work/tcx.log"; then
+	echo "# this kernel has no tcx"
+	stop "$tcx_pid"
+else
+	check gives-way wait_for answers socket
+	check none-is-left ours 0
+	check join-beside-tcx join 5684
+	stop "$tcx_pid"
+	check takes-it-again wait_for answers tc
+	check join-after-tcx join 5684
+fi
 check detach-taken jp detach br0
 
 # A qdisc of ours that somebody uses by now.
