@@ -42,12 +42,13 @@ place() { # PREFIX-NAME IF-NAME WORD
 	'') prefix=() ;;
 	netns/*) prefix=(nsenter "--net=/run/netns/${where#netns/}") ;;
 	# Without a question: nobody is there to answer it.
-	*) prefix=(ssh -o BatchMode=yes "$where") ;;
+	# ... and who does not answer any more must not keep us.
+	*) prefix=(ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3 "$where") ;;
 	esac
 	[ -n "$interface" ] || fail "\"$3\" names no interface; [WHERE:]IF is wanted"
 }
 
-strict='' dry_run='' mode_words=native gen_if='' far_if='' port_if='' up_if=''
+strict='' apart=1 dry_run='' mode_words=native gen_if='' far_if='' port_if='' up_if=''
 while [ $# -gt 0 ]; do
 	used=2
 	case $1 in
@@ -94,7 +95,7 @@ gateway: ${gw[*]:-here}: $port_if, $up_if
     XDP: $build/jpd, xdp = $mode_words, Registrar [$registrar]:$jpy_port stateless, :$dtls_port stateful
     socket engine: the same with xdp = off
 far end: ${far[*]}: $far_if
-  $(is_remote far && echo "a copy of ")$ends far $far_if: compares and counts all that arrives
+  $(is_remote far && echo "a copy of ")$ends far $far_if: counts all that arrives, compares headers, JPY prefix and checksum of each packet, and some in full
 content: $sizes bytes
 END
 	exit 0

@@ -43,7 +43,7 @@ have_pktgen() { [ -e /proc/net/pktgen/pgctrl ] || modprobe -n -q pktgen 2>/dev/n
 
 # Without a file the guest writes one all the same: build/log is what comes back.
 in_guest() {
-	local status args=() limit
+	local status args=() limit runs
 	while [ ${#arguments[@]} -gt 0 ]; do
 		case ${arguments[0]} in
 		--json) arguments=("${arguments[@]:1}") ;;
@@ -52,9 +52,13 @@ in_guest() {
 		esac
 		arguments=("${arguments[@]:1}")
 	done
-	# Without KVM a run takes a second or two more than it sends.
-	limit=$((180 + rounds * 60 + rounds * 20 * (ms + 3000) / 1000 + 300))
+	# Without KVM a run takes a second or two more than it sends; there is one that is not counted for each
+	# of the five rows of a size.
+	read -ra runs <<<"$sizes"
+	limit=$((480 + pledges + rounds * 60 + rounds * 5 * (${#runs[@]} + 1) * (ms + 3000) / 1000))
 	scripts/setup.sh vm || exit 1
+	# Of an earlier run: nobody is to take it for this one's.
+	rm -f "$build/log/vm-6.12/pktgen.json" ${json:+"$json"}
 	scripts/vm.sh 6.12 "$limit" scripts/bench-pktgen.sh --json "$build/log/pktgen.json" "${args[@]}"
 	status=$?
 	if [ -n "$json" ] && [ -e "$build/log/vm-6.12/pktgen.json" ]; then

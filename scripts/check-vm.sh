@@ -68,15 +68,15 @@ guest() { # KERNEL NAME TEST...
 	exec {out}> >(prefixed "$k" "$file")
 	printer=$!
 	scripts/vm.sh "$k" "$limit" scripts/check.sh "$@" >&"$out" 2>&1 {out}>&- &
-	running=$!
 	exec {out}>&-
-	wait "$running"
+	wait "$!"
 	status=$?
-	running=
 	wait "$printer"
 	# The next guest's takes its place.
 	[ -z "$name" ] || { rm -rf "$log/vm-$k-$name" && mv "$log/vm-$k" "$log/vm-$k-$name"; } 2>/dev/null
+	ok=0 bad=0
 	read -r ok bad < <(awk '/^[0-9]+ passed, [0-9]+ failed$/ { p += $1; f += $3 } END { print p + 0, f + 0 }' "$file")
+	ok=${ok:-0} bad=${bad:-1} # what it said cannot be read
 	# Ended badly without a failed test: that is one.
 	[ "$bad" = 0 ] && { [ "$status" != 0 ] || [ "$ok" = 0 ]; } && bad=1
 	echo "$k ${name:--} $ok $bad $((SECONDS - start))" >>"$rows"
@@ -85,9 +85,8 @@ guest() { # KERNEL NAME TEST...
 
 kernel() { # KERNEL
 	local t
-	running=
 	trap '' HUP INT # the one who waits for us says when to end, also those that a terminal tells itself
-	trap '[ -z "$running" ] || { kill "$running"; wait "$running"; } 2>/dev/null; exit 143' TERM
+	trap '{ kill $(jobs -p); wait; } 2>/dev/null; exit 143' TERM
 	# shellcheck disable=SC2206 # words
 	[ ${#tests[@]} != 0 ] || tests=(${usual[$1]})
 	if [ "$each" = no ]; then
@@ -133,6 +132,9 @@ each)
 *) tests=("$@") ;;
 esac
 
+# Guests, all in all.
+expected=$(($(wc -w <<<"$kernels") * ($([ "$each" = yes ] && echo ${#tests[@]} || echo 1))))
+
 mkdir -p "$log"
 # Both would fetch at once what is missing.
 scripts/vm.sh fetch || exit
@@ -150,7 +152,12 @@ echo
 # Two kernels' words are mixed above: what failed is said once more where it is looked for.
 cat "$failures"
 for k in $kernels; do print_rows "$k"; done
-awk '{ ok += $3; bad += $4 } END { printf "\n%d passed, %d failed\n", ok, bad; exit bad != 0 || NR == 0 }' "$rows"
+awk '{ ok += $3; bad += $4 } END { printf "\n%d passed, %d failed\n", ok, bad; exit bad != 0 }' "$rows"
 status=$?
+# A kernel whose process died has told of less than there was to do.
+if [ "$(wc -l <"$rows")" != "$expected" ]; then
+	echo "check-vm: $(wc -l <"$rows") of $expected guests ended in order"
+	status=1
+fi
 rm -f "$rows" "$failures"
 exit "$status"

@@ -217,6 +217,7 @@ take_down() {
 	xdp | sockets)
 		jp detach "$port_if" >/dev/null 2>"$tmp/detach.log" || fail "$(cat "$tmp/detach.log")"
 		kill "$jpd_pid" && wait "$jpd_pid"
+		jpd_pid=
 		[ ! -e "$pin_dir" ] || fail "jpd left $pin_dir"
 		;;
 	esac
@@ -262,7 +263,7 @@ jpd_relayed() {
 	jp --json stats | jq -r '[.fast_path.packets, .socket.packets] | @tsv'
 }
 
-expectation() { # FORM SIZE SAMPLE
+expectation() { # FORM SIZE
 	local src=:: dst=$registrar dport=$jpy_port
 	case $1 in
 	floor) dst=$gw_address dport=$join_stateless ;;
@@ -271,29 +272,29 @@ expectation() { # FORM SIZE SAMPLE
 	esac
 	[ "$spoil" != bytes ] || dport=$((dport + 1))
 	echo "expect form=$1 size=$2 dst_mac=$far_mac src_mac=$up_mac src=$src dst=$dst dport=$dport" \
-		"port_id=${port_id:-0} pledges=$pledges first_port=$first_port ports=$ports sample=$3"
+		"port_id=${port_id:-0} pledges=$pledges first_port=$first_port ports=$ports sample=1"
 }
 
 # One line of $tmp/runs, for the report to judge.  Few programs are started here: see pktgen.sh.
-run() { # ROUND CANDIDATE FORM SIZE MS SAMPLE
+run() { # ROUND CANDIDATE FORM SIZE MS
 	local port=$join_stateless out losses='' error='' sent=0 dropped=0 words
 	[ "$3" != stateful ] || port=$join_stateful
 	[ "$spoil" != port ] || port=$((port + 100))
-	words=$(expectation "$3" "$4" "$6")
+	words=$(expectation "$3" "$4")
 	if ! ask_far "$words" || [[ $answer != *expecting* ]]; then
 		error=$(no_answer)
 	elif ! out=$(generator run if="$gen_if" pledges="$pledges" port=$port size="$4" ms="$5" \
 		2>"$tmp/gen.log"); then
 		error=$(tail -n 1 "$tmp/gen.log")
 	else
-		[ "$spoil" != far ] || { kill "$far_pid"; wait "$far_pid"; } 2>/dev/null
+		[ "$spoil" != far ] || { kill "$far_pid"; wait "$far_pid"; far_pid=; } 2>/dev/null
 		sent=${out#sent=} dropped=${out##*=} sent=${sent%% *}
 		if ! ask_far count || [[ $answer != *right* ]]; then
 			error=$(no_answer)
 		fi
 	fi
 	losses=$(gateway_losses)
-	printf '%s\t' run "$1" "$2" "$3" "$4" "$6" "$sent" $((dropped + ${losses% *} - ${lost% *})) \
+	printf '%s\t' run "$1" "$2" "$3" "$4" "$sent" $((dropped + ${losses% *} - ${lost% *})) \
 		$((${losses#* } - ${lost#* })) "$error" >>"$tmp/runs"
 	echo "${answer:-"{}"}" >>"$tmp/runs"
 	lost=$losses
@@ -307,17 +308,15 @@ label() { # CANDIDATE FORM
 	esac
 }
 
-# Before each form's first run comes one that is not counted: flows open, neighbours are known.  In
-# the first round whole frames are kept, and compared in full.
+# Before each form's first run comes one that is not counted: flows open, neighbours are known.
 measure() { # ROUND CANDIDATE
-	local form size sample=0
-	[ "$1" != 1 ] || sample=1
+	local form size
 	lost=$(gateway_losses)
 	for form in ${forms_of[$2]}; do
-		run 0 "$2" "$form" "${sizes%% *}" 100 $sample
+		run 0 "$2" "$form" "${sizes%% *}" 100
 		for size in $sizes; do
 			echo "$me: round $1 of $rounds: $(label "$2" "$form"), $size bytes" >&2
-			run "$1" "$2" "$form" "$size" "$ms" $sample
+			run "$1" "$2" "$form" "$size" "$ms"
 		done
 	done
 	[ "$2" = floor ] || printf 'relayed\t%s\t%s\n' "$2" "$(jpd_relayed)" >>"$tmp/runs"
@@ -347,7 +346,8 @@ bench() {
 			take_down
 		done
 	done
-	python3 scripts/lib/pktgen-report.py --title "$1" ${json:+--json "$json"} --rounds "$rounds" ${strict:+--strict} "$tmp/runs"
+	python3 scripts/lib/pktgen-report.py --title "$1" ${json:+--json "$json"} --rounds "$rounds" --flows $((pledges * ports)) \
+		${strict:+--strict} ${apart:+--apart} "$tmp/runs"
 }
 
 # $tmp, and the variables that clean_up() looks at.

@@ -36,6 +36,7 @@ echo "$*" >"build/log/vm-$k/tests"
 trap 'kill $child; echo "$k" >>ended; exit 130' TERM
 for i in 1 2 3 4 5 6 7 8 9; do printf 'half of '; sleep 0.01; echo "line $i"; done
 case $1 in
+dies) [ "$k" = 6.12 ] || { kill -KILL "$PPID"; exit 1; } ;;
 bad) printf 'not ok x\n\n3 passed, 2 failed\n'; exit 1 ;;
 silent) exit 0 ;;
 late) echo 'vm: not done'; exit 124 ;;
@@ -101,6 +102,8 @@ check fails run 1 6.1 bad
 check failures-count says ' kernel 6.1 3 passed 2 failed [0-9]* s' '3 passed, 2 failed'
 check silence-fails run 1 6.1 silent
 check silence-counts says '0 passed, 1 failed'
+check one-that-dies-fails run 1 dies
+check one-that-dies-counts says 'check-vm: 1 of 2 guests ended in order'
 check each run 1 each relay late bad
 check each-has-a-row says ' 6.1 relay 4 passed 0 failed [0-9]* s' ' 6.12 late 0 passed 1 failed [0-9]* s' \
 	' 6.1 bad 3 passed 2 failed [0-9]* s' ' kernel 6.12 7 passed 3 failed [0-9]* s' '14 passed, 6 failed'

@@ -42,6 +42,10 @@ xdp_loses_little() {
 	judge all '[.rows[] | select(.candidate != "sockets") | .percent > 95 and .socket == 0] | all'
 }
 
+all_flows() {
+	judge all '[.runs[] | select(.form == "stateful" and .round > 0) | .sources == 128 or .right < 2560] | all'
+}
+
 compared_whole_frames() {
 	judge all '[.rows[].samples >= 10] | all'
 }
@@ -112,9 +116,17 @@ nics_only_say() {
 		has 'pktgen-ends far far0' "$work/dry.log" && has 'nic0, nic1' "$work/dry.log"
 }
 
+# The generator by ssh, or what stands for it here: it gets a command as ssh does, for another machine's shell.
+another_machine() {
+	mkdir "$work/bin"
+	printf '#!/bin/sh\nwhile [ "$1" = -o ]; do shift 2; done\n[ "$1" = gen.example ] || exit 255\nshift\nexec nsenter --net=/run/netns/%s-pledge sh -c "$*"\n' \
+		"$lab" >"$work/bin/ssh" && chmod +x "$work/bin/ssh"
+}
+
 nics_measure() {
-	nics nics --only "floor xdp" && judge nics '([.rows[] | .sent == .arrived + .queue and .arrived > 0 and
-		.no_figure == null] | length == 3 and all)'
+	PATH=$work/bin:$PATH nics nics --generator gen.example:gen0 &&
+		judge nics '([.rows[] | .sent == .arrived + .queue + .socket and .arrived > 0 and
+			.no_figure == null] | length == 5 and all)'
 }
 
 nics_refuse() {
@@ -126,6 +138,7 @@ check measures bench all --sizes "$sizes"
 check has-all-rows has_all_rows
 check adds-up adds_up
 check xdp-loses-little xdp_loses_little
+check all-flows all_flows
 check compared-whole-frames compared_whole_frames
 check left-nothing bench_left_nothing
 grep -v ': round' "$work/all.log" | sed 's/^/# /'
@@ -137,6 +150,7 @@ check refuses-without-root refuses_without_root
 check refuses-wrong-words refuses_words
 check nics-are-there nics_up
 check nics-dry-run nics_only_say
+check another-machine another_machine
 check nics-measure nics_measure
 check nics-refuse nics_refuse
 check nics-left-nothing bench_left_nothing

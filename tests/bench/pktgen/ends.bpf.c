@@ -46,6 +46,9 @@ struct {
 	__type(value, __u32);
 } pktgen_out SEC(".maps");
 
+/* UDP ports that right ones came from, where a flow is one; by number, in network order. */
+__u8 pktgen_sources[65536];
+
 const volatile __u8 pktgen_macs[16] __attribute__((aligned(8))); /* destination, source */
 
 static __always_inline __u64 load64(const void *p)
@@ -137,6 +140,7 @@ int pktgen_far(struct xdp_md *ctx)
 				seen->first = seen->last;
 		}
 		seen->right++;
+		pktgen_sources[*(const __u16 *)(data + 54)] = 1;
 		return XDP_DROP;
 	}
 	seen->wrong++;

@@ -141,6 +141,7 @@ static int clear(struct pktgen_bpf *bpf)
 		err = bpf_map_update_elem(bpf_map__fd(bpf->maps.pktgen_samples), &key, &none,
 					  BPF_ANY);
 	bpf->bss->pktgen_taken = 0;
+	memset(bpf->bss->pktgen_sources, 0, sizeof(bpf->bss->pktgen_sources));
 	return err;
 }
 
@@ -243,7 +244,7 @@ static void count(struct pktgen_bpf *bpf, const struct expected *e)
 	char why[160] = "";
 	uint64_t timed;
 	uint32_t samples;
-	int err;
+	int sources = 0, err;
 
 	err = sum_up(bpf, &seen, &timed);
 	do {
@@ -255,16 +256,18 @@ static void count(struct pktgen_bpf *bpf, const struct expected *e)
 		complain("cannot read the counters");
 		return;
 	}
+	for (size_t i = 0; i < sizeof(bpf->bss->pktgen_sources); i++)
+		sources += bpf->bss->pktgen_sources[i];
 	samples = judge_samples(bpf, e, why);
 	if (seen.wrong && !*why)
 		snprintf(why, sizeof(why),
 			 "a frame of %llu bytes (expected %u) had %016llx (as in memory, lowest first) "
 			 "at byte %llu",
 			 seen.wrong_len, bpf->bss->pktgen_plan.len, seen.wrong_is, seen.wrong_word * 8);
-	say(json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:s}", "right", (json_int_t)seen.right,
+	say(json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:s}", "right", (json_int_t)seen.right,
 		      "wrong", (json_int_t)seen.wrong, "stray", (json_int_t)seen.stray, "timed",
 		      (json_int_t)timed, "ns", (json_int_t)(seen.last - seen.first), "samples",
-		      (int)samples, "why", why));
+		      (int)samples, "sources", sources, "why", why));
 }
 
 static int far(struct pktgen_bpf *bpf, const char *ifname)
