@@ -282,7 +282,7 @@ clean_slate() {
 refuses() { # TEXT [OPTION...]
 	local text=$1 status
 	shift
-	timeout 10 nsenter --net="/run/netns/$lab-proxy" "$jpd" --run-dir "$run_dir" --pin-dir "$pin_dir" \
+	timeout $((10 * ${JPX_PATIENCE:-1})) nsenter --net="/run/netns/$lab-proxy" "$jpd" --run-dir "$run_dir" --pin-dir "$pin_dir" \
 		--config "$config" "$@" >"$dir/refused" 2>&1 </dev/null
 	status=$?
 	[ $status = 1 ] && [ "$(wc -l <"$dir/refused")" = 1 ] && has "^jpd: error: .*$text" "$dir/refused" ||
@@ -309,7 +309,7 @@ not_made_by_jpx() {
 foreign_directory() {
 	mkdir "$pin_dir" && map_at "$pin_dir/theirs" theirs 8 && map_at "$pin_dir/jpx_like" jpx_like 8 || return 1
 	local before=$(pinned)
-	timeout 2 nsenter --net="/run/netns/$lab-proxy" "$jpd" --run-dir "$run_dir" --pin-dir "$pin_dir" \
+	timeout $((2 * ${JPX_PATIENCE:-1})) nsenter --net="/run/netns/$lab-proxy" "$jpd" --run-dir "$run_dir" --pin-dir "$pin_dir" \
 		--config "$config" >"$dir/jpd.log" 2>&1 </dev/null
 	is "$before" pinned && rm -r "$pin_dir"
 }

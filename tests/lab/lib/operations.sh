@@ -63,8 +63,9 @@ why() {
 	return 1
 }
 
+# JPX_PATIENCE times as long on a machine that is that much slower.
 wait_for() { # SECONDS COMMAND...: gives it so long to become true
-	local deadline=$(($(date +%s%N) + $1 * 1000000000))
+	local deadline=$(($(date +%s%N) + $1 * ${JPX_PATIENCE:-1} * 1000000000))
 	shift
 	until "$@"; do
 		[ "$(date +%s%N)" -lt $deadline ] || return 1
