@@ -274,7 +274,8 @@ clean_slate() {
 		ns_ip proxy link set "$ifname" xdpgeneric off 2>/dev/null
 		ns_ip proxy link set "$ifname" xdp off 2>/dev/null
 	done
-	rm -rf "$pin_dir"
+	# "ip link" knows nothing of what libxdp pinned.
+	rm -rf "$pin_dir" /sys/fs/bpf/xdp
 	: >"$config"
 }
 
