@@ -12,7 +12,7 @@ set -eu
 packages='gcc make clang llvm pkg-config bpftool linux-libc-dev libc6-dev
 libbpf-dev libxdp-dev libcbor-dev libssl-dev libevent-dev libmnl-dev libjansson-dev
 libconfuse-dev libsystemd-dev libcap-ng-dev libcmocka-dev
-libcoap3-dev libc-ares-dev
+libcoap3-dev libc-ares-dev libsqlite3-dev
 libclang-rt-dev python3-docutils
 libcoap3-bin openssl iproute2 iputils-ping ethtool procps util-linux python3 jq
 avahi-daemon avahi-utils dbus dnsmasq-base'

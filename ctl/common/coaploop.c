@@ -313,3 +313,35 @@ coap_endpoint_t *coaploop_listener(struct coaploop *loop, const struct sockaddr_
 {
 	return open_endpoint(loop, addr, true);
 }
+
+coap_endpoint_t *coaploop_loopback(struct coaploop *loop, struct sockaddr_in *where)
+{
+	socklen_t len = sizeof(*where);
+	coap_endpoint_t *endpoint;
+	int fd = next_descriptor();
+	coap_address_t local;
+
+	if (fd < 0)
+		return NULL;
+	coap_address_init(&local);
+	local.size = sizeof(local.addr.sin);
+	local.addr.sin = (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	errno = 0;
+	endpoint = coap_new_endpoint(loop->context, &local, COAP_PROTO_UDP);
+	if (!endpoint) {
+		if (!errno)
+			errno = EIO;
+		return NULL;
+	}
+	if (!is_udp_socket(fd) || getsockname(fd, (struct sockaddr *)where, &len)) {
+		coap_free_endpoint(endpoint);
+		errno = EPROTO;
+		return NULL;
+	}
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	settle(loop);
+	return endpoint;
+}

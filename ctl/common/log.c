@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#define BOUNDED_BURST 16
+
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
 /* syslog(3) priorities: err, warning, info, debug */
 static const char *const journal_prefix[] = { "<3>", "<4>", "<6>", "<7>" };
@@ -66,6 +68,23 @@ int jpx_log_pass(struct jpx_log_limit *limit)
 		return 0;
 	}
 	limit->last_s = now.tv_sec;
+	return 1;
+}
+
+int jpx_log_pass_some(struct jpx_log_limit *limit)
+{
+	struct timespec now;
+	long rested;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	rested = now.tv_sec - limit->last_s;
+	limit->last_s = now.tv_sec;
+	limit->spent = rested < (long)limit->spent ? limit->spent - (unsigned int)rested : 0;
+	if (limit->spent == BOUNDED_BURST) {
+		limit->suppressed++;
+		return 0;
+	}
+	limit->spent++;
 	return 1;
 }
 

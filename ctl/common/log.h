@@ -26,11 +26,22 @@ void jpx_log(enum jpx_log_level level, const char *fmt, ...) __attribute__((form
 			jpx_log_suppressed((level), &limit_, __VA_ARGS__);                         \
 	} while (0)
 
+/* The same for what an operator wants a line of each time, as far as that can be: sixteen at once,
+ * and one a second. */
+#define jpx_log_bounded(level, ...)                                                                \
+	do {                                                                                       \
+		static struct jpx_log_limit limit_;                                                \
+		if (jpx_log_pass_some(&limit_))                                                    \
+			jpx_log_suppressed((level), &limit_, __VA_ARGS__);                         \
+	} while (0)
+
 struct jpx_log_limit {
 	long last_s;
+	unsigned int spent;
 	unsigned long suppressed;
 };
 int jpx_log_pass(struct jpx_log_limit *limit);
+int jpx_log_pass_some(struct jpx_log_limit *limit);
 void jpx_log_suppressed(enum jpx_log_level level, struct jpx_log_limit *limit, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -37,6 +37,14 @@
 			"nothing inside: a JPY content, or a server's answer, of 0 bytes")         \
 	JPX_REG_COUNTER(UNANSWERABLE, "unanswerable",                                              \
 			"sent to a multicast address, from port 0 or from ourselves")              \
+	/* `jpreg serve' only: its DTLS sessions */                                                \
+	JPX_REG_COUNTER(SESSIONS, "sessions", "DTLS handshakes that were completed")               \
+	JPX_REG_COUNTER(SESSIONS_REFUSED, "sessions_refused",                                      \
+			"ended because of the pledge's certificate (see the log)")                 \
+	JPX_REG_COUNTER(SESSIONS_FAILED, "sessions_failed",                                        \
+			"handshakes and sessions that failed or were given up (see the log)")      \
+	JPX_REG_COUNTER(NO_SESSION, "no_session",                                                  \
+			"no ClientHello, from somebody who has no session")                        \
 	/* towards the server and back */                                                          \
 	JPX_REG_COUNTER(NO_SOCKET, "no_socket", "no socket towards the server (see the log)")      \
 	JPX_REG_COUNTER(SERVER_REFUSED, "server_refused",                                          \

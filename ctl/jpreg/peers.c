@@ -35,6 +35,14 @@ struct jpx_peers {
 	struct chain buckets[];
 };
 
+void jpx_peer_key_plain(struct jpx_peer_key *key, const struct sockaddr_in6 *from)
+{
+	memset(key, 0, sizeof(*key));
+	key->addr = from->sin6_addr;
+	key->scope = from->sin6_scope_id;
+	key->port = from->sin6_port;
+}
+
 int jpx_peer_key_make(struct jpx_peer_key *key, const struct sockaddr_in6 *proxy, const void *msg,
 		      const struct jpx_jpy_layout *layout)
 {
@@ -43,10 +51,7 @@ int jpx_peer_key_make(struct jpx_peer_key *key, const struct sockaddr_in6 *proxy
 	if (layout->head.len > JPX_PEER_HEADER_MAX ||
 	    layout->tail.len > JPX_PEER_HEADER_MAX - layout->head.len)
 		return -EMSGSIZE;
-	memset(key, 0, sizeof(*key));
-	key->addr = proxy->sin6_addr;
-	key->scope = proxy->sin6_scope_id;
-	key->port = proxy->sin6_port;
+	jpx_peer_key_plain(key, proxy);
 	key->head_len = (uint8_t)layout->head.len;
 	key->tail_len = (uint8_t)layout->tail.len;
 	memcpy(key->header, bytes + layout->head.off, layout->head.len);

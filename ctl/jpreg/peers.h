@@ -51,6 +51,9 @@ typedef void (*jpx_peer_gone_fn)(struct jpx_peer *peer, enum jpx_peer_gone reaso
 int jpx_peer_key_make(struct jpx_peer_key *key, const struct sockaddr_in6 *proxy, const void *msg,
 		      const struct jpx_jpy_layout *layout);
 
+/* The key of who speaks to us without a JPY message, from FROM. */
+void jpx_peer_key_plain(struct jpx_peer_key *key, const struct sockaddr_in6 *from);
+
 /* The layout of KEY's header bytes alone, as jpx_jpy_answer() wants it. */
 void jpx_peer_key_layout(const struct jpx_peer_key *key, struct jpx_jpy_layout *layout);
 

@@ -316,9 +316,13 @@ busy() {
 	exits 1 "Address already in use" --server '[::1]:9' --listen "[::1]:$jpy_port"
 }
 
-check usage-help exits 0 "max-pledges" --help
+check usage-help exits 0 "serve  *a Registrar" --help
+check usage-help-of-a-verb exits 0 "max-pledges" relay --help
 check usage-version exits 0 "jpreg [0-9]" --version
-check usage-no-server exits 2 "server is missing"
+check usage-no-verb exits 2 "no verb"
+check usage-no-server exits 2 "server is missing" relay
+check usage-no-anchors exits 2 "anchors is missing" serve
+check usage-serve-stray-word exits 2 "is no option" serve --anchors x stray
 check usage-bad-server exits 2 "no closing bracket" --server '[::1:5684'
 check usage-bad-idle exits 2 "no number from 1" --server '[::1]:9' --idle 0
 check usage-bad-level exits 2 "none of error" --server '[::1]:9' --log-level loud

@@ -126,7 +126,7 @@ def options_of(text):
 
 PROGRAMS = "jpctl|jpd|jpreg|jpledge"
 verbs = {p: set(re.findall(r"^  ([a-z]+)  ", help_of(p).partition("Verbs:")[2], re.M))
-         for p in ("jpctl", "jpledge")}
+         for p in ("jpctl", "jpledge", "jpreg")}
 options = {(p,): options_of(help_of(p)) for p in PROGRAMS.split("|")}
 for program in verbs:
     for verb in sorted(verbs[program]):
@@ -152,7 +152,7 @@ def judge(program, rest):
             if word not in known:
                 wrong.append(" ".join(command) + " " + word)
             take = word in WITH_VALUE
-        elif program in verbs and len(command) == 1 and word.strip("-") and not word.isupper():
+        elif program in verbs and len(command) == 1 and re.match("[a-z]", word):
             if word not in verbs[program]:
                 return [f"{program} {word}"]
             command += (word,)

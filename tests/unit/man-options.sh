@@ -32,6 +32,9 @@ if [ $# -gt 0 ]; then
 else
 	compare docs/man/jpd.8.rst "$build/jpd"
 	compare docs/man/jpreg.8.rst "$build/jpreg"
+	for verb in relay serve issued; do
+		compare docs/man/jpreg.8.rst "$build/jpreg" $verb
+	done
 	compare docs/man/jpledge.8.rst "$build/jpledge"
 	compare docs/man/jpledge.8.rst "$build/jpledge" discover
 	compare docs/man/jpctl.8.rst "$build/jpctl"

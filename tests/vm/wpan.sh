@@ -191,7 +191,7 @@ detached() {
 
 check programs programs
 check lab lab_wpan
-check jpreg serve jpreg 'jpreg --listen [::]:7634 --server [::1]:5684'
+check jpreg serve jpreg 'jpreg relay --listen [::]:7634 --server [::1]:5684'
 check server serve server 'coap-server-openssl -A ::1 -p 5683 -k secretPSK'
 wait_for udp_bound registrar 5684
 wait_for udp_bound registrar 7634

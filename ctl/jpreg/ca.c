@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See ca.h. */
+#include "ca.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "certs.h"
+#include "csr.h"
+#include "issue.h"
+#include "log.h"
+#include "pemfile.h"
+#include "policy.h"
+
+#define DAY	       86400
+#define CA_DAYS	       (20 * 365)
+#define REGISTRAR_DAYS 365
+#define REGISTRAR_LEFT 30   /* days, before it is made anew */
+#define BACKDATED_S    3600 /* a pledge's clock may be behind ours */
+#define RETRY_S	       60
+#define CERT_MAX       8192
+#define NAMES_MAX      8
+
+struct ca {
+	struct authority authority; /* first: it is handed out */
+	char dir[256];
+	unsigned int valid_days;
+	EVP_PKEY *key;
+	X509 *cert;
+	struct record *record;
+};
+
+static void path_of(const struct ca *ca, const char *name, char *path, size_t len)
+{
+	snprintf(path, len, "%s/%s", ca->dir, name);
+}
+
+/* ---- a pledge's certificate -------------------------------------------------------------- */
+
+/* Is NAME of a kind that we certify for whoever asks?  None of them opens a door by itself: who
+ * relies on the certificate knows that devices name themselves. */
+static bool name_will_do(const GENERAL_NAME *name)
+{
+	static const char hardware_module[] = "1.3.6.1.5.5.7.8.4"; /* RFC 4108 5 */
+	char oid[40];
+
+	switch (name->type) {
+	case GEN_DNS:
+	case GEN_IPADD:
+	case GEN_URI:
+		return true;
+	case GEN_OTHERNAME:
+		return OBJ_obj2txt(oid, sizeof(oid), name->d.otherName->type_id, 1) > 0 &&
+		       !strcmp(oid, hardware_module);
+	default:
+		return false;
+	}
+}
+
+/* What CSR asks for beyond key and subject: *NAMES, to be freed, or NULL.  False with a sentence in
+ * WHY: not to be had.  Other extensions are ours to decide and are passed over. */
+static bool read_extensions(X509_REQ *csr, GENERAL_NAMES **names, char *why, size_t why_len)
+{
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(csr);
+	BASIC_CONSTRAINTS *basic = NULL;
+	int critical;
+
+	*names = NULL;
+	*why = '\0';
+	if (extensions) {
+		basic = X509V3_get_d2i(extensions, NID_basic_constraints, &critical, NULL);
+		if (basic ? basic->ca : critical != -1)
+			snprintf(why, why_len, "the CSR asks for the certificate of a CA");
+		*names = X509V3_get_d2i(extensions, NID_subject_alt_name, &critical, NULL);
+		if (!*names && critical != -1)
+			snprintf(why, why_len, "the CSR's subjectAltName cannot be read");
+	}
+	if (sk_GENERAL_NAME_num(*names) > NAMES_MAX)
+		snprintf(why, why_len, "the CSR asks for more than %d names", NAMES_MAX);
+	for (int i = 0; !*why && i < sk_GENERAL_NAME_num(*names); i++)
+		if (!name_will_do(sk_GENERAL_NAME_value(*names, i)))
+			snprintf(why, why_len,
+				 "the CSR asks for a name of a kind that is not given");
+	BASIC_CONSTRAINTS_free(basic);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	if (!*why)
+		return true;
+	GENERAL_NAMES_free(*names);
+	*names = NULL;
+	return false;
+}
+
+/* No longer than the CA's own. */
+static time_t end_of(const struct ca *ca, time_t now)
+{
+	time_t end = now + (time_t)ca->valid_days * DAY, ca_end;
+	struct tm tm;
+
+	if (!ASN1_TIME_to_tm(X509_get0_notAfter(ca->cert), &tm))
+		return end;
+	ca_end = timegm(&tm);
+	return end < ca_end ? end : ca_end;
+}
+
+static void answer_with(struct authority_answer *answer, X509 *cert)
+{
+	answer->certs = cert ? sk_X509_new_null() : NULL;
+	if (answer->certs && sk_X509_push(answer->certs, cert)) {
+		answer->verdict = AUTHORITY_DONE;
+		return;
+	}
+	X509_free(cert);
+	answer->verdict = AUTHORITY_FAILED;
+	snprintf(answer->why, sizeof(answer->why), "no memory");
+}
+
+/* SHA-256 of who asked and of what for. */
+static bool fingerprints(const struct authority_request *request, uint8_t client[32],
+			 uint8_t csr[32])
+{
+	return X509_digest(request->client, EVP_sha256(), client, NULL) &&
+	       EVP_Digest(request->csr, request->csr_len, csr, NULL, EVP_sha256(), NULL);
+}
+
+/* The certificate that was issued for the same before, if it is still good for something. */
+static X509 *issued_before(struct ca *ca, const uint8_t client[32], const uint8_t csr[32])
+{
+	uint8_t der[CERT_MAX];
+	long len = record_find(ca->record, client, csr, der, sizeof(der));
+	X509 *cert = len > 0 && len <= CERT_MAX ? certs_read_one(der, (size_t)len) : NULL;
+
+	if (cert && X509_cmp_current_time(X509_get0_notAfter(cert)) > 0)
+		return cert;
+	X509_free(cert);
+	return NULL;
+}
+
+/* Notes down CERT; a negative errno with a sentence in WHY. */
+static int note(struct ca *ca, const struct authority_request *request, X509 *cert,
+		const uint8_t client[32], const uint8_t csr[32], time_t now, time_t not_after,
+		char *why, size_t why_len)
+{
+	struct record_entry entry = { .issued = now, .not_after = not_after };
+	char subject[256], device[256], err[300];
+	BIGNUM *serial = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
+	uint8_t *der = NULL;
+	long len = certs_write_one(cert, &der);
+	int ret = -ENOMEM;
+
+	snprintf(why, why_len, "no memory");
+	if (serial && len > 0 && BN_bn2binpad(serial, entry.serial, sizeof(entry.serial)) > 0) {
+		memcpy(entry.client, client, sizeof(entry.client));
+		memcpy(entry.request, csr, sizeof(entry.request));
+		entry.subject = certs_subject(cert, subject, sizeof(subject));
+		entry.device = certs_subject(request->client, device, sizeof(device));
+		entry.certificate = der;
+		entry.certificate_len = (size_t)len;
+		ret = record_add(ca->record, &entry, err, sizeof(err));
+		if (ret) {
+			jpx_log_limited(JPX_LOG_ERROR,
+					"no certificate is issued, as it cannot be recorded: %s",
+					err);
+			snprintf(why, why_len, "the issuance cannot be recorded");
+		}
+	}
+	BN_free(serial);
+	free(der);
+	return ret;
+}
+
+/* A certificate for KEY. */
+static void issue(struct ca *ca, const struct authority_request *request, X509_REQ *csr,
+		  EVP_PKEY *key, const uint8_t client[32], const uint8_t print[32],
+		  struct authority_answer *answer)
+{
+	time_t now = time(NULL);
+	struct issue_request r = {
+		.kind = ISSUE_DEVICE,
+		.key = key,
+		.subject = X509_REQ_get_subject_name(csr),
+		.issuer = ca->cert,
+		.issuer_key = ca->key,
+		.not_before = now - BACKDATED_S,
+		.not_after = end_of(ca, now),
+	};
+	GENERAL_NAMES *names;
+	X509 *cert;
+	int ret;
+
+	if (!read_extensions(csr, &names, answer->why, sizeof(answer->why))) {
+		answer->verdict = AUTHORITY_BAD_REQUEST;
+		return;
+	}
+	/* cBRSKI 6.7.1: who asks for no name keeps the one of its IDevID. */
+	if (!X509_NAME_entry_count(r.subject))
+		r.subject = X509_get_subject_name(request->client);
+	r.names = names;
+	cert = issue_certificate(&r);
+	GENERAL_NAMES_free(names);
+	if (!cert) {
+		answer->verdict = AUTHORITY_FAILED;
+		snprintf(answer->why, sizeof(answer->why), "OpenSSL cannot sign it");
+		return;
+	}
+	ret = note(ca, request, cert, client, print, now, r.not_after, answer->why,
+		   sizeof(answer->why));
+	if (ret) {
+		X509_free(cert);
+		answer->verdict = AUTHORITY_UNAVAILABLE;
+		answer->retry_s = RETRY_S;
+		return;
+	}
+	*answer->why = '\0';
+	answer_with(answer, cert);
+}
+
+static void enroll(struct ca *ca, const struct authority_request *request,
+		   struct authority_answer *answer)
+{
+	bool makes_key = request->what == AUTHORITY_SERVERKEYGEN;
+	X509_REQ *csr = csr_read(request->csr, request->csr_len, makes_key, answer->why,
+				 sizeof(answer->why));
+	uint8_t client[32], print[32];
+	X509 *before;
+
+	if (!csr) {
+		answer->verdict = AUTHORITY_BAD_REQUEST;
+		return;
+	}
+	answer->verdict = AUTHORITY_FAILED;
+	if (!fingerprints(request, client, print)) {
+		snprintf(answer->why, sizeof(answer->why), "no memory");
+	} else if (makes_key) {
+		/* A key is made anew each time: we keep none. */
+		answer->key = issue_key();
+		if (answer->key)
+			issue(ca, request, csr, answer->key, client, print, answer);
+		else
+			snprintf(answer->why, sizeof(answer->why), "OpenSSL can make no key");
+	} else {
+		before = issued_before(ca, client, print);
+		if (before)
+			answer_with(answer, before);
+		else
+			issue(ca, request, csr, X509_REQ_get0_pubkey(csr), client, print, answer);
+	}
+	X509_REQ_free(csr);
+}
+
+static void ask(struct authority *self, const struct authority_request *request,
+		struct authority_answer *answer)
+{
+	struct ca *ca = (struct ca *)self;
+
+	switch (request->what) {
+	case AUTHORITY_CACERTS:
+		X509_up_ref(ca->cert);
+		answer_with(answer, ca->cert);
+		break;
+	case AUTHORITY_CSRATTRS:
+		answer->verdict = AUTHORITY_NONE;
+		snprintf(answer->why, sizeof(answer->why), "there are no CSR attributes");
+		break;
+	default:
+		enroll(ca, request, answer);
+	}
+	ERR_clear_error();
+}
+
+/* ---- beginning and end ------------------------------------------------------------------------
+ */
+
+static void ca_free(struct authority *self)
+{
+	struct ca *ca = (struct ca *)self;
+
+	if (!ca)
+		return;
+	EVP_PKEY_free(ca->key);
+	X509_free(ca->cert);
+	record_close(ca->record);
+	free(ca);
+}
+
+static int make_ca(struct ca *ca, const char *name, char *err, size_t err_len)
+{
+	time_t now = time(NULL);
+	struct issue_request r = {
+		.kind = ISSUE_CA,
+		.not_before = now - BACKDATED_S,
+		.not_after = now + (time_t)CA_DAYS * DAY,
+	};
+	STACK_OF(X509) *certs = sk_X509_new_null();
+	X509_NAME *subject = issue_name(name);
+	char file[300];
+	int ret = -1;
+
+	ca->key = issue_key();
+	r.key = ca->key;
+	r.subject = subject;
+	if (ca->key && subject)
+		ca->cert = issue_certificate(&r);
+	X509_NAME_free(subject);
+	snprintf(err, err_len, "%s: OpenSSL can make no CA called \"%s\"", ca->dir, name);
+	/* The key first: a certificate without its key would be worth nothing. */
+	path_of(ca, "ca.key", file, sizeof(file));
+	if (certs && ca->cert && sk_X509_push(certs, ca->cert) &&
+	    !pemfile_write_key(file, ca->key, err, err_len)) {
+		path_of(ca, "ca.pem", file, sizeof(file));
+		ret = pemfile_write_certs(file, certs, err, err_len);
+	}
+	sk_X509_free(certs);
+	if (!ret)
+		jpx_info("%s: a new CA, \"%s\"", ca->dir, name);
+	return ret;
+}
+
+static int read_ca(struct ca *ca, const char *key_file, const char *cert_file, char *err,
+		   size_t err_len)
+{
+	STACK_OF(X509) * certs;
+
+	ca->key = pemfile_read_key(key_file, err, err_len);
+	certs = ca->key ? pemfile_read_certs(cert_file, 1, err, err_len) : NULL;
+	if (!certs)
+		return -1;
+	ca->cert = sk_X509_pop(certs);
+	sk_X509_free(certs);
+	if (X509_check_private_key(ca->cert, ca->key) != 1)
+		snprintf(err, err_len, "%s: not the certificate of the key in %s", cert_file,
+			 key_file);
+	else if (X509_check_ca(ca->cert) != 1)
+		snprintf(err, err_len, "%s: not the certificate of a CA", cert_file);
+	else if (X509_cmp_current_time(X509_get0_notAfter(ca->cert)) <= 0)
+		snprintf(err, err_len, "%s: the CA's certificate has expired", cert_file);
+	else
+		return 0;
+	ERR_clear_error();
+	return -1;
+}
+
+static bool is_there(const char *file)
+{
+	struct stat st;
+
+	return !lstat(file, &st) || errno != ENOENT;
+}
+
+static int open_ca(struct ca *ca, const char *name, char *err, size_t err_len)
+{
+	char key[300], cert[300];
+
+	path_of(ca, "ca.key", key, sizeof(key));
+	path_of(ca, "ca.pem", cert, sizeof(cert));
+	if (!is_there(key) && !is_there(cert))
+		return make_ca(ca, name, err, err_len);
+	if (is_there(key) && is_there(cert))
+		return read_ca(ca, key, cert, err, err_len);
+	snprintf(err, err_len,
+		 "%s is there and %s is not: restore it, or move the other one away for a new CA",
+		 is_there(key) ? key : cert, is_there(key) ? cert : key);
+	return -1;
+}
+
+struct authority *ca_new(const struct ca_config *config, char *err, size_t err_len)
+{
+	struct ca *ca = calloc(1, sizeof(*ca));
+	char file[300];
+
+	if (!ca) {
+		snprintf(err, err_len, "no memory");
+		return NULL;
+	}
+	ca->authority = (struct authority){ ask, ca_free };
+	ca->valid_days = config->valid_days;
+	if (snprintf(ca->dir, sizeof(ca->dir), "%s", config->dir) >= (int)sizeof(ca->dir)) {
+		snprintf(err, err_len, "%.60s...: a name too long", config->dir);
+		goto fail;
+	}
+	if (mkdir(ca->dir, 0700) && errno != EEXIST) {
+		snprintf(err, err_len, "%s: cannot be made: %s", ca->dir, strerror(errno));
+		goto fail;
+	}
+	if (open_ca(ca, config->name, err, err_len))
+		goto fail;
+	path_of(ca, "issued.db", file, sizeof(file));
+	ca->record = record_open(file, true, err, err_len);
+	if (!ca->record)
+		goto fail;
+	return &ca->authority;
+
+fail:
+	ca_free(&ca->authority);
+	return NULL;
+}
+
+X509 *ca_certificate(struct authority *self)
+{
+	return ((struct ca *)self)->cert;
+}
+
+struct record *ca_record(struct authority *self)
+{
+	return ((struct ca *)self)->record;
+}
+
+/* ---- the Registrar's own ------------------------------------------------------------------------
+ */
+
+static int make_registrar(struct ca *ca, const char *key_file, const char *cert_file,
+			  EVP_PKEY **key, X509 **cert, char *err, size_t err_len)
+{
+	time_t now = time(NULL), end = now + (time_t)REGISTRAR_DAYS * DAY;
+	struct issue_request r = {
+		.kind = ISSUE_REGISTRAR,
+		.issuer = ca->cert,
+		.issuer_key = ca->key,
+		.not_before = now - BACKDATED_S,
+	};
+	STACK_OF(X509) *certs = sk_X509_new_null();
+	X509_NAME *subject = issue_name("Registrar");
+	int ret = -1;
+
+	r.not_after = end < end_of(ca, end) ? end : end_of(ca, now);
+	*key = r.key = issue_key();
+	r.subject = subject;
+	*cert = *key && subject ? issue_certificate(&r) : NULL;
+	X509_NAME_free(subject);
+	snprintf(err, err_len, "%s: OpenSSL can make no certificate", cert_file);
+	if (certs && *cert && sk_X509_push(certs, *cert) &&
+	    !pemfile_write_key(key_file, *key, err, err_len))
+		ret = pemfile_write_certs(cert_file, certs, err, err_len);
+	sk_X509_free(certs);
+	return ret;
+}
+
+/* Is what lies there of this CA, for this key, and good for a while? */
+static bool read_registrar(struct ca *ca, const char *key_file, const char *cert_file,
+			   EVP_PKEY **key, X509 **cert)
+{
+	time_t soon = time(NULL) + (time_t)REGISTRAR_LEFT * DAY;
+	STACK_OF(X509) * certs;
+	char err[300];
+
+	*key = pemfile_read_key(key_file, err, sizeof(err));
+	certs = *key ? pemfile_read_certs(cert_file, 1, err, sizeof(err)) : NULL;
+	*cert = certs ? sk_X509_pop(certs) : NULL;
+	sk_X509_free(certs);
+	if (*cert && X509_check_private_key(*cert, *key) == 1 &&
+	    X509_verify(*cert, X509_get0_pubkey(ca->cert)) == 1 &&
+	    X509_cmp_time(X509_get0_notAfter(*cert), &soon) > 0)
+		return true;
+	ERR_clear_error();
+	return false;
+}
+
+int ca_registrar(struct authority *self, EVP_PKEY **key, STACK_OF(X509) * *chain, char *err,
+		 size_t err_len)
+{
+	struct ca *ca = (struct ca *)self;
+	char key_file[300], cert_file[300];
+	X509 *cert = NULL;
+
+	path_of(ca, "registrar.key", key_file, sizeof(key_file));
+	path_of(ca, "registrar.pem", cert_file, sizeof(cert_file));
+	*chain = sk_X509_new_null();
+	if (!read_registrar(ca, key_file, cert_file, key, &cert)) {
+		EVP_PKEY_free(*key);
+		X509_free(cert);
+		cert = NULL;
+		if (make_registrar(ca, key_file, cert_file, key, &cert, err, err_len))
+			goto fail;
+	}
+	X509_up_ref(ca->cert);
+	if (*chain && sk_X509_push(*chain, cert) && sk_X509_push(*chain, ca->cert))
+		return 0;
+	snprintf(err, err_len, "no memory");
+	X509_free(ca->cert);
+	if (*chain && sk_X509_num(*chain))
+		cert = NULL; /* the chain's by now */
+fail:
+	X509_free(cert);
+	EVP_PKEY_free(*key);
+	sk_X509_pop_free(*chain, X509_free);
+	*key = NULL;
+	*chain = NULL;
+	return -1;
+}

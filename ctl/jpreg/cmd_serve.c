@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * `jpreg serve': the Registrar.  Here: its command line, and what is made of what: the authority
+ * issues, the policy judges, the EST-coaps server answers, and the gate lets pledges in.
+ */
+#include <argp.h>
+#include <stdlib.h>
+
+#include "addr.h"
+#include "ca.h"
+#include "est_server.h"
+#include "gate.h"
+#include "jpreg.h"
+#include "log.h"
+#include "options.h"
+#include "policy.h"
+#include "service.h"
+
+#define DEFAULT_LISTEN	   "[::]:5684"
+#define DEFAULT_LISTEN_JPY "[::]:7634"
+#define DEFAULT_STATE	   "/var/lib/jpreg"
+#define DEFAULT_NAME	   "jpreg CA"
+#define DEFAULT_DAYS	   365
+#define DEFAULT_PER_DAY	   20
+#define DEFAULT_IDLE	   300
+#define DEFAULT_PLEDGES	   4096
+#define MAX_IDLE	   86400
+#define MAX_PLEDGES	   60000
+#define MAX_DAYS	   36500
+#define MAX_PER_DAY	   1000000
+
+#define STRING_(x) #x
+#define STRING(x)  STRING_(x)
+
+enum {
+	OPT_ANCHORS = 256,
+	OPT_LISTEN,
+	OPT_LISTEN_JPY,
+	OPT_STATE,
+	OPT_CA_NAME,
+	OPT_DAYS,
+	OPT_ALLOW,
+	OPT_DENY,
+	OPT_PER_DAY,
+	OPT_IDLE,
+	OPT_MAX_PLEDGES,
+	OPT_LOG_LEVEL
+};
+
+static const struct argp_option options[] = {
+	{ "anchors", OPT_ANCHORS, "FILE", 0,
+	  "The makers' CA certificates in PEM: whose devices may enrol", 0 },
+	{ "listen", OPT_LISTEN, "[ADDR]:PORT", 0, "Where to take coaps (" DEFAULT_LISTEN ")", 0 },
+	{ "listen-jpy", OPT_LISTEN_JPY, "[ADDR]:PORT", 0,
+	  "Where to take JPY messages (" DEFAULT_LISTEN_JPY ")", 0 },
+	{ "state-dir", OPT_STATE, "DIR", 0,
+	  "Where the CA and its record are kept (" DEFAULT_STATE ")", 0 },
+	{ "ca-name", OPT_CA_NAME, "NAME", 0, "What a new CA is called (" DEFAULT_NAME ")", 0 },
+	{ "days", OPT_DAYS, "N", 0, "How long a certificate is good (" STRING(DEFAULT_DAYS) ")",
+	  0 },
+	{ "allow", OPT_ALLOW, "FILE", 0, "Only devices with serial numbers in FILE, one a line",
+	  0 },
+	{ "deny", OPT_DENY, "FILE", 0, "No devices with serial numbers in FILE", 0 },
+	{ "per-day", OPT_PER_DAY, "N", 0,
+	  "Certificates for one device in 24 hours, 0 for any number (" STRING(DEFAULT_PER_DAY) ")",
+	  0 },
+	{ "idle", OPT_IDLE, "SECONDS", 0,
+	  "End a pledge's session after this time of rest (" STRING(DEFAULT_IDLE) ")", 0 },
+	{ "max-pledges", OPT_MAX_PLEDGES, "N", 0,
+	  "Hold at most N pledges at a time (" STRING(DEFAULT_PLEDGES) ")", 0 },
+	{ "log-level", OPT_LOG_LEVEL, "LEVEL", 0, "error, warning, info (default) or debug", 0 },
+	{ 0 },
+};
+
+static const char doc[] =
+	"A constrained Registrar: EST over CoAP over DTLS (RFC 9148), for pledges that come by "
+	"stateless Join Proxies (JPY), by stateful ones, or from one hop away."
+	"\vThe CA is made at the first start. A pledge needs a certificate of a maker in "
+	"--anchors, "
+	"and gets one for the name that it has there; `jpreg issued' lists what was issued.\n\n"
+	"SIGUSR1 prints the counters as a line of JSON, SIGTERM and SIGINT end the program.";
+
+struct settings {
+	struct ca_config ca;
+	struct policy_config policy;
+	struct gate_config gate;
+	enum jpx_log_level log_level;
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct settings *s = state->input;
+
+	switch (key) {
+	case OPT_ANCHORS:
+		s->policy.anchors = arg;
+		break;
+	case OPT_LISTEN:
+		option_endpoint(state, "--listen", arg, &s->gate.coaps);
+		break;
+	case OPT_LISTEN_JPY:
+		option_endpoint(state, "--listen-jpy", arg, &s->gate.jpy);
+		break;
+	case OPT_STATE:
+		s->ca.dir = arg;
+		break;
+	case OPT_CA_NAME:
+		s->ca.name = arg;
+		break;
+	case OPT_DAYS:
+		s->ca.valid_days = option_number(state, "--days", arg, 1, MAX_DAYS);
+		break;
+	case OPT_ALLOW:
+		s->policy.allow = arg;
+		break;
+	case OPT_DENY:
+		s->policy.deny = arg;
+		break;
+	case OPT_PER_DAY:
+		s->policy.per_day = option_number(state, "--per-day", arg, 0, MAX_PER_DAY);
+		break;
+	case OPT_IDLE:
+		s->gate.idle_s = option_number(state, "--idle", arg, 1, MAX_IDLE);
+		break;
+	case OPT_MAX_PLEDGES:
+		s->gate.max_pledges = option_number(state, "--max-pledges", arg, 1, MAX_PLEDGES);
+		break;
+	case OPT_LOG_LEVEL:
+		s->log_level = option_log_level(state, arg);
+		break;
+	case ARGP_KEY_ARG:
+		argp_error(state, "\"%s\" is no option", arg);
+		break;
+	case ARGP_KEY_END:
+		if (!s->policy.anchors)
+			argp_error(state, "--anchors is missing: whose devices may enrol? For "
+					  "example --anchors maker.pem");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+struct registrar {
+	struct service *service;
+	struct authority *ca;
+	struct policy *policy;
+	struct est_server *server;
+	struct gate *gate;
+	EVP_PKEY *key;
+	STACK_OF(X509) * chain;
+	struct jpx_reg_counters counters;
+};
+
+static char *report(void *arg)
+{
+	const struct registrar *r = arg;
+
+	return jpx_reg_counters_json(&r->counters, gate_pledges(r->gate));
+}
+
+static int verify(void *arg, X509 *client, STACK_OF(X509) * chain)
+{
+	return policy_verify_client(arg, client, chain);
+}
+
+static int set_up(struct registrar *r, struct settings *s)
+{
+	struct gate_config *gate = &s->gate;
+	char err[400];
+
+	r->service = service_new();
+	if (!r->service)
+		return -1;
+	r->ca = ca_new(&s->ca, err, sizeof(err));
+	if (!r->ca || ca_registrar(r->ca, &r->key, &r->chain, err, sizeof(err))) {
+		jpx_error("%s", err);
+		return -1;
+	}
+	r->policy =
+		policy_new(&s->policy, ca_certificate(r->ca), ca_record(r->ca), err, sizeof(err));
+	if (!r->policy) {
+		jpx_error("%s", err);
+		return -1;
+	}
+	r->server = est_server_new(service_base(r->service), r->ca, r->policy, &gate->coap);
+	if (!r->server)
+		return -1;
+	gate->key = r->key;
+	gate->chain = r->chain;
+	gate->verify = verify;
+	gate->arg = r->policy;
+	r->gate = gate_new(service_base(r->service), gate, &r->counters);
+	if (!r->gate)
+		return -1;
+	est_server_set_gate(r->server, r->gate);
+	return 0;
+}
+
+static void tear_down(struct registrar *r)
+{
+	gate_free(r->gate);
+	est_server_free(r->server);
+	policy_free(r->policy);
+	if (r->ca)
+		r->ca->free(r->ca);
+	EVP_PKEY_free(r->key);
+	sk_X509_pop_free(r->chain, X509_free);
+	service_free(r->service);
+}
+
+int cmd_serve(int argc, char **argv)
+{
+	static const struct argp argp = { .options = options, .parser = parse_option, .doc = doc };
+	struct settings s = {
+		.ca = { DEFAULT_STATE, DEFAULT_NAME, DEFAULT_DAYS },
+		.policy = { .per_day = DEFAULT_PER_DAY },
+		.gate = { .idle_s = DEFAULT_IDLE, .max_pledges = DEFAULT_PLEDGES },
+		.log_level = JPX_LOG_INFO,
+	};
+	char coaps[JPX_ENDPOINT_STRLEN], jpy[JPX_ENDPOINT_STRLEN], err[160];
+	struct registrar r = { 0 };
+	int ret = -1;
+
+	if (jpx_endpoint_parse(DEFAULT_LISTEN, 0, &s.gate.coaps, err, sizeof(err)) ||
+	    jpx_endpoint_parse(DEFAULT_LISTEN_JPY, 0, &s.gate.jpy, err, sizeof(err)))
+		return EXIT_FAILURE;
+	argv[0] = "jpreg serve";
+	argp_parse(&argp, argc, argv, 0, NULL, &s);
+	jpx_log_init("jpreg", s.log_level);
+	if (service_fit_descriptors(&s.gate.max_pledges))
+		return EXIT_FAILURE;
+	if (!set_up(&r, &s)) {
+		jpx_info("serving EST on %s (coaps) and %s (JPY), CA and record in %s, %u pledges "
+			 "at "
+			 "most",
+			 jpx_endpoint_format(&s.gate.coaps, coaps, sizeof(coaps)),
+			 jpx_endpoint_format(&s.gate.jpy, jpy, sizeof(jpy)), s.ca.dir,
+			 s.gate.max_pledges);
+		ret = service_run(r.service, report, &r);
+	}
+	tear_down(&r);
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See csr.h. */
+#include "csr.h"
+
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/obj_mac.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RSA_MIN 2048
+#define RSA_MAX 4096 /* verifying takes the longer the larger it is */
+
+bool csr_key_will_do(EVP_PKEY *key, char *why, size_t why_len)
+{
+	char group[32] = "";
+	size_t len;
+	int bits;
+
+	if (!key) {
+		snprintf(why, why_len, "its public key cannot be read");
+		return false;
+	}
+	switch (EVP_PKEY_get_base_id(key)) {
+	case EVP_PKEY_EC:
+		if (EVP_PKEY_get_group_name(key, group, sizeof(group), &len) &&
+		    (!strcmp(group, SN_X9_62_prime256v1) || !strcmp(group, SN_secp384r1)))
+			return true;
+		snprintf(why, why_len, "its key is on the curve %.30s, not on P-256 or P-384",
+			 *group ? group : "without a name");
+		return false;
+	case EVP_PKEY_RSA:
+		bits = EVP_PKEY_get_bits(key);
+		if (bits >= RSA_MIN && bits <= RSA_MAX)
+			return true;
+		snprintf(why, why_len, "its RSA key has %d bits, not %d to %d", bits, RSA_MIN,
+			 RSA_MAX);
+		return false;
+	default:
+		snprintf(why, why_len, "its key is neither ECDSA's nor RSA's");
+		return false;
+	}
+}
+
+X509_REQ *csr_read(const uint8_t *der, size_t len, bool unsigned_will_do, char *why, size_t why_len)
+{
+	const uint8_t *end = der;
+	X509_REQ *csr = NULL;
+
+	*why = '\0';
+	if (!len || len > CSR_MAX) {
+		snprintf(why, why_len, "a CSR of %zu octets, not 1 to %d", len, CSR_MAX);
+		return NULL;
+	}
+	csr = d2i_X509_REQ(NULL, &end, (long)len);
+	if (!csr || end != der + len)
+		snprintf(why, why_len, "the CSR is no PKCS#10 request in DER");
+	else if (X509_REQ_get_version(csr) != X509_REQ_VERSION_1)
+		snprintf(why, why_len, "the CSR is of another version than 1");
+	else if (!unsigned_will_do && csr_key_will_do(X509_REQ_get0_pubkey(csr), why, why_len) &&
+		 X509_REQ_verify(csr, X509_REQ_get0_pubkey(csr)) != 1)
+		snprintf(why, why_len, "the CSR's signature is not its key's");
+	ERR_clear_error();
+	if (!*why)
+		return csr;
+	X509_REQ_free(csr);
+	return NULL;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The verbs of jpreg, each in a file of its own; their exit status is the program's.
+ */
+#ifndef JPX_JPREG_H
+#define JPX_JPREG_H
+
+int cmd_relay(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
+int cmd_issued(int argc, char **argv);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See policy.h. */
+#include "policy.h"
+
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "csr.h"
+#include "pemfile.h"
+#include "serials.h"
+
+#define ANCHORS_MAX 64
+#define DAY_S	    86400
+#define RATE_S	    3600 /* before who asked too often may ask again */
+#define AUTH_LEVEL  2	 /* 112 bits: no SHA-1, no RSA below 2048 bits, in the whole chain */
+
+struct policy {
+	X509_STORE *store;
+	X509 *ca;
+	struct record *record;
+	struct serials *allow, *deny;
+	unsigned int per_day;
+};
+
+/* ---- who is it? ----------------------------------------------------------------------------- */
+
+int policy_verify_client(struct policy *policy, X509 *client, STACK_OF(X509) * chain)
+{
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	int ret = X509_V_ERR_OUT_OF_MEM;
+	char why[160];
+
+	if (ctx && X509_STORE_CTX_init(ctx, policy->store, client, chain)) {
+		X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx), AUTH_LEVEL);
+		/* A maker's issuing CA may be trusted without its root. */
+		X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN);
+		ret = X509_verify_cert(ctx) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(ctx);
+	}
+	/* Without keyUsage a key may do everything (RFC 5280 4.2.1.3). */
+	if (ret == X509_V_OK &&
+	    (!(X509_get_key_usage(client) & KU_DIGITAL_SIGNATURE) || X509_check_ca(client)))
+		ret = X509_V_ERR_INVALID_PURPOSE;
+	if (ret == X509_V_OK && !csr_key_will_do(X509_get0_pubkey(client), why, sizeof(why)))
+		ret = X509_V_ERR_EE_KEY_TOO_SMALL;
+	X509_STORE_CTX_free(ctx);
+	ERR_clear_error();
+	return ret;
+}
+
+static bool is_ours(const struct policy *policy, X509 *client)
+{
+	bool ours = policy->ca && X509_check_issued(policy->ca, client) == X509_V_OK &&
+		    X509_verify(client, X509_get0_pubkey(policy->ca)) == 1;
+
+	ERR_clear_error();
+	return ours;
+}
+
+/* ---- may it? ----------------------------------------------------------------------------------
+ */
+
+/* The first serialNumber (X.520) of CLIENT's subject; "" if it has none that is text. */
+static void serial_of(X509 *client, char *serial, size_t len)
+{
+	/* The whole length is returned, and what is not text cannot be on a list. */
+	if (X509_NAME_get_text_by_NID(X509_get_subject_name(client), NID_serialNumber, serial,
+				      (int)len) < 0)
+		*serial = '\0';
+}
+
+static bool is_listed(struct policy *policy, X509 *client, char *why, size_t why_len)
+{
+	char serial[80];
+
+	serial_of(client, serial, sizeof(serial));
+	if (policy->deny && serials_has(policy->deny, serial)) {
+		snprintf(why, why_len, "its serial number is on the list of those denied");
+		return false;
+	}
+	if (policy->allow && !serials_has(policy->allow, serial)) {
+		snprintf(why, why_len, "its serial number is not on the list of those allowed");
+		return false;
+	}
+	return true;
+}
+
+static bool same_names(const GENERAL_NAMES *a, const GENERAL_NAMES *b)
+{
+	uint8_t *der[2] = { NULL, NULL };
+	int len[2] = { i2d_GENERAL_NAMES(a, &der[0]), i2d_GENERAL_NAMES(b, &der[1]) };
+	bool same = len[0] > 0 && len[0] == len[1] && !memcmp(der[0], der[1], (size_t)len[0]);
+
+	OPENSSL_free(der[0]);
+	OPENSSL_free(der[1]);
+	return same;
+}
+
+/* Does CSR name nobody but CLIENT: its subject and its subjectAltName, or, if MAY_LEAVE_OUT, none?
+ */
+static bool names_itself(X509 *client, X509_REQ *csr, bool may_leave_out)
+{
+	X509_NAME *subject = X509_REQ_get_subject_name(csr);
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(csr);
+	GENERAL_NAMES *asked = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
+	GENERAL_NAMES *has = X509_get_ext_d2i(client, NID_subject_alt_name, NULL, NULL);
+	bool itself = !X509_NAME_cmp(subject, X509_get_subject_name(client)) ||
+		      (may_leave_out && !X509_NAME_entry_count(subject));
+
+	if (asked)
+		itself = itself && has && same_names(asked, has);
+	else if (has && !may_leave_out)
+		itself = false;
+	GENERAL_NAMES_free(asked);
+	GENERAL_NAMES_free(has);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	ERR_clear_error();
+	return itself;
+}
+
+static bool is_too_often(struct policy *policy, X509 *client)
+{
+	uint8_t print[32];
+
+	if (!policy->record || !policy->per_day || !X509_digest(client, EVP_sha256(), print, NULL))
+		return false;
+	return record_count(policy->record, print, time(NULL) - DAY_S) >= (long)policy->per_day;
+}
+
+enum authority_verdict policy_judge(struct policy *policy, X509 *client, enum authority_what what,
+				    X509_REQ *csr, unsigned int *retry_s, char *why, size_t why_len)
+{
+	bool ours;
+
+	if (!csr)
+		return AUTHORITY_DONE;
+	if (!is_listed(policy, client, why, why_len))
+		return AUTHORITY_FORBIDDEN;
+	ours = is_ours(policy, client);
+	if (what == AUTHORITY_REENROLL && policy->ca && !ours) {
+		snprintf(why, why_len, "renewing takes a certificate of this CA");
+		return AUTHORITY_FORBIDDEN;
+	}
+	if (!names_itself(client, csr, what != AUTHORITY_REENROLL)) {
+		snprintf(why, why_len, "the CSR names somebody else than who asks");
+		return AUTHORITY_FORBIDDEN;
+	}
+	if (is_too_often(policy, client)) {
+		snprintf(why, why_len, "%u certificates in a day are enough for one device",
+			 policy->per_day);
+		*retry_s = RATE_S;
+		return AUTHORITY_UNAVAILABLE;
+	}
+	return AUTHORITY_DONE;
+}
+
+/* ---- beginning and end --------------------------------------------------------------------------
+ */
+
+static int trust(struct policy *policy, const char *file, char *err, size_t err_len)
+{
+	STACK_OF(X509) *anchors = pemfile_read_certs(file, ANCHORS_MAX, err, err_len);
+	int ret = anchors ? 0 : -1;
+
+	for (int i = 0; !ret && i < sk_X509_num(anchors); i++) {
+		if (X509_STORE_add_cert(policy->store, sk_X509_value(anchors, i)) == 1)
+			continue;
+		snprintf(err, err_len, "%s: certificate %d in it cannot be trusted: no memory",
+			 file, i + 1);
+		ret = -1;
+	}
+	sk_X509_pop_free(anchors, X509_free);
+	return ret;
+}
+
+static int read_list(struct serials **list, const char *file, char *err, size_t err_len)
+{
+	*list = file ? serials_read(file, err, err_len) : NULL;
+	return file && !*list ? -1 : 0;
+}
+
+struct policy *policy_new(const struct policy_config *config, X509 *ca, struct record *record,
+			  char *err, size_t err_len)
+{
+	struct policy *policy = calloc(1, sizeof(*policy));
+
+	snprintf(err, err_len, "no memory");
+	if (!policy)
+		return NULL;
+	policy->ca = ca;
+	policy->record = record;
+	policy->per_day = config->per_day;
+	policy->store = X509_STORE_new();
+	if (policy->store && (!ca || X509_STORE_add_cert(policy->store, ca) == 1) &&
+	    !trust(policy, config->anchors, err, err_len) &&
+	    !read_list(&policy->allow, config->allow, err, err_len) &&
+	    !read_list(&policy->deny, config->deny, err, err_len))
+		return policy;
+	policy_free(policy);
+	return NULL;
+}
+
+void policy_free(struct policy *policy)
+{
+	if (!policy)
+		return;
+	X509_STORE_free(policy->store);
+	serials_free(policy->allow);
+	serials_free(policy->deny);
+	free(policy);
+}

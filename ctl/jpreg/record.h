@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What was issued, to whom, when: a table in SQLite that survives the loss of power.  A certificate
+ * is written down before it is handed out; what is written down is never taken out again.
+ */
+#ifndef JPX_JPREG_RECORD_H
+#define JPX_JPREG_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+struct record;
+
+#define RECORD_SERIAL_LEN 16 /* octets of a serial number; RFC 5280 4.1.2.2 allows 20 */
+
+/* Opens the record in FILE, mode 0600, and makes it if there is none and it is to be WRITABLE. NULL
+ * with a sentence in ERR that names the file and says what to try. */
+struct record *record_open(const char *file, bool writable, char *err, size_t err_len);
+void record_close(struct record *record);
+
+struct record_entry {
+	uint8_t serial[RECORD_SERIAL_LEN];
+	uint8_t client[32];  /* SHA-256 of the certificate that it was asked for with */
+	uint8_t request[32]; /* SHA-256 of the CSR's DER */
+	const char *subject; /* as people read it (RFC 2253, UTF-8) */
+	const char
+		*device; /* who asked: the subject of the certificate that it was asked for with */
+	time_t issued, not_after;
+	const uint8_t *certificate; /* DER */
+	size_t certificate_len;
+};
+
+/* Adds ENTRY, on disk when this returns.  0; -ENOSPC where the disk is full; or another negative
+ * errno, with a sentence in ERR: then nothing was added. */
+int record_add(struct record *record, const struct record_entry *entry, char *err, size_t err_len);
+
+/* The certificate that was issued last for the same CLIENT and REQUEST (both of 32 octets), so that
+ * a pledge that lost our answer gets the same one again: its length, copied to BUF if that is not
+ * more than CAP; 0 if there is none; a negative errno. */
+long record_find(struct record *record, const uint8_t *client, const uint8_t *request, uint8_t *buf,
+		 size_t cap);
+
+/* How many were issued to DEVICE's certificate CLIENT since SINCE; a negative errno. */
+long record_count(struct record *record, const uint8_t *client, time_t since);
+
+/* Tells FN of every entry, in the order in which they were issued, until it returns false.  0 or a
+ * negative errno. */
+int record_each(struct record *record, bool (*fn)(void *arg, const struct record_entry *entry),
+		void *arg);
+
+#endif

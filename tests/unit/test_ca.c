@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The embedded CA: its files, and what it signs and what not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <openssl/x509_vfy.h>
+
+#include "../../ctl/jpreg/ca.h"
+#include "pki.h"
+
+static EVP_PKEY *maker_key, *key;
+static X509 *maker, *idevid;
+static struct authority *ca;
+static char err[400];
+
+static bool start(void)
+{
+	const struct ca_config config = { .dir = pki_dir, .name = "test CA", .valid_days = 90 };
+
+	if (ca)
+		ca->free(ca);
+	ca = ca_new(&config, err, sizeof(err));
+	return ca;
+}
+
+static int begin(void **state)
+{
+	if (pki_begin(state))
+		return -1;
+	maker_key = issue_key();
+	key = issue_key();
+	maker = pki_cert(NULL, NULL, maker_key, "maker", -1, 100);
+	idevid = pki_cert(maker, maker_key, key, "4711", -1, 50);
+	return start() ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	if (ca)
+		ca->free(ca);
+	ca = NULL;
+	X509_free(maker);
+	X509_free(idevid);
+	EVP_PKEY_free(maker_key);
+	EVP_PKEY_free(key);
+	return pki_end(state);
+}
+
+static struct authority_answer answer;
+
+static enum authority_verdict ask(enum authority_what what, X509_REQ *csr)
+{
+	static uint8_t der[16384];
+	struct authority_request request = { .what = what, .client = idevid };
+
+	authority_answer_clear(&answer);
+	if (csr) {
+		request.csr_len = pki_der(csr, der);
+		request.csr = der;
+	}
+	ca->ask(ca, &request, &answer);
+	X509_REQ_free(csr);
+	assert_int_equal(answer.verdict == AUTHORITY_DONE, !*answer.why);
+	return answer.verdict;
+}
+
+static bool is_good(X509 *cert)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	bool good;
+
+	X509_STORE_add_cert(store, ca_certificate(ca));
+	X509_STORE_CTX_init(ctx, store, cert, NULL);
+	X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_X509_STRICT);
+	X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT);
+	good = X509_verify_cert(ctx) == 1;
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	return good;
+}
+
+static void test_issues(void **state)
+{
+	X509 *cert, *other;
+	int days, seconds;
+
+	(void)state;
+	assert_int_equal(ask(AUTHORITY_CACERTS, NULL), AUTHORITY_DONE);
+	assert_int_equal(sk_X509_num(answer.certs), 1);
+	assert_int_equal(X509_cmp(sk_X509_value(answer.certs, 0), ca_certificate(ca)), 0);
+
+	assert_int_equal(ask(AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)), AUTHORITY_DONE);
+	assert_int_equal(sk_X509_num(answer.certs), 1);
+	cert = sk_X509_value(answer.certs, 0);
+	assert_true(is_good(cert));
+	assert_int_equal(X509_NAME_cmp(X509_get_subject_name(cert), X509_get_subject_name(idevid)),
+			 0);
+	assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(cert), key), 1);
+	assert_int_equal(X509_check_ca(cert), 0);
+	assert_int_equal(X509_get_key_usage(cert), KU_DIGITAL_SIGNATURE);
+	assert_int_equal(ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(cert)), 1);
+	assert_true(days == 89 || days == 90);
+	assert_int_equal(ASN1_STRING_length(X509_get0_serialNumber(cert)), 16);
+
+	/* Another signature is another request, and another certificate. */
+	X509_up_ref(cert);
+	assert_int_equal(ask(AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)), AUTHORITY_DONE);
+	other = sk_X509_value(answer.certs, 0);
+	assert_int_not_equal(X509_cmp(cert, other), 0);
+	X509_free(cert);
+	assert_int_equal(ask(AUTHORITY_CSRATTRS, NULL), AUTHORITY_NONE);
+	authority_answer_clear(&answer);
+}
+
+static void test_same_request_same_certificate(void **state)
+{
+	X509_REQ *csr = pki_request(key, "4711", 0, NULL);
+	X509 *cert;
+
+	(void)state;
+	assert_int_equal(ask(AUTHORITY_ENROLL, X509_REQ_dup(csr)), AUTHORITY_DONE);
+	cert = X509_dup(sk_X509_value(answer.certs, 0));
+	assert_true(start()); /* our answer was lost, and we were, too */
+	assert_int_equal(ask(AUTHORITY_ENROLL, X509_REQ_dup(csr)), AUTHORITY_DONE);
+	assert_int_equal(X509_cmp(sk_X509_value(answer.certs, 0), cert), 0);
+	assert_int_equal(ask(AUTHORITY_SERVERKEYGEN, csr), AUTHORITY_DONE);
+	assert_int_not_equal(X509_cmp(sk_X509_value(answer.certs, 0), cert), 0);
+	assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(sk_X509_value(answer.certs, 0)), answer.key),
+			 1);
+	assert_int_not_equal(EVP_PKEY_eq(answer.key, key), 1);
+	authority_answer_clear(&answer);
+	X509_free(cert);
+}
+
+static void test_extensions(void **state)
+{
+	static const struct {
+		int nid;
+		const char *value;
+		enum authority_verdict verdict;
+	} rows[] = {
+		{ NID_basic_constraints, "CA:FALSE", AUTHORITY_DONE },
+		{ NID_basic_constraints, "CA:TRUE", AUTHORITY_BAD_REQUEST },
+		{ NID_basic_constraints, "DER:0500", AUTHORITY_BAD_REQUEST },
+		{ NID_key_usage, "critical,keyCertSign", AUTHORITY_DONE }, /* and is not given */
+		{ NID_subject_alt_name, "DNS:a,IP:192.0.2.1,URI:urn:x", AUTHORITY_DONE },
+		{ NID_subject_alt_name, "otherName:1.3.6.1.5.5.7.8.4;UTF8:x", AUTHORITY_DONE },
+		{ NID_subject_alt_name, "otherName:1.2.3;UTF8:x", AUTHORITY_BAD_REQUEST },
+		{ NID_subject_alt_name, "email:a@example.com", AUTHORITY_BAD_REQUEST },
+		{ NID_subject_alt_name, "DNS:1,DNS:2,DNS:3,DNS:4,DNS:5,DNS:6,DNS:7,DNS:8,DNS:9",
+		  AUTHORITY_BAD_REQUEST },
+		{ NID_subject_alt_name, "DER:3004820161", AUTHORITY_BAD_REQUEST },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		if (ask(AUTHORITY_ENROLL, pki_request(key, "4711", rows[i].nid, rows[i].value)) !=
+		    rows[i].verdict)
+			fail_msg("%s: %d, %s", rows[i].value, answer.verdict, answer.why);
+		if (answer.verdict != AUTHORITY_DONE)
+			continue;
+		assert_true(is_good(sk_X509_value(answer.certs, 0)));
+		assert_int_equal(X509_get_key_usage(sk_X509_value(answer.certs, 0)),
+				 KU_DIGITAL_SIGNATURE);
+	}
+	authority_answer_clear(&answer);
+}
+
+static void test_files(void **state)
+{
+	STACK_OF(X509) * chain, *again;
+	EVP_PKEY *registrar;
+	X509 *before;
+	struct stat st;
+
+	(void)state;
+	before = X509_dup(ca_certificate(ca));
+	assert_int_equal(ca_registrar(ca, &registrar, &chain, err, sizeof(err)), 0);
+	assert_int_equal(sk_X509_num(chain), 2);
+	assert_int_equal(X509_check_private_key(sk_X509_value(chain, 0), registrar), 1);
+	assert_int_equal(X509_verify(sk_X509_value(chain, 0), X509_get0_pubkey(before)), 1);
+	assert_true(X509_get_extended_key_usage(sk_X509_value(chain, 0)) & XKU_SSL_SERVER);
+	EVP_PKEY_free(registrar);
+	assert_int_equal(stat(pki_file("ca.key"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(stat(pki_file("registrar.key"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+
+	/* All of it is found again. */
+	assert_true(start());
+	assert_int_equal(X509_cmp(before, ca_certificate(ca)), 0);
+	assert_int_equal(ca_registrar(ca, &registrar, &again, err, sizeof(err)), 0);
+	assert_int_equal(X509_cmp(sk_X509_value(chain, 0), sk_X509_value(again, 0)), 0);
+	EVP_PKEY_free(registrar);
+	sk_X509_pop_free(again, X509_free);
+
+	/* A key that others may read is not used, nor one without its certificate. */
+	assert_int_equal(chmod(pki_file("ca.key"), 0640), 0);
+	assert_false(start());
+	assert_non_null(strstr(err, "chmod 600"));
+	assert_int_equal(chmod(pki_file("ca.key"), 0600), 0);
+	assert_int_equal(rename(pki_file("ca.pem"), pki_file("aside")), 0);
+	assert_false(start());
+	assert_non_null(strstr(err, "ca.pem is not"));
+	/* ... nor with somebody else's. */
+	assert_int_equal(rename(pki_file("registrar.pem"), pki_file("ca.pem")), 0);
+	assert_false(start());
+	assert_non_null(strstr(err, "not the certificate of the key"));
+	assert_int_equal(rename(pki_file("aside"), pki_file("ca.pem")), 0);
+	assert_true(start());
+	/* The Registrar's own is made anew, if there is half of it. */
+	assert_int_equal(ca_registrar(ca, &registrar, &again, err, sizeof(err)), 0);
+	assert_int_not_equal(X509_cmp(sk_X509_value(chain, 0), sk_X509_value(again, 0)), 0);
+	EVP_PKEY_free(registrar);
+	sk_X509_pop_free(again, X509_free);
+	sk_X509_pop_free(chain, X509_free);
+	X509_free(before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_issues, begin, end),
+		cmocka_unit_test_setup_teardown(test_same_request_same_certificate, begin, end),
+		cmocka_unit_test_setup_teardown(test_extensions, begin, end),
+		cmocka_unit_test_setup_teardown(test_files, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

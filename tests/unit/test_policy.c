@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who may have a certificate: each way to be refused, and who is not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <openssl/pem.h>
+
+#include "../../ctl/jpreg/policy.h"
+#include "pki.h"
+
+static EVP_PKEY *maker_key, *ca_key, *key;
+static X509 *maker, *ca, *idevid, *ldevid;
+static struct policy *policy;
+static char err[400];
+
+static void write_file(const char *name, const char *text)
+{
+	FILE *f = fopen(pki_file(name), "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static int begin(void **state)
+{
+	FILE *f;
+
+	if (pki_begin(state))
+		return -1;
+	maker_key = issue_key();
+	ca_key = issue_key();
+	key = issue_key();
+	maker = pki_cert(NULL, NULL, maker_key, "maker", -1, 100);
+	ca = pki_cert(NULL, NULL, ca_key, "ca", -1, 100);
+	idevid = pki_cert(maker, maker_key, key, "4711", -1, 50);
+	ldevid = pki_cert(ca, ca_key, key, "4711", -1, 50);
+	f = fopen(pki_file("maker.pem"), "w");
+	assert_non_null(f);
+	assert_int_equal(PEM_write_X509(f, maker), 1);
+	fclose(f);
+	return 0;
+}
+
+static int end(void **state)
+{
+	policy_free(policy);
+	policy = NULL;
+	X509_free(maker);
+	X509_free(ca);
+	X509_free(idevid);
+	X509_free(ldevid);
+	EVP_PKEY_free(maker_key);
+	EVP_PKEY_free(ca_key);
+	EVP_PKEY_free(key);
+	return pki_end(state);
+}
+
+static bool read_policy(const char *allow, const char *deny, unsigned int per_day,
+			struct record *record)
+{
+	char files[3][128];
+	struct policy_config config = { .per_day = per_day };
+
+	snprintf(files[0], sizeof(files[0]), "%s", pki_file("maker.pem"));
+	snprintf(files[1], sizeof(files[1]), "%s", pki_file("allow"));
+	snprintf(files[2], sizeof(files[2]), "%s", pki_file("deny"));
+	config.anchors = files[0];
+	if (allow) {
+		write_file("allow", allow);
+		config.allow = files[1];
+	}
+	if (deny) {
+		write_file("deny", deny);
+		config.deny = files[2];
+	}
+	policy_free(policy);
+	policy = policy_new(&config, ca, record, err, sizeof(err));
+	return policy;
+}
+
+/* ---- clients ---- */
+
+static int verify(X509 *client)
+{
+	int ret = policy_verify_client(policy, client, NULL);
+
+	X509_free(client);
+	return ret;
+}
+
+static X509 *signed_with(const char *extension, const char *value, EVP_PKEY *its_key)
+{
+	X509 *cert = pki_cert(maker, maker_key, its_key, "1", -1, 50);
+	int nid = OBJ_sn2nid(extension), at = X509_get_ext_by_NID(cert, nid, -1);
+
+	X509_EXTENSION_free(X509_delete_ext(cert, at));
+	if (value) {
+		X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
+
+		assert_int_equal(X509_add_ext(cert, e, -1), 1);
+		X509_EXTENSION_free(e);
+	}
+	assert_true(X509_sign(cert, maker_key, EVP_sha256()) > 0);
+	return cert;
+}
+
+static void test_clients(void **state)
+{
+	EVP_PKEY *other_key = issue_key(), *weak = EVP_RSA_gen(1024);
+	X509 *other = pki_cert(NULL, NULL, other_key, "maker", -1, 100);
+
+	(void)state;
+	assert_true(read_policy(NULL, NULL, 0, NULL));
+	X509_up_ref(idevid);
+	assert_int_equal(verify(idevid), X509_V_OK);
+	X509_up_ref(ldevid);
+	assert_int_equal(verify(ldevid), X509_V_OK);
+	assert_int_equal(verify(pki_cert(maker, maker_key, key, "1", -9, -1)),
+			 X509_V_ERR_CERT_HAS_EXPIRED);
+	assert_int_equal(verify(pki_cert(maker, maker_key, key, "1", 1, 2)),
+			 X509_V_ERR_CERT_NOT_YET_VALID);
+	/* Of the same name as the maker, and by the maker's name signed by another. */
+	assert_int_not_equal(verify(pki_cert(other, other_key, key, "1", -1, 50)), X509_V_OK);
+	assert_int_not_equal(verify(pki_cert(maker, other_key, key, "1", -1, 50)), X509_V_OK);
+	assert_int_not_equal(verify(other), X509_V_OK); /* self-signed */
+	X509_up_ref(maker);
+	assert_int_not_equal(verify(maker), X509_V_OK); /* a CA is no device */
+	assert_int_equal(verify(signed_with("keyUsage", "critical,keyAgreement", key)),
+			 X509_V_ERR_INVALID_PURPOSE);
+	assert_int_equal(verify(signed_with("keyUsage", NULL, key)), X509_V_OK);
+	assert_int_not_equal(verify(pki_cert(maker, maker_key, weak, "1", -1, 50)), X509_V_OK);
+	EVP_PKEY_free(other_key);
+	EVP_PKEY_free(weak);
+}
+
+/* ---- what they ask for ---- */
+
+static enum authority_verdict judge(X509 *client, enum authority_what what, X509_REQ *csr)
+{
+	unsigned int retry_s = 0;
+	enum authority_verdict verdict;
+
+	*err = '\0';
+	verdict = policy_judge(policy, client, what, csr, &retry_s, err, sizeof(err));
+	assert_int_equal(verdict == AUTHORITY_DONE, !*err);
+	assert_int_equal(verdict == AUTHORITY_UNAVAILABLE, retry_s > 0);
+	X509_REQ_free(csr);
+	return verdict;
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	assert_true(read_policy(NULL, NULL, 0, NULL));
+	assert_int_equal(judge(idevid, AUTHORITY_CACERTS, NULL), AUTHORITY_DONE);
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, "4711", 0, NULL)),
+			 AUTHORITY_DONE);
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
+			 AUTHORITY_DONE);
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, "4712", 0, NULL)),
+			 AUTHORITY_FORBIDDEN);
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL,
+			       pki_request(key, "4711", NID_subject_alt_name, "DNS:gateway")),
+			 AUTHORITY_FORBIDDEN);
+	assert_int_equal(judge(ldevid, AUTHORITY_REENROLL, pki_request(key, "4711", 0, NULL)),
+			 AUTHORITY_DONE);
+	assert_int_equal(judge(ldevid, AUTHORITY_REENROLL, pki_request(key, "4712", 0, NULL)),
+			 AUTHORITY_FORBIDDEN);
+	assert_int_equal(judge(ldevid, AUTHORITY_REENROLL, pki_request(key, NULL, 0, NULL)),
+			 AUTHORITY_FORBIDDEN);
+	assert_int_equal(judge(idevid, AUTHORITY_REENROLL, pki_request(key, "4711", 0, NULL)),
+			 AUTHORITY_FORBIDDEN);
+	assert_non_null(strstr(err, "of this CA"));
+}
+
+static void test_lists(void **state)
+{
+	X509 *nameless = pki_cert(maker, maker_key, key, NULL, -1, 50);
+
+	(void)state;
+	assert_true(read_policy("# ours\n 4711 # the first\n\n4712\n", NULL, 0, NULL));
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
+			 AUTHORITY_DONE);
+	assert_int_equal(judge(nameless, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
+			 AUTHORITY_FORBIDDEN);
+	assert_true(read_policy("4712\n4710\n471\n47111\n", NULL, 0, NULL));
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
+			 AUTHORITY_FORBIDDEN);
+	assert_true(read_policy("4711", "9\n4711", 0, NULL));
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
+			 AUTHORITY_FORBIDDEN);
+	assert_non_null(strstr(err, "denied"));
+	assert_true(read_policy("", NULL, 0, NULL)); /* nobody */
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
+			 AUTHORITY_FORBIDDEN);
+	assert_false(read_policy("1\n2\n01234567890123456789012345678901234567890123456789"
+				 "012345678901234567890\n",
+				 NULL, 0, NULL));
+	assert_non_null(strstr(err, "allow:3: "));
+	X509_free(nameless);
+}
+
+static void test_rate(void **state)
+{
+	struct record *record = record_open(pki_file("issued.db"), true, err, sizeof(err));
+	struct record_entry e = { .subject = "s",
+				  .device = "d",
+				  .certificate = (const uint8_t *)"c",
+				  .certificate_len = 1 };
+
+	(void)state;
+	assert_non_null(record);
+	assert_true(read_policy(NULL, NULL, 2, record));
+	assert_int_equal(X509_digest(idevid, EVP_sha256(), e.client, NULL), 1);
+	for (uint8_t n = 0; n < 3; n++) {
+		e.serial[0] = n;
+		e.issued = n ? time(NULL) : time(NULL) - 2 * 86400; /* the first is long ago */
+		assert_int_equal(record_add(record, &e, err, sizeof(err)), 0);
+		assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
+				 n < 2 ? AUTHORITY_DONE : AUTHORITY_UNAVAILABLE);
+	}
+	assert_int_equal(judge(ldevid, AUTHORITY_REENROLL, pki_request(key, "4711", 0, NULL)),
+			 AUTHORITY_DONE);
+	assert_true(read_policy(NULL, NULL, 0, record));
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
+			 AUTHORITY_DONE);
+	policy_free(policy);
+	policy = NULL;
+	record_close(record);
+}
+
+static void test_no_anchors(void **state)
+{
+	(void)state;
+	write_file("maker.pem", "not PEM\n");
+	assert_false(read_policy(NULL, NULL, 0, NULL));
+	assert_non_null(strstr(err, "maker.pem: certificate 1"));
+	assert_int_equal(remove(pki_file("maker.pem")), 0);
+	assert_false(read_policy(NULL, NULL, 0, NULL));
+	assert_non_null(strstr(err, "maker.pem: No such file"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_clients, begin, end),
+		cmocka_unit_test_setup_teardown(test_names, begin, end),
+		cmocka_unit_test_setup_teardown(test_lists, begin, end),
+		cmocka_unit_test_setup_teardown(test_rate, begin, end),
+		cmocka_unit_test_setup_teardown(test_no_anchors, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
