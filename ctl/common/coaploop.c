@@ -257,6 +257,22 @@ coap_session_t *coaploop_session(struct coaploop *loop, const struct sockaddr_in
 	return session;
 }
 
+coap_session_t *coaploop_dtls_session(struct coaploop *loop, const struct sockaddr_in6 *to,
+				      coap_dtls_pki_t *pki)
+{
+	coap_address_t server;
+	coap_session_t *session;
+
+	to_coap(to, &server);
+	errno = 0;
+	session = coap_new_client_session_pki(loop->context, NULL, &server, COAP_PROTO_DTLS, pki);
+	if (session)
+		settle(loop);
+	else if (!errno)
+		errno = EIO;
+	return session;
+}
+
 /* A socket that is shut for writing fails with EPIPE before it makes a packet.  The kernel
  * calls one without a peer not connected, and shuts it all the same. */
 static int mute(int fd)

@@ -173,19 +173,30 @@ static int write_file(const char *file, BIO *mem, mode_t mode, char *err, size_t
 	return ret;
 }
 
-int pemfile_write_key(const char *file, EVP_PKEY *key, char *err, size_t err_len)
+static int write_secret(const char *file, EVP_PKEY *key, X509 *cert, char *err, size_t err_len)
 {
 	/* Of secure memory OpenSSL has none unless asked for; BIO_free() cleans this one. */
 	BIO *mem = BIO_new(BIO_s_secmem());
 	int ret = -ENOMEM;
 
-	if (mem && PEM_write_bio_PKCS8PrivateKey(mem, key, NULL, NULL, 0, NULL, NULL))
+	if (mem && PEM_write_bio_PKCS8PrivateKey(mem, key, NULL, NULL, 0, NULL, NULL) &&
+	    (!cert || PEM_write_bio_X509(mem, cert)))
 		ret = write_file(file, mem, 0600, err, err_len);
 	else
 		snprintf(err, err_len, "%s: no memory for the key", file);
 	BIO_free(mem);
 	ERR_clear_error();
 	return ret;
+}
+
+int pemfile_write_key(const char *file, EVP_PKEY *key, char *err, size_t err_len)
+{
+	return write_secret(file, key, NULL, err, err_len);
+}
+
+int pemfile_write_identity(const char *file, EVP_PKEY *key, X509 *cert, char *err, size_t err_len)
+{
+	return write_secret(file, key, cert, err, err_len);
 }
 
 int pemfile_write_certs(const char *file, STACK_OF(X509) * certs, char *err, size_t err_len)

@@ -20,6 +20,8 @@ STACK_OF(X509) * pemfile_read_certs(const char *file, int max, char *err, size_t
 /* Writes FILE anew, mode 0600 and 0644.  0 or a negative errno, with a sentence in ERR; then FILE
  * is as it was. */
 int pemfile_write_key(const char *file, EVP_PKEY *key, char *err, size_t err_len);
+/* Both in one file, mode 0600, so that neither is ever without the other. */
+int pemfile_write_identity(const char *file, EVP_PKEY *key, X509 *cert, char *err, size_t err_len);
 int pemfile_write_certs(const char *file, STACK_OF(X509) * certs, char *err, size_t err_len);
 
 #endif

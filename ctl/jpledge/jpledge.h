@@ -5,6 +5,9 @@
 
 /* Each runs one verb, ARGV[0] being its name, and returns the exit status. */
 int cmd_discover(int argc, char **argv);
+int cmd_enroll(int argc, char **argv);
+int cmd_reenroll(int argc, char **argv);
+int cmd_mint(int argc, char **argv);
 
 /* Prints "jpledge: SENTENCE" to stderr, made safe to print.  Returns the exit status of a failed
  * operation. */

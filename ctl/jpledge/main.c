@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * jpledge: looks at a Join Proxy from a pledge's end.  Needs no rights and no jpd.  Here:
+ * jpledge: a pledge, as far as Join Proxies and Registrars can tell.  Needs no rights and no jpd.  Here:
  * the table of verbs.  Each verb is in a file of its own.
  */
 #include <argp.h>
@@ -20,6 +20,9 @@ static const struct verb {
 	const char *help;
 } verbs[] = {
 	{ "discover", cmd_discover, "list the Join Proxies that announce themselves on a link" },
+	{ "enroll", cmd_enroll, "get a certificate by EST through one of them" },
+	{ "reenroll", cmd_reenroll, "renew it" },
+	{ "mint", cmd_mint, "make a throw-away manufacturer and devices of it" },
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -88,7 +91,7 @@ int main(int argc, char **argv)
 	static const struct argp argp = {
 		.parser = parse_command,
 		.args_doc = "VERB [ARGUMENT...]",
-		.doc = "Shows what a pledge sees of constrained Join Proxies.\v",
+		.doc = "A pledge at constrained Join Proxies: looks for them, and enrols.\v",
 		.help_filter = verb_help,
 	};
 	struct command command = { .at = argc };

@@ -8,7 +8,7 @@
 JPX_LAB=t-est
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"
-needs openssl coap-client-openssl python3
+needs openssl coap-client-openssl python3 "$build/tests/est_blocks"
 registrar=2001:db8:2::52
 forms="draft-01 draft-02 draft-06 draft-21"
 # A pledge is one address here, and each request a flow of a few seconds.
@@ -354,6 +354,13 @@ check label ask crts.label draft-02 2.05 .well-known/est/any-label/crts
 check no-such-function ask none draft-02 4.04 est/nothing
 check no-attributes ask none draft-02 4.04 est/att
 check blocks same_in_blocks
+# Prints a line of its own for each.
+bad_blocks() {
+	cat "$work/pledge.pem" "$work/pledge.key" >"$work/both.pem"
+	chmod 600 "$work/both.pem"
+	in_ns pledge timeout 300 "$build/tests/est_blocks" "[$(pj_address pj0)%pl0]:${port[draft-02]}" "$work/both.pem" "$work/blocks.csr"
+}
+check bad-blocks bad_blocks
 check server-key server_key
 check renews renews
 

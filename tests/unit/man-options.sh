@@ -36,7 +36,9 @@ else
 		compare docs/man/jpreg.8.rst "$build/jpreg" $verb
 	done
 	compare docs/man/jpledge.8.rst "$build/jpledge"
-	compare docs/man/jpledge.8.rst "$build/jpledge" discover
+	for verb in discover enroll reenroll mint; do
+		compare docs/man/jpledge.8.rst "$build/jpledge" $verb
+	done
 	compare docs/man/jpctl.8.rst "$build/jpctl"
 	for verb in attach detach registrar status stats flows check; do
 		compare docs/man/jpctl.8.rst "$build/jpctl" $verb

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What tests of certificates share: keys, certificates, requests, and a directory that is gone
- * afterwards.  To be included once by each, behind cmocka's header; with ctl/jpreg/issue.c among
- * its sources.
+ * afterwards.  To be included once by each, behind cmocka's header.
  */
 #ifndef JPX_TEST_PKI_H
 #define JPX_TEST_PKI_H
@@ -16,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../ctl/jpreg/issue.h"
+#include "issue.h"
 
 static char pki_dir[64];
 

@@ -2,8 +2,8 @@
 /*
  * Makes certificates (RFC 5280): what is in one of each kind.  Knows nothing of files or of rights.
  */
-#ifndef JPX_JPREG_ISSUE_H
-#define JPX_JPREG_ISSUE_H
+#ifndef JPX_ISSUE_H
+#define JPX_ISSUE_H
 
 #include <openssl/x509v3.h>
 #include <stddef.h>

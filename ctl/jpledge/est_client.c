@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See est_client.h. */
+#include "est_client.h"
+
+#include <coap3/coap.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "certs.h"
+#include "coaploop.h"
+#include "est.h"
+#include "issue.h"
+#include "multipart.h"
+#include "pemfile.h"
+
+/* RFC 9148 3: the mandatory one first; the others for Registrars of another mind. */
+#define SUITES "ECDHE-ECDSA-AES128-CCM8:ECDHE-ECDSA-AES128-CCM:ECDHE-ECDSA-AES128-GCM-SHA256"
+
+#define CHAIN_MAX 4
+#define WAITS_MAX 20  /* 5.03s in a row */
+#define WAIT_MAX  60  /* s; RFC 8995 5.6 */
+#define STALL_S	  120 /* without an answer, whatever libcoap says */
+
+struct est_client {
+	const struct est_config *config;
+	struct est_events events;
+	void *arg;
+	struct event_base *base;
+	coap_session_t *session;
+	struct event *end, *timer;
+	enum est_step step;
+	unsigned int waits;
+	bool over;
+	coap_bin_const_t token;
+	uint8_t token_bytes[8];
+	X509 *self;
+	uint8_t *csr;
+	size_t csr_len;
+	struct est_result result;
+	char why[200];
+};
+
+static void request(struct est_client *c);
+
+/* ---- the end ---- */
+
+/* Not from within libcoap, which may still need the session. */
+static void on_end(evutil_socket_t fd, short what, void *arg)
+{
+	struct est_client *c = arg;
+
+	(void)fd;
+	(void)what;
+	c->events.done(c->arg, &c->result);
+}
+
+static void finish(struct est_client *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->over)
+		return;
+	c->over = true;
+	if (fmt) {
+		va_start(ap, fmt);
+		vsnprintf(c->why, sizeof(c->why), fmt, ap);
+		va_end(ap);
+		c->result.why = c->why;
+	}
+	evtimer_del(c->timer);
+	event_active(c->end, 0, 0);
+}
+
+static void go_on(struct est_client *c, enum est_step step)
+{
+	c->step = step;
+	c->events.step(c->arg, step);
+	evtimer_add(c->timer, &(struct timeval){ .tv_sec = STALL_S });
+}
+
+/* ---- what is believed ---- */
+
+static bool verifies(STACK_OF(X509) * anchors, X509 *cert, STACK_OF(X509) * chain, char *why,
+		     size_t len)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	bool good = false;
+
+	snprintf(why, len, "no memory");
+	for (int i = 0; store && i < sk_X509_num(anchors); i++)
+		X509_STORE_add_cert(store, sk_X509_value(anchors, i));
+	if (store && ctx && X509_STORE_CTX_init(ctx, store, cert, chain)) {
+		X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN);
+		good = X509_verify_cert(ctx) == 1;
+		snprintf(why, len, "%s",
+			 X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+	}
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	ERR_clear_error();
+	return good;
+}
+
+/* Is the Registrar of the CA that it says is ours now? */
+static bool registrar_is_of(struct est_client *c, STACK_OF(X509) * cacerts, char *why, size_t len)
+{
+	coap_tls_library_t library;
+	SSL *ssl = coap_session_get_tls(c->session, &library);
+
+	if (ssl && library == COAP_TLS_LIBRARY_OPENSSL && SSL_get0_peer_certificate(ssl)) {
+		c->result.suite = SSL_get_cipher_name(ssl);
+		return verifies(cacerts, SSL_get0_peer_certificate(ssl),
+				SSL_get_peer_cert_chain(ssl), why, len);
+	}
+	snprintf(why, len, "it showed no certificate");
+	return false;
+}
+
+static void take_cacerts(struct est_client *c, const uint8_t *body, size_t len)
+{
+	STACK_OF(X509) *certs = certs_read(body, len, CHAIN_MAX);
+	char why[120];
+
+	if (!certs) {
+		finish(c, "the Registrar's CA certificates are no certs-only message of 1 to %d",
+		       CHAIN_MAX);
+		return;
+	}
+	c->result.cacerts = certs;
+	if (!registrar_is_of(c, certs, why, sizeof(why))) {
+		finish(c, "the Registrar's own certificate is not of the CA that it gives: %s",
+		       why);
+		return;
+	}
+	go_on(c, EST_CERTIFICATE);
+	request(c);
+}
+
+static void take_cert(struct est_client *c, X509 *cert)
+{
+	char why[120];
+
+	if (!cert) {
+		finish(c, "what the Registrar answered is no certificate");
+		return;
+	}
+	c->result.cert = cert;
+	if (EVP_PKEY_eq(X509_get0_pubkey(cert), c->result.key) != 1)
+		finish(c, "the certificate is for another key than ours");
+	else if (!verifies(c->result.cacerts, cert, NULL, why, sizeof(why)))
+		finish(c, "the certificate is not of the Registrar's CA: %s", why);
+	else
+		finish(c, NULL);
+}
+
+/* RFC 9148 4.8: the key and a certs-only message or a certificate, in any order. */
+static void take_key(struct est_client *c, const uint8_t *body, size_t len)
+{
+	struct multipart_part parts[2];
+	const uint8_t *at;
+	X509 *cert = NULL;
+
+	if (multipart_read(body, len, parts, 2) == 2)
+		for (int i = 0; i < 2; i++) {
+			at = parts[i].body;
+			if (parts[i].format == EST_FORMAT_KEY && !c->result.key)
+				c->result.key = d2i_AutoPrivateKey(NULL, &at, (long)parts[i].len);
+			else if (parts[i].format == EST_FORMAT_CERT && !cert)
+				cert = certs_read_one(parts[i].body, parts[i].len);
+		}
+	ERR_clear_error();
+	if (c->result.key)
+		take_cert(c, cert);
+	else
+		finish(c, "what the Registrar answered is no key with a certificate");
+	if (!c->result.cert)
+		X509_free(cert);
+}
+
+/* ---- requests ---- */
+
+static bool add_path(coap_optlist_t **options, const char *path)
+{
+	const char *word = path;
+	size_t len;
+
+	for (; *word; word += len + (word[len] == '/')) {
+		len = strcspn(word, "/");
+		if (!coap_insert_optlist(options, coap_new_optlist(COAP_OPTION_URI_PATH, len,
+								   (const uint8_t *)word)))
+			return false;
+	}
+	return true;
+}
+
+static bool add_number(coap_optlist_t **options, uint16_t option, unsigned int number)
+{
+	uint8_t buf[4];
+
+	return coap_insert_optlist(
+		options,
+		coap_new_optlist(option, coap_encode_var_safe(buf, sizeof(buf), number), buf));
+}
+
+static void release(coap_session_t *session, void *body)
+{
+	(void)session;
+	free(body);
+}
+
+/* The request of this step. */
+static void request(struct est_client *c)
+{
+	static const char *const paths[] = { EST_WELL_KNOWN "/sen", EST_WELL_KNOWN "/sren",
+					     EST_WELL_KNOWN "/skc" };
+	bool posts = c->step == EST_CERTIFICATE;
+	int accept = !posts				 ? EST_FORMAT_CERTS
+		     : c->config->want == EST_SERVER_KEY ? EST_FORMAT_MULTIPART
+							 : EST_FORMAT_CERT;
+	coap_optlist_t *options = NULL;
+	coap_pdu_t *pdu =
+		coap_new_pdu(COAP_MESSAGE_CON,
+			     posts ? COAP_REQUEST_CODE_POST : COAP_REQUEST_CODE_GET, c->session);
+	uint8_t *body = NULL;
+	size_t token_len;
+	bool made;
+
+	coap_session_new_token(c->session, &token_len, c->token_bytes);
+	c->token = (coap_bin_const_t){ token_len, c->token_bytes };
+	made = pdu && coap_add_token(pdu, token_len, c->token_bytes) &&
+	       add_path(&options, posts ? paths[c->config->want] : EST_WELL_KNOWN "/crts") &&
+	       (!posts || add_number(&options, COAP_OPTION_CONTENT_FORMAT, EST_FORMAT_CSR)) &&
+	       add_number(&options, COAP_OPTION_ACCEPT, (unsigned int)accept) &&
+	       coap_add_optlist_pdu(pdu, &options);
+	coap_delete_optlist(options);
+	if (made && posts) {
+		/* libcoap's own, until it has sent the last block. */
+		body = malloc(c->csr_len);
+		made = body != NULL;
+		if (made)
+			memcpy(body, c->csr, c->csr_len);
+		made = made && coap_add_data_large_request(c->session, pdu, c->csr_len, body,
+							   release, body);
+	}
+	if (!made) {
+		coap_delete_pdu(pdu);
+		finish(c, "no memory for a request");
+	} else if (coap_send_large(c->session, pdu) == COAP_INVALID_MID) {
+		finish(c, "the request cannot be sent");
+	}
+}
+
+/* ---- answers ---- */
+
+static unsigned int max_age(const coap_pdu_t *pdu)
+{
+	coap_opt_iterator_t iterator;
+	coap_opt_t *option = coap_check_option(pdu, COAP_OPTION_MAXAGE, &iterator);
+
+	/* RFC 7252 5.10.5 */
+	return option ? coap_decode_var_bytes(coap_opt_value(option), coap_opt_length(option)) : 60;
+}
+
+/* The same request again, later (RFC 9148 4.7). */
+static void wait_for(struct est_client *c, unsigned int seconds)
+{
+	if (++c->waits > WAITS_MAX) {
+		finish(c, "the Registrar asked for patience %d times", WAITS_MAX);
+		return;
+	}
+	c->events.step(c->arg, EST_WAIT);
+	evtimer_add(c->timer,
+		    &(struct timeval){ .tv_sec = seconds < WAIT_MAX ? seconds + 1 : WAIT_MAX });
+}
+
+static void refused(struct est_client *c, const coap_pdu_t *pdu)
+{
+	coap_pdu_code_t code = coap_pdu_get_code(pdu);
+	const uint8_t *text = NULL;
+	size_t len = 0;
+
+	coap_get_data(pdu, &len, &text);
+	finish(c, "the Registrar refused: %u.%02u%s%.*s", code >> 5, code & 0x1f, len ? ", " : "",
+	       (int)(len < 120 ? len : 120), text ? (const char *)text : "");
+}
+
+static coap_response_t on_answer(coap_session_t *session, const coap_pdu_t *sent,
+				 const coap_pdu_t *pdu, const coap_mid_t mid)
+{
+	struct est_client *c = coap_session_get_app_data(session);
+	coap_pdu_code_t code = coap_pdu_get_code(pdu);
+	size_t len = 0, offset, total;
+	const uint8_t *body = NULL;
+
+	(void)sent;
+	(void)mid;
+	if (!c || c->over)
+		return COAP_RESPONSE_OK;
+	if (code == COAP_RESPONSE_CODE_SERVICE_UNAVAILABLE) {
+		wait_for(c, max_age(pdu));
+	} else if (COAP_RESPONSE_CLASS(code) != 2) {
+		refused(c, pdu);
+	} else {
+		coap_get_data_large(pdu, &len, &body, &offset, &total);
+		c->waits = 0;
+		if (c->step == EST_CACERTS)
+			take_cacerts(c, body, len);
+		else if (c->config->want == EST_SERVER_KEY)
+			take_key(c, body, len);
+		else
+			take_cert(c, certs_read_one(body, len));
+	}
+	return COAP_RESPONSE_OK;
+}
+
+static void on_nack(coap_session_t *session, const coap_pdu_t *sent,
+		    const coap_nack_reason_t reason, const coap_mid_t mid)
+{
+	struct est_client *c = coap_session_get_app_data(session);
+
+	(void)sent;
+	(void)mid;
+	if (c)
+		finish(c, reason == COAP_NACK_TLS_FAILED ? "the DTLS handshake failed"
+			  : reason == COAP_NACK_RST ? "the Registrar knows nothing of the request"
+						    : "no answer");
+}
+
+static int on_event(coap_session_t *session, const coap_event_t event)
+{
+	struct est_client *c = coap_session_get_app_data(session);
+
+	if (!c)
+		return 0;
+	switch (event) {
+	case COAP_EVENT_DTLS_CONNECTED:
+		if (c->step == EST_HANDSHAKE) {
+			go_on(c, EST_CACERTS);
+			request(c);
+		}
+		break;
+	case COAP_EVENT_DTLS_CLOSED:
+	case COAP_EVENT_DTLS_ERROR:
+		finish(c, c->step == EST_HANDSHAKE
+				  ? "the DTLS handshake failed: is our certificate one "
+				    "that the Registrar knows, and its own of --ca?"
+				  : "the DTLS session ended");
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct est_client *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->waits) {
+		go_on(c, c->step);
+		request(c);
+	} else {
+		finish(c, "no answer for %d s", STALL_S);
+	}
+}
+
+/* ---- beginning ---- */
+
+/* A CSR that names us as our certificate does: with a new key, or, of a key that the server is to
+ * make, with the one that we have, which is ignored (RFC 9148 4.8). */
+static bool make_csr(struct est_client *c, EVP_PKEY *own)
+{
+	X509_REQ *req = X509_REQ_new();
+	EVP_PKEY *key = own;
+	int len;
+
+	if (c->config->want != EST_SERVER_KEY)
+		key = c->result.key = issue_key();
+	if (req && key && X509_REQ_set_subject_name(req, X509_get_subject_name(c->self)) &&
+	    X509_REQ_set_pubkey(req, key) && X509_REQ_sign(req, key, EVP_sha256())) {
+		len = i2d_X509_REQ(req, &c->csr);
+		c->csr_len = len > 0 ? (size_t)len : 0;
+	}
+	X509_REQ_free(req);
+	ERR_clear_error();
+	return c->csr_len;
+}
+
+static int set_up_tls(void *tls, coap_dtls_pki_t *pki)
+{
+	(void)pki;
+	/* As on the Registrar's side: a tag of eight octets is 64 bits of security to OpenSSL. */
+	SSL_set_security_level(tls, 0);
+	return SSL_set_cipher_list(tls, SUITES) && SSL_set1_groups_list(tls, "P-256:P-384");
+}
+
+static bool read_self(struct est_client *c, char *err, size_t err_len)
+{
+	EVP_PKEY *own = pemfile_read_key(c->config->key, err, err_len);
+	STACK_OF(X509) *chain =
+		own ? pemfile_read_certs(c->config->cert, CHAIN_MAX, err, err_len) : NULL;
+	bool made = false;
+
+	if (chain) {
+		c->self = sk_X509_shift(chain);
+		if (X509_check_private_key(c->self, own) != 1)
+			snprintf(err, err_len, "%s: not the certificate of the key in %s",
+				 c->config->cert, c->config->key);
+		else if (make_csr(c, own))
+			made = true;
+		else
+			snprintf(err, err_len, "OpenSSL can make no request");
+	}
+	ERR_clear_error();
+	sk_X509_pop_free(chain, X509_free);
+	EVP_PKEY_free(own);
+	return made;
+}
+
+struct est_client *est_client_new(struct event_base *base, struct coaploop *loop,
+				  const struct est_config *config, const struct est_events *events,
+				  void *arg, char *err, size_t err_len)
+{
+	coap_dtls_pki_t pki = {
+		.version = COAP_DTLS_PKI_SETUP_VERSION,
+		.verify_peer_cert = config->ca != NULL,
+		.check_common_ca = config->ca != NULL, /* libcoap reads the file for this alone */
+		.cert_chain_validation = 1,
+		.cert_chain_verify_depth = CHAIN_MAX,
+		.additional_tls_setup_call_back = set_up_tls,
+		.pki_key = { .key_type = COAP_PKI_KEY_PEM,
+			     .key.pem = { config->ca, config->cert, config->key } },
+	};
+	struct est_client *c = calloc(1, sizeof(*c));
+
+	snprintf(err, err_len, "no memory");
+	if (!c)
+		return NULL;
+	c->config = config;
+	c->events = *events;
+	c->arg = arg;
+	c->base = base;
+	c->end = event_new(base, -1, 0, on_end, c);
+	c->timer = evtimer_new(base, on_timer, c);
+	if (!c->end || !c->timer || !read_self(c, err, err_len))
+		goto fail;
+	coap_context_set_block_mode(coaploop_context(loop),
+				    COAP_BLOCK_USE_LIBCOAP | COAP_BLOCK_SINGLE_BODY);
+	coap_register_response_handler(coaploop_context(loop), on_answer);
+	coap_register_nack_handler(coaploop_context(loop), on_nack);
+	coap_register_event_handler(coaploop_context(loop), on_event);
+	c->session = coaploop_dtls_session(loop, &config->server, &pki);
+	if (!c->session) {
+		snprintf(err, err_len, "cannot begin a DTLS session: %s", strerror(errno));
+		goto fail;
+	}
+	coap_session_set_app_data(c->session, c);
+	go_on(c, EST_HANDSHAKE);
+	return c;
+
+fail:
+	est_client_free(c);
+	return NULL;
+}
+
+void est_client_free(struct est_client *c)
+{
+	if (!c)
+		return;
+	if (c->session) {
+		coap_session_set_app_data(c->session, NULL);
+		coap_session_release(c->session);
+	}
+	if (c->end)
+		event_free(c->end);
+	if (c->timer)
+		event_free(c->timer);
+	sk_X509_pop_free(c->result.cacerts, X509_free);
+	X509_free(c->result.cert);
+	EVP_PKEY_free(c->result.key);
+	X509_free(c->self);
+	OPENSSL_free(c->csr);
+	free(c);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A pledge that sends its request in blocks as no good one would: twice, out of order, from the
+ * middle, for another function, too many, with a query.  Blocks are made here, by hand; CoAP and
+ * DTLS are libcoap's.
+ *
+ *   est_blocks [ADDR%IF]:PORT IDENTITY.pem CSR.der     prints "ok NAME" or "not ok NAME"
+ *
+ * Exit: 0 all passed, 1 something failed.
+ */
+#include <coap3/coap.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "addr.h"
+
+#define SZX    2 /* blocks of 64 octets */
+#define SIZE   (16 << SZX)
+#define WAIT_S 20
+
+static coap_context_t *context;
+static coap_session_t *session;
+static uint8_t csr[4096];
+static size_t csr_len;
+static unsigned int code, last; /* of the answer; the number of the last block */
+static bool answered, connected;
+
+static coap_response_t on_answer(coap_session_t *s, const coap_pdu_t *sent, const coap_pdu_t *pdu,
+				 const coap_mid_t mid)
+{
+	(void)s;
+	(void)sent;
+	(void)mid;
+	code = coap_pdu_get_code(pdu);
+	answered = true;
+	return COAP_RESPONSE_OK;
+}
+
+static int on_event(coap_session_t *s, const coap_event_t event)
+{
+	(void)s;
+	connected |= event == COAP_EVENT_DTLS_CONNECTED;
+	return 0;
+}
+
+static bool wait_for(const bool *what)
+{
+	time_t end = time(NULL) + WAIT_S;
+
+	while (!*what && time(NULL) < end)
+		coap_io_process(context, 50);
+	return *what;
+}
+
+static void add(coap_optlist_t **options, uint16_t number, const void *value, size_t len)
+{
+	coap_insert_optlist(options, coap_new_optlist(number, len, value));
+}
+
+static void add_number(coap_optlist_t **options, uint16_t number, unsigned int value)
+{
+	uint8_t buf[4];
+
+	add(options, number, buf, coap_encode_var_safe(buf, sizeof(buf), value));
+}
+
+/* Block NUM of BODY, of which there are LEN octets, to est/NAME; the answer's code as 204 for 2.04.
+ */
+static unsigned int block(const char *name, unsigned int num, bool more, const uint8_t *body,
+			  size_t len, const char *query)
+{
+	coap_pdu_t *pdu = coap_new_pdu(COAP_MESSAGE_CON, COAP_REQUEST_CODE_POST, session);
+	coap_optlist_t *options = NULL;
+	uint8_t token[8];
+	size_t token_len;
+
+	coap_session_new_token(session, &token_len, token);
+	coap_add_token(pdu, token_len, token);
+	add(&options, COAP_OPTION_URI_PATH, "est", 3);
+	add(&options, COAP_OPTION_URI_PATH, name, strlen(name));
+	add_number(&options, COAP_OPTION_CONTENT_FORMAT, 286);
+	add_number(&options, COAP_OPTION_ACCEPT, 287);
+	add_number(&options, COAP_OPTION_BLOCK1, num << 4 | (more ? 8 : 0) | SZX);
+	if (query)
+		add(&options, COAP_OPTION_URI_QUERY, query, strlen(query));
+	coap_add_optlist_pdu(pdu, &options);
+	coap_delete_optlist(options);
+	coap_add_data(pdu, len, body);
+	answered = false;
+	if (coap_send(session, pdu) == COAP_INVALID_MID || !wait_for(&answered))
+		return 0;
+	return (code >> 5) * 100 + (code & 0x1f);
+}
+
+static unsigned int nth(const char *name, unsigned int num)
+{
+	size_t at = num * SIZE, len = num == last ? csr_len - at : SIZE;
+
+	return block(name, num, num != last, csr + at, len, NULL);
+}
+
+/* Blocks FROM to the last one. */
+static bool rest(const char *name, unsigned int from)
+{
+	for (; from < last; from++)
+		if (nth(name, from) != 231)
+			return false;
+	return nth(name, last) == 204;
+}
+
+static int failed;
+
+static void ok(bool good, const char *name)
+{
+	if (good)
+		printf("ok %s\n", name);
+	else
+		printf("not ok %s\n# the last answer was %u.%02u\n", name, code >> 5, code & 0x1f);
+	failed |= !good;
+}
+
+static bool too_large(void)
+{
+	uint8_t body[SIZE] = { 0x30 };
+	unsigned int num = 0, got = 231;
+
+	while (got == 231 && num < 100)
+		got = block("sen", num++, true, body, SIZE, NULL);
+	/* 4096 octets are 64 blocks. */
+	return got == 413 && num == 65;
+}
+
+static void run(void)
+{
+	ok(rest("sen", 0), "in-order");
+	ok(nth("sen", 0) == 231 && nth("sen", 0) == 231 && nth("sen", 1) == 231 &&
+		   nth("sen", 1) == 231 && rest("sen", 2),
+	   "twice");
+	ok(nth("sen", 0) == 231 && nth("sen", 2) == 408 && nth("sen", 1) == 231 && rest("sen", 2),
+	   "one-missing");
+	ok(rest("sen", 0) && nth("sen", last) == 408, "only-the-last");
+	ok(nth("sen", 3) == 408, "from-the-middle");
+	ok(nth("sen", 0) == 231 && nth("sen", 1) == 231 && rest("sen", 0), "begun-anew");
+	ok(nth("sen", 0) == 231 && nth("sren", 1) == 408, "of-another-function");
+	ok(too_large(), "too-large");
+	ok(rest("sen", 0), "good-after-that");
+	ok(block("sen", 1000000, true, csr, SIZE, NULL) == 413 || code == 0x88, "far-away");
+	ok(block("sen", 0, false, csr, SIZE, NULL) == 400, "cut-off");
+	ok(block("sen", 0, true, csr, SIZE, "x=1") == 400, "query");
+	ok(rest("sen", 0), "good-in-the-end");
+}
+
+int main(int argc, char **argv)
+{
+	coap_dtls_pki_t pki = { .version = COAP_DTLS_PKI_SETUP_VERSION };
+	struct sockaddr_in6 to;
+	coap_address_t server;
+	char err[160];
+	FILE *f;
+
+	if (argc != 4 || jpx_endpoint_parse(argv[1], 0, &to, err, sizeof(err)) ||
+	    !(f = fopen(argv[3], "rb"))) {
+		printf("not ok est_blocks: usage: est_blocks [ADDR%%IF]:PORT IDENTITY.pem "
+		       "CSR.der\n");
+		return 1;
+	}
+	csr_len = fread(csr, 1, sizeof(csr), f);
+	fclose(f);
+	last = (unsigned int)((csr_len - 1) / SIZE);
+	coap_startup();
+	coap_set_log_level(LOG_ERR);
+	context = coap_new_context(NULL);
+	pki.pki_key.key_type = COAP_PKI_KEY_PEM;
+	pki.pki_key.key.pem.public_cert = pki.pki_key.key.pem.private_key = argv[2];
+	coap_register_response_handler(context, on_answer);
+	coap_register_event_handler(context, on_event);
+	coap_address_init(&server);
+	server.size = sizeof(to);
+	server.addr.sin6 = to;
+	session = coap_new_client_session_pki(context, NULL, &server, COAP_PROTO_DTLS, &pki);
+	if (!session || !wait_for(&connected)) {
+		printf("not ok est_blocks: no session\n");
+		return 1;
+	}
+	run();
+	coap_session_release(session);
+	coap_free_context(context);
+	return failed;
+}
