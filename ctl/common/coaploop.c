@@ -258,14 +258,17 @@ coap_session_t *coaploop_session(struct coaploop *loop, const struct sockaddr_in
 }
 
 coap_session_t *coaploop_dtls_session(struct coaploop *loop, const struct sockaddr_in6 *to,
-				      coap_dtls_pki_t *pki)
+				      const struct sockaddr_in6 *from, coap_dtls_pki_t *pki)
 {
-	coap_address_t server;
+	coap_address_t server, source;
 	coap_session_t *session;
 
 	to_coap(to, &server);
+	if (from)
+		to_coap(from, &source);
 	errno = 0;
-	session = coap_new_client_session_pki(loop->context, NULL, &server, COAP_PROTO_DTLS, pki);
+	session = coap_new_client_session_pki(loop->context, from ? &source : NULL, &server,
+					      COAP_PROTO_DTLS, pki);
 	if (session)
 		settle(loop);
 	else if (!errno)

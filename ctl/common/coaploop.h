@@ -37,10 +37,11 @@ coap_endpoint_t *coaploop_endpoint(struct coaploop *loop, const struct sockaddr_
  * with an RST and unknown critical options with 4.02, though RFC 7252 8.1 forbids it. */
 coap_endpoint_t *coaploop_listener(struct coaploop *loop, const struct sockaddr_in6 *addr);
 
-/* A client session over DTLS towards TO by PKI, which is read before this returns.  To be released with
- * coap_session_release().  NULL with errno set. */
+/* A client session over DTLS towards TO by PKI, which is read before this returns.  FROM: the address it
+ * sends from, with a scope where it is link-local, or NULL.  To be released with coap_session_release().  NULL with
+ * errno set. */
 coap_session_t *coaploop_dtls_session(struct coaploop *loop, const struct sockaddr_in6 *to,
-				      coap_dtls_pki_t *pki);
+				      const struct sockaddr_in6 *from, coap_dtls_pki_t *pki);
 
 /* An endpoint on 127.0.0.1, at a port that the kernel chooses: *WHERE.  NULL with errno set. */
 coap_endpoint_t *coaploop_loopback(struct coaploop *loop, struct sockaddr_in *where);

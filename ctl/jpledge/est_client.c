@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "certs.h"
+#include "clock.h"
 #include "coaploop.h"
 #include "est.h"
 #include "issue.h"
@@ -27,12 +28,24 @@
 #define WAIT_MAX  60  /* s; RFC 8995 5.6 */
 #define STALL_S	  120 /* without an answer, whatever libcoap says */
 
+/* Sessions, each with the same request, so that who lost only the answer gets the same certificate.
+ */
+#define SESSIONS_MAX 6
+#define AGAIN_MS     1000
+/* What fails sooner than OpenSSL and libcoap have sent anything for a third time was refused, not
+ * lost. */
+#define LOST_MS 5000
+
 struct est_client {
 	const struct est_config *config;
 	struct est_events events;
 	void *arg;
 	struct event_base *base;
+	struct coaploop *loop;
 	coap_session_t *session;
+	uint64_t session_since; /* ms */
+	unsigned int sessions;
+	bool again; /* with a new session, when the timer is over */
 	struct event *end, *timer;
 	enum est_step step;
 	unsigned int waits;
@@ -75,6 +88,21 @@ static void finish(struct est_client *c, const char *fmt, ...)
 	}
 	evtimer_del(c->timer);
 	event_active(c->end, 0, 0);
+}
+
+/* The session is of no use any more, FMT says why: a new one, unless there were enough, or it was
+ * refused. */
+static void lost(struct est_client *c, const char *why)
+{
+	if (c->over || c->again)
+		return;
+	if (c->sessions == SESSIONS_MAX || jpx_now_ms() - c->session_since < LOST_MS) {
+		finish(c, "%s", why);
+		return;
+	}
+	/* Not from within libcoap, either. */
+	c->again = true;
+	evtimer_add(c->timer, &(struct timeval){ .tv_sec = AGAIN_MS / 1000 });
 }
 
 static void go_on(struct est_client *c, enum est_step step)
@@ -133,6 +161,7 @@ static void take_cacerts(struct est_client *c, const uint8_t *body, size_t len)
 		       CHAIN_MAX);
 		return;
 	}
+	sk_X509_pop_free(c->result.cacerts, X509_free); /* a former session's */
 	c->result.cacerts = certs;
 	if (!registrar_is_of(c, certs, why, sizeof(why))) {
 		finish(c, "the Registrar's own certificate is not of the CA that it gives: %s",
@@ -301,7 +330,7 @@ static coap_response_t on_answer(coap_session_t *session, const coap_pdu_t *sent
 
 	(void)sent;
 	(void)mid;
-	if (!c || c->over)
+	if (!c || c->over || c->again)
 		return COAP_RESPONSE_OK;
 	if (code == COAP_RESPONSE_CODE_SERVICE_UNAVAILABLE) {
 		wait_for(c, max_age(pdu));
@@ -320,6 +349,9 @@ static coap_response_t on_answer(coap_session_t *session, const coap_pdu_t *sent
 	return COAP_RESPONSE_OK;
 }
 
+static const char handshake_failed[] = "the DTLS handshake failed: is our certificate one that the "
+				       "Registrar knows, and its own of --ca?";
+
 static void on_nack(coap_session_t *session, const coap_pdu_t *sent,
 		    const coap_nack_reason_t reason, const coap_mid_t mid)
 {
@@ -327,17 +359,19 @@ static void on_nack(coap_session_t *session, const coap_pdu_t *sent,
 
 	(void)sent;
 	(void)mid;
-	if (c)
-		finish(c, reason == COAP_NACK_TLS_FAILED ? "the DTLS handshake failed"
-			  : reason == COAP_NACK_RST ? "the Registrar knows nothing of the request"
-						    : "no answer");
+	if (!c)
+		return;
+	if (reason == COAP_NACK_RST)
+		finish(c, "the Registrar knows nothing of the request");
+	else
+		lost(c, reason == COAP_NACK_TLS_FAILED ? handshake_failed : "no answer");
 }
 
 static int on_event(coap_session_t *session, const coap_event_t event)
 {
 	struct est_client *c = coap_session_get_app_data(session);
 
-	if (!c)
+	if (!c || c->over || c->again)
 		return 0;
 	switch (event) {
 	case COAP_EVENT_DTLS_CONNECTED:
@@ -348,29 +382,12 @@ static int on_event(coap_session_t *session, const coap_event_t event)
 		break;
 	case COAP_EVENT_DTLS_CLOSED:
 	case COAP_EVENT_DTLS_ERROR:
-		finish(c, c->step == EST_HANDSHAKE
-				  ? "the DTLS handshake failed: is our certificate one "
-				    "that the Registrar knows, and its own of --ca?"
-				  : "the DTLS session ended");
+		lost(c, c->step == EST_HANDSHAKE ? handshake_failed : "the DTLS session ended");
 		break;
 	default:
 		break;
 	}
 	return 0;
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct est_client *c = arg;
-
-	(void)fd;
-	(void)what;
-	if (c->waits) {
-		go_on(c, c->step);
-		request(c);
-	} else {
-		finish(c, "no answer for %d s", STALL_S);
-	}
 }
 
 /* ---- beginning ---- */
@@ -426,10 +443,9 @@ static bool read_self(struct est_client *c, char *err, size_t err_len)
 	return made;
 }
 
-struct est_client *est_client_new(struct event_base *base, struct coaploop *loop,
-				  const struct est_config *config, const struct est_events *events,
-				  void *arg, char *err, size_t err_len)
+static bool begin_session(struct est_client *c)
 {
+	const struct est_config *config = c->config;
 	coap_dtls_pki_t pki = {
 		.version = COAP_DTLS_PKI_SETUP_VERSION,
 		.verify_peer_cert = config->ca != NULL,
@@ -440,6 +456,43 @@ struct est_client *est_client_new(struct event_base *base, struct coaploop *loop
 		.pki_key = { .key_type = COAP_PKI_KEY_PEM,
 			     .key.pem = { config->ca, config->cert, config->key } },
 	};
+
+	if (c->session) {
+		coap_session_set_app_data(c->session, NULL);
+		coap_session_release(c->session);
+	}
+	c->again = false;
+	c->sessions++;
+	c->session_since = jpx_now_ms();
+	c->session = coaploop_dtls_session(c->loop, &config->server, config->from, &pki);
+	if (!c->session)
+		return false;
+	coap_session_set_app_data(c->session, c);
+	go_on(c, EST_HANDSHAKE);
+	return true;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct est_client *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->again) {
+		if (!begin_session(c))
+			finish(c, "cannot begin a DTLS session: %s", strerror(errno));
+	} else if (c->waits) {
+		go_on(c, c->step);
+		request(c);
+	} else {
+		lost(c, "no answer");
+	}
+}
+
+struct est_client *est_client_new(struct event_base *base, struct coaploop *loop,
+				  const struct est_config *config, const struct est_events *events,
+				  void *arg, char *err, size_t err_len)
+{
 	struct est_client *c = calloc(1, sizeof(*c));
 
 	snprintf(err, err_len, "no memory");
@@ -449,6 +502,7 @@ struct est_client *est_client_new(struct event_base *base, struct coaploop *loop
 	c->events = *events;
 	c->arg = arg;
 	c->base = base;
+	c->loop = loop;
 	c->end = event_new(base, -1, 0, on_end, c);
 	c->timer = evtimer_new(base, on_timer, c);
 	if (!c->end || !c->timer || !read_self(c, err, err_len))
@@ -458,13 +512,10 @@ struct est_client *est_client_new(struct event_base *base, struct coaploop *loop
 	coap_register_response_handler(coaploop_context(loop), on_answer);
 	coap_register_nack_handler(coaploop_context(loop), on_nack);
 	coap_register_event_handler(coaploop_context(loop), on_event);
-	c->session = coaploop_dtls_session(loop, &config->server, &pki);
-	if (!c->session) {
+	if (!begin_session(c)) {
 		snprintf(err, err_len, "cannot begin a DTLS session: %s", strerror(errno));
 		goto fail;
 	}
-	coap_session_set_app_data(c->session, c);
-	go_on(c, EST_HANDSHAKE);
 	return c;
 
 fail:

@@ -19,8 +19,9 @@ enum est_want { EST_ENROLL, EST_REENROLL, EST_SERVER_KEY };
 enum est_step { EST_HANDSHAKE, EST_CACERTS, EST_CERTIFICATE, EST_WAIT, EST_STEPS };
 
 struct est_config {
-	struct sockaddr_in6 server; /* a join port, or the Registrar's */
-	const char *key, *cert;	    /* PEM files: who we are; the certificate's issuers behind it */
+	struct sockaddr_in6 server;	 /* a join port, or the Registrar's */
+	const struct sockaddr_in6 *from; /* the address to send from; NULL: the kernel's choice */
+	const char *key, *cert; /* PEM files: who we are; the certificate's issuers behind it */
 	const char *ca; /* PEM file: whose Registrars to believe; NULL: any, if its CA is the one
 			   that it gives us */
 	enum est_want want;
@@ -36,7 +37,7 @@ struct est_result {
 
 struct est_events {
 	void (*step)(void *arg, enum est_step step);
-	/* The last call; RESULT is the client's. */
+	/* The last call; RESULT is the client's, which may be freed here. */
 	void (*done)(void *arg, const struct est_result *result);
 };
 

@@ -8,6 +8,7 @@ int cmd_discover(int argc, char **argv);
 int cmd_enroll(int argc, char **argv);
 int cmd_reenroll(int argc, char **argv);
 int cmd_mint(int argc, char **argv);
+int cmd_swarm(int argc, char **argv);
 
 /* Prints "jpledge: SENTENCE" to stderr, made safe to print.  Returns the exit status of a failed
  * operation. */

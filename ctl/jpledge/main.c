@@ -22,6 +22,7 @@ static const struct verb {
 	{ "discover", cmd_discover, "list the Join Proxies that announce themselves on a link" },
 	{ "enroll", cmd_enroll, "get a certificate by EST through one of them" },
 	{ "reenroll", cmd_reenroll, "renew it" },
+	{ "swarm", cmd_swarm, "enrol thousands at once, and tell how long it took" },
 	{ "mint", cmd_mint, "make a throw-away manufacturer and devices of it" },
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))

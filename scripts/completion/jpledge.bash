@@ -27,18 +27,19 @@ _jpledge()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_jpledge_offer < <(printf '%s\n' discover enroll reenroll mint "${common// /$'\n'}")
+		_jpledge_offer < <(printf '%s\n' discover enroll reenroll swarm mint "${common// /$'\n'}")
 	elif [[ $prev == --way ]]; then
 		_jpledge_offer < <(printf '%s\n' coap grasp mdns)
-	elif [[ $prev == --identity || $prev == --ca || $prev == --out || (${COMP_WORDS[1]} == mint && $cur != -*) ]]; then
+	elif [[ $prev == --identity || $prev == --ca || $prev == --out || $prev == --identities || (${COMP_WORDS[1]} == mint && $cur != -*) ]]; then
 		_jpledge_offer < <(compgen -f -- "$cur")
-	elif [[ $prev == --seconds || $prev == --proxy || $prev == --count || $prev == --first ]]; then
+	elif [[ $prev == --seconds || $prev == --proxy || $prev == --count || $prev == --first || $prev == --rate ]]; then
 		return 0
 	elif [[ $cur == -* ]]; then
 		case ${COMP_WORDS[1]} in
 		discover) _jpledge_offer < <(printf '%s\n' --seconds --way --json "${common// /$'\n'}") ;;
 		enroll) _jpledge_offer < <(printf '%s\n' --proxy --identity --ca --out --server-keygen --json "${common// /$'\n'}") ;;
 		reenroll) _jpledge_offer < <(printf '%s\n' --proxy --identity --ca --out --json "${common// /$'\n'}") ;;
+		swarm) _jpledge_offer < <(printf '%s\n' --proxy --identities --ca --count --first --rate --one-address --json "${common// /$'\n'}") ;;
 		mint) _jpledge_offer < <(printf '%s\n' --count --first "${common// /$'\n'}") ;;
 		esac
 	else

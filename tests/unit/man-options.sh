@@ -36,7 +36,7 @@ else
 		compare docs/man/jpreg.8.rst "$build/jpreg" $verb
 	done
 	compare docs/man/jpledge.8.rst "$build/jpledge"
-	for verb in discover enroll reenroll mint; do
+	for verb in discover enroll reenroll swarm mint; do
 		compare docs/man/jpledge.8.rst "$build/jpledge" $verb
 	done
 	compare docs/man/jpctl.8.rst "$build/jpctl"

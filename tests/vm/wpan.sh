@@ -11,56 +11,11 @@ JPX_LAB=t-wpan
 . "$(dirname "$0")/lib/radio.sh"
 needs "$build/jpledge" openssl coap-client-openssl
 page=docs/wpan.md
+# shellcheck source=tests/lab/lib/page.sh
+. "$(dirname "$0")/../lab/lib/page.sh"
 settings='discovery {
     beacon = yes
 }'
-
-# The programs as they are called where they are installed.
-programs() {
-	local p
-	mkdir "$work/bin"
-	for p in jpctl jpd; do
-		printf '#!/bin/sh\nexec %s/%s --run-dir %s --pin-dir %s "$@"\n' "$PWD/$build" "$p" "$run_dir" "$pin_dir" \
-			>"$work/bin/$p"
-	done
-	ln -s "$PWD/$build/jpledge" "$PWD/$build/jpreg" "$work/bin/"
-	chmod +x "$work"/bin/*
-	PATH=$work/bin:$PATH
-}
-
-lines_of_page() {
-	sed -n '/^```sh$/,/^```$/ { /^```/d; p }' "$page"
-}
-
-on_page() { # LINE
-	lines_of_page | grep -qxF -e "$1" || { echo "# not on $page: $1"; return 1; }
-	echo "$1" >>"$work/ran"
-}
-
-# by WHO LINE: a line of the page; what it says is in $work/said, too
-by() {
-	on_page "$2" || return 1
-	in_ns "$1" bash -c "$2" >"$work/said" 2>&1 </dev/null && return 0
-	sed 's/^/# /' "$work/said"
-	return 1
-}
-
-said() { # TEXT
-	has "$1" "$work/said" && return 0
-	sed 's/^/# /' "$work/said"
-	return 1
-}
-
-whole_page_ran() {
-	lines_of_page | grep -vxFf "$work/ran" | sed 's/^/# not run: /' | tee "$work/left"
-	[ -s "$work/ran" ] && [ ! -s "$work/left" ]
-}
-
-serve() { # LOG LINE: a line of the page that does not end
-	on_page "$2" || return 1
-	# shellcheck disable=SC2086 # words, as a shell reads them
-	spawn registrar "$1" $2
-}
 
 attach_line="jpctl attach wpan0 --registrar [$registrar]:7634"
 make_line='ip link add link wpan0 name lowpan0 type lowpan && ip link set wpan0 up && ip link set lowpan0 up'
