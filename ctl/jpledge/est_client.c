@@ -31,6 +31,7 @@
 /* Sessions, each with the same request, so that who lost only the answer gets the same certificate.
  */
 #define SESSIONS_MAX 6
+#define GIVE_UP_MS   30000 /* after this time there is no other session */
 #define AGAIN_MS     1000
 /* What fails sooner than OpenSSL and libcoap have sent anything for a third time was refused, not
  * lost. */
@@ -43,7 +44,7 @@ struct est_client {
 	struct event_base *base;
 	struct coaploop *loop;
 	coap_session_t *session;
-	uint64_t session_since; /* ms */
+	uint64_t since, session_since; /* ms */
 	unsigned int sessions;
 	bool again; /* with a new session, when the timer is over */
 	struct event *end, *timer;
@@ -96,7 +97,8 @@ static void lost(struct est_client *c, const char *why)
 {
 	if (c->over || c->again)
 		return;
-	if (c->sessions == SESSIONS_MAX || jpx_now_ms() - c->session_since < LOST_MS) {
+	if (c->sessions == SESSIONS_MAX || jpx_now_ms() - c->since > GIVE_UP_MS ||
+	    jpx_now_ms() - c->session_since < LOST_MS) {
 		finish(c, "%s", why);
 		return;
 	}
@@ -503,6 +505,7 @@ struct est_client *est_client_new(struct event_base *base, struct coaploop *loop
 	c->arg = arg;
 	c->base = base;
 	c->loop = loop;
+	c->since = jpx_now_ms();
 	c->end = event_new(base, -1, 0, on_end, c);
 	c->timer = evtimer_new(base, on_timer, c);
 	if (!c->end || !c->timer || !read_self(c, err, err_len))

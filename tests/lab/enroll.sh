@@ -17,7 +17,7 @@ for form in $forms; do conf+=$'\n'"registrar $form { address = \"[$registrar]:76
 conf+=$'\n'"registrar direct { address = \"[$registrar]:5684\" mode = stateful }"
 
 jpledge() {
-	in_ns pledge timeout 60 "$build/jpledge" "$@" >"$work/said" 2>"$work/jpledge.log"
+	in_ns pledge timeout 150 "$build/jpledge" "$@" >"$work/said" 2>"$work/jpledge.log"
 }
 
 serve() {
