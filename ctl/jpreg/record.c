@@ -118,7 +118,7 @@ static bool set_up(struct record *r, bool writable, char *err, size_t err_len)
 			 r->file, sqlite3_errmsg(r->db));
 		return false;
 	}
-	if (version > SCHEMA_VERSION || (!version && !writable)) {
+	if (version != SCHEMA_VERSION && (version || !writable)) {
 		snprintf(err, err_len, "%s: a record of version %d, where this program knows %d",
 			 r->file, version, SCHEMA_VERSION);
 		return false;
@@ -225,6 +225,7 @@ long record_find(struct record *r, const uint8_t *client, const uint8_t *request
 {
 	sqlite3_stmt *s = r->find;
 	long len = -ENOMEM;
+	const void *blob;
 	int ret;
 
 	if (!sqlite3_bind_blob(s, 1, client, SHA256_LEN, SQLITE_STATIC) &&
@@ -233,8 +234,11 @@ long record_find(struct record *r, const uint8_t *client, const uint8_t *request
 		len = ret == SQLITE_ROW	   ? sqlite3_column_bytes(s, 0)
 		      : ret == SQLITE_DONE ? 0
 					   : error_of(ret);
-		if (len > 0 && (size_t)len <= cap)
-			memcpy(buf, sqlite3_column_blob(s, 0), (size_t)len);
+		blob = len > 0 ? sqlite3_column_blob(s, 0) : NULL;
+		if (len > 0 && !blob)
+			len = -ENOMEM;
+		else if (len > 0 && (size_t)len <= cap)
+			memcpy(buf, blob, (size_t)len);
 	}
 	sqlite3_reset(s);
 	sqlite3_clear_bindings(s);
@@ -259,9 +263,11 @@ long record_count(struct record *r, const uint8_t *client, time_t since)
 
 static bool copy_blob(sqlite3_stmt *s, int column, uint8_t *out, size_t len)
 {
-	if ((size_t)sqlite3_column_bytes(s, column) != len)
+	const void *blob = sqlite3_column_blob(s, column);
+
+	if (!blob || (size_t)sqlite3_column_bytes(s, column) != len)
 		return false;
-	memcpy(out, sqlite3_column_blob(s, column), len);
+	memcpy(out, blob, len);
 	return true;
 }
 
@@ -287,7 +293,11 @@ int record_each(struct record *r, bool (*fn)(void *arg, const struct record_entr
 		e.not_after = sqlite3_column_int64(s, 6);
 		e.certificate = sqlite3_column_blob(s, 7);
 		e.certificate_len = (size_t)sqlite3_column_bytes(s, 7);
-		more = e.subject && e.device && fn(arg, &e);
+		if (!e.subject || !e.device) {
+			ret = SQLITE_NOMEM;
+			break;
+		}
+		more = fn(arg, &e);
 	}
 	sqlite3_reset(s);
 	return ret == SQLITE_DONE || ret == SQLITE_ROW ? 0 : error_of(ret);

@@ -23,10 +23,10 @@ void record_close(struct record *record);
 struct record_entry {
 	uint8_t serial[RECORD_SERIAL_LEN];
 	uint8_t client[32];  /* SHA-256 of the certificate that it was asked for with */
-	uint8_t request[32]; /* SHA-256 of the CSR's DER */
-	const char *subject; /* as people read it (RFC 2253, UTF-8) */
-	const char
-		*device; /* who asked: the subject of the certificate that it was asked for with */
+	uint8_t request[32]; /* SHA-256 of the CSR's DER; zeros where the key was made here, as the
+				certificate is not for the CSR's own and must not be found by it */
+	const char *subject; /* as people read it (RFC 2253, ASCII) */
+	const char *device;  /* the subject of the certificate that it was asked for with */
 	time_t issued, not_after;
 	const uint8_t *certificate; /* DER */
 	size_t certificate_len;

@@ -8,6 +8,7 @@
 
 #include <ftw.h>
 #include <openssl/x509v3.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,24 @@ static inline const char *pki_file(const char *name)
 	n = (n + 1) % 4;
 	snprintf(paths[n], sizeof(paths[n]), "%s/%s", pki_dir, name);
 	return paths[n];
+}
+
+static inline int pki_few_pages(sqlite3 *db, char **err, const void *api)
+{
+	(void)err;
+	(void)api;
+	return sqlite3_exec(db, "PRAGMA max_page_count = 8", NULL, NULL, NULL);
+}
+
+/* What is opened from now on is SQLITE_FULL after 8 pages, until pki_roomy_disk(). */
+static inline void pki_small_disk(void)
+{
+	assert_int_equal(sqlite3_auto_extension((void (*)(void))pki_few_pages), SQLITE_OK);
+}
+
+static inline void pki_roomy_disk(void)
+{
+	sqlite3_reset_auto_extension();
 }
 
 static inline X509_NAME *pki_name(const char *serial)

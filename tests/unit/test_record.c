@@ -107,6 +107,11 @@ static void test_reads_beside(void **state)
 	assert_int_equal(add(reader, 3), -EROFS);
 	record_close(reader);
 	record_close(r);
+	/* ... and when the writer has ended. */
+	reader = open_it(false);
+	assert_non_null(reader);
+	assert_int_equal(count_all(reader), 2);
+	record_close(reader);
 }
 
 static void test_survives_its_process(void **state)
@@ -162,6 +167,31 @@ static void test_no_room(void **state)
 	record_close(r);
 }
 
+static void test_disk_full(void **state)
+{
+	struct record *r;
+	int ret = 0;
+	uint8_t n = 0;
+
+	(void)state;
+	pki_small_disk();
+	r = open_it(true);
+	pki_roomy_disk();
+	assert_non_null(r);
+	while (!ret && n < 200)
+		ret = add(r, ++n);
+	assert_int_equal(ret, -ENOSPC);
+	assert_non_null(strstr(err, "full"));
+	assert_true(n > 1);
+	assert_int_equal(count_all(r), n - 1u);
+	assert_int_equal(add(r, n), -ENOSPC);
+	record_close(r);
+	r = open_it(true);
+	assert_int_equal(add(r, n), 0);
+	assert_int_equal(count_all(r), n);
+	record_close(r);
+}
+
 static void change(const char *sql)
 {
 	sqlite3 *db;
@@ -184,6 +214,10 @@ static void test_refuses(void **state)
 	change("PRAGMA user_version = 2");
 	assert_null(open_it(true));
 	assert_non_null(strstr(err, "version 2"));
+	assert_null(open_it(false));
+	change("PRAGMA user_version = -1");
+	assert_null(open_it(true));
+	assert_non_null(strstr(err, "version -1"));
 	change("PRAGMA user_version = 1; DROP TABLE issued");
 	assert_null(open_it(true));
 	assert_non_null(strstr(err, "not a record"));
@@ -205,6 +239,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reads_beside, pki_begin, pki_end),
 		cmocka_unit_test_setup_teardown(test_survives_its_process, pki_begin, pki_end),
 		cmocka_unit_test_setup_teardown(test_no_room, pki_begin, pki_end),
+		cmocka_unit_test_setup_teardown(test_disk_full, pki_begin, pki_end),
 		cmocka_unit_test_setup_teardown(test_refuses, pki_begin, pki_end),
 	};
 
