@@ -2,6 +2,7 @@
 /* See csr.h. */
 #include "csr.h"
 
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>
@@ -13,9 +14,9 @@
 
 bool csr_key_will_do(EVP_PKEY *key, char *why, size_t why_len)
 {
+	int bits, written_out = 0;
 	char group[32] = "";
 	size_t len;
-	int bits;
 
 	if (!key) {
 		snprintf(why, why_len, "its public key cannot be read");
@@ -23,6 +24,13 @@ bool csr_key_will_do(EVP_PKEY *key, char *why, size_t why_len)
 	}
 	switch (EVP_PKEY_get_base_id(key)) {
 	case EVP_PKEY_EC:
+		/* RFC 5480 2.1.1; others would take it for a curve of its own. */
+		if (!EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
+					    &written_out) ||
+		    written_out) {
+			snprintf(why, why_len, "its key's curve has parameters instead of a name");
+			return false;
+		}
 		if (EVP_PKEY_get_group_name(key, group, sizeof(group), &len) &&
 		    (!strcmp(group, SN_X9_62_prime256v1) || !strcmp(group, SN_secp384r1)))
 			return true;
@@ -42,10 +50,23 @@ bool csr_key_will_do(EVP_PKEY *key, char *why, size_t why_len)
 	}
 }
 
+static bool is_signed(X509_REQ *csr, char *why, size_t why_len)
+{
+	EVP_PKEY *key = X509_REQ_get0_pubkey(csr);
+
+	if (!csr_key_will_do(key, why, why_len))
+		return false;
+	if (X509_REQ_verify(csr, key) == 1)
+		return true;
+	snprintf(why, why_len, "the CSR's signature is not its key's");
+	return false;
+}
+
 X509_REQ *csr_read(const uint8_t *der, size_t len, bool unsigned_will_do, char *why, size_t why_len)
 {
 	const uint8_t *end = der;
 	X509_REQ *csr = NULL;
+	bool good = false;
 
 	*why = '\0';
 	if (!len || len > CSR_MAX) {
@@ -57,11 +78,10 @@ X509_REQ *csr_read(const uint8_t *der, size_t len, bool unsigned_will_do, char *
 		snprintf(why, why_len, "the CSR is no PKCS#10 request in DER");
 	else if (X509_REQ_get_version(csr) != X509_REQ_VERSION_1)
 		snprintf(why, why_len, "the CSR is of another version than 1");
-	else if (!unsigned_will_do && csr_key_will_do(X509_REQ_get0_pubkey(csr), why, why_len) &&
-		 X509_REQ_verify(csr, X509_REQ_get0_pubkey(csr)) != 1)
-		snprintf(why, why_len, "the CSR's signature is not its key's");
+	else
+		good = unsigned_will_do || is_signed(csr, why, why_len);
 	ERR_clear_error();
-	if (!*why)
+	if (good)
 		return csr;
 	X509_REQ_free(csr);
 	return NULL;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <openssl/core_names.h>
 #include <openssl/rsa.h>
 
 #include "../../ctl/jpreg/csr.h"
@@ -55,6 +56,36 @@ static void test_keys(void **state)
 	assert_false(takes_key(EVP_EC_gen("secp256k1")));
 	assert_false(takes_key(EVP_RSA_gen(1024)));
 	assert_non_null(strstr(why, "1024 bits"));
+	assert_false(takes_key(EVP_RSA_gen(512)));
+	assert_non_null(strstr(why, "512 bits"));
+}
+
+/* P-256 with its parameters written out: RFC 5480 2.1.1 forbids it, and whoever writes them could
+ * write others. */
+static void test_curve_written_out(void **state)
+{
+	EVP_PKEY *key = issue_key();
+
+	(void)state;
+	assert_int_equal(EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_ENCODING,
+							OSSL_PKEY_EC_ENCODING_EXPLICIT),
+			 1);
+	assert_false(takes_key(key));
+	assert_non_null(strstr(why, "parameters"));
+}
+
+/* What is refused is refused even where there is no room to say why. */
+static void test_no_room_for_why(void **state)
+{
+	EVP_PKEY *key = issue_key();
+	char one[1];
+
+	(void)state;
+	make(key);
+	der[len - 1] ^= 1;
+	assert_null(csr_read(der, len, false, one, sizeof(one)));
+	assert_null(csr_read(der, len + 1, true, one, sizeof(one)));
+	EVP_PKEY_free(key);
 }
 
 static void test_cut_anywhere(void **state)
@@ -120,6 +151,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_curve_written_out),
+		cmocka_unit_test(test_no_room_for_why),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_each_bit),
 		cmocka_unit_test(test_too_large),
