@@ -16,7 +16,6 @@
 #include "issue.h"
 #include "log.h"
 #include "pemfile.h"
-#include "policy.h"
 
 #define DAY	       86400
 #define CA_DAYS	       (20 * 365)
@@ -41,7 +40,19 @@ static void path_of(const struct ca *ca, const char *name, char *path, size_t le
 	snprintf(path, len, "%s/%s", ca->dir, name);
 }
 
-/* ---- a pledge's certificate -------------------------------------------------------------- */
+/* ---- a pledge's certificate ---- */
+
+/* Is it printable ASCII, no blanks?  A zero in it would end it early for whoever reads it in C. */
+static bool is_word(const ASN1_STRING *string)
+{
+	const unsigned char *at = ASN1_STRING_get0_data(string);
+	int len = ASN1_STRING_length(string);
+
+	for (int i = 0; i < len; i++)
+		if (at[i] <= ' ' || at[i] > '~')
+			return false;
+	return len > 0;
+}
 
 /* Is NAME of a kind that we certify for whoever asks?  None of them opens a door by itself: who
  * relies on the certificate knows that devices name themselves. */
@@ -49,12 +60,15 @@ static bool name_will_do(const GENERAL_NAME *name)
 {
 	static const char hardware_module[] = "1.3.6.1.5.5.7.8.4"; /* RFC 4108 5 */
 	char oid[40];
+	int len;
 
 	switch (name->type) {
 	case GEN_DNS:
-	case GEN_IPADD:
 	case GEN_URI:
-		return true;
+		return is_word(name->d.ia5);
+	case GEN_IPADD:
+		len = ASN1_STRING_length(name->d.iPAddress);
+		return len == 4 || len == 16;
 	case GEN_OTHERNAME:
 		return OBJ_obj2txt(oid, sizeof(oid), name->d.otherName->type_id, 1) > 0 &&
 		       !strcmp(oid, hardware_module);
@@ -81,12 +95,14 @@ static bool read_extensions(X509_REQ *csr, GENERAL_NAMES **names, char *why, siz
 		if (!*names && critical != -1)
 			snprintf(why, why_len, "the CSR's subjectAltName cannot be read");
 	}
+	if (*names && !sk_GENERAL_NAME_num(*names))
+		snprintf(why, why_len, "the CSR's subjectAltName has no name in it");
 	if (sk_GENERAL_NAME_num(*names) > NAMES_MAX)
 		snprintf(why, why_len, "the CSR asks for more than %d names", NAMES_MAX);
 	for (int i = 0; !*why && i < sk_GENERAL_NAME_num(*names); i++)
 		if (!name_will_do(sk_GENERAL_NAME_value(*names, i)))
 			snprintf(why, why_len,
-				 "the CSR asks for a name of a kind that is not given");
+				 "the CSR asks for a name of a kind that is not given, or not one");
 	BASIC_CONSTRAINTS_free(basic);
 	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 	if (!*why)
@@ -120,22 +136,30 @@ static void answer_with(struct authority_answer *answer, X509 *cert)
 	snprintf(answer->why, sizeof(answer->why), "no memory");
 }
 
-/* SHA-256 of who asked and of what for. */
+/* SHA-256 of who asked and of what for: of nothing where we make the key, see record.h. */
 static bool fingerprints(const struct authority_request *request, uint8_t client[32],
 			 uint8_t csr[32])
 {
+	if (request->what == AUTHORITY_SERVERKEYGEN) {
+		memset(csr, 0, 32);
+		return X509_digest(request->client, EVP_sha256(), client, NULL);
+	}
 	return X509_digest(request->client, EVP_sha256(), client, NULL) &&
 	       EVP_Digest(request->csr, request->csr_len, csr, NULL, EVP_sha256(), NULL);
 }
 
-/* The certificate that was issued for the same before, if it is still good for something. */
-static X509 *issued_before(struct ca *ca, const uint8_t client[32], const uint8_t csr[32])
+/* The certificate that was issued for the same before, if it is still good for something: it has
+ * not ended, and is of this CA (the record may be older than the CA is). */
+static X509 *issued_before(struct ca *ca, EVP_PKEY *key, const uint8_t client[32],
+			   const uint8_t csr[32])
 {
 	uint8_t der[CERT_MAX];
 	long len = record_find(ca->record, client, csr, der, sizeof(der));
 	X509 *cert = len > 0 && len <= CERT_MAX ? certs_read_one(der, (size_t)len) : NULL;
 
-	if (cert && X509_cmp_current_time(X509_get0_notAfter(cert)) > 0)
+	if (cert && X509_cmp_current_time(X509_get0_notAfter(cert)) > 0 &&
+	    X509_verify(cert, X509_get0_pubkey(ca->cert)) == 1 &&
+	    EVP_PKEY_eq(X509_get0_pubkey(cert), key) == 1)
 		return cert;
 	X509_free(cert);
 	return NULL;
@@ -200,6 +224,12 @@ static void issue(struct ca *ca, const struct authority_request *request, X509_R
 	/* cBRSKI 6.7.1: who asks for no name keeps the one of its IDevID. */
 	if (!X509_NAME_entry_count(r.subject))
 		r.subject = X509_get_subject_name(request->client);
+	if (!X509_NAME_entry_count(r.subject) && !names) {
+		answer->verdict = AUTHORITY_BAD_REQUEST;
+		snprintf(answer->why, sizeof(answer->why),
+			 "neither the CSR nor who asks has a name");
+		return;
+	}
 	r.names = names;
 	cert = issue_certificate(&r);
 	GENERAL_NAMES_free(names);
@@ -243,8 +273,12 @@ static void enroll(struct ca *ca, const struct authority_request *request,
 			issue(ca, request, csr, answer->key, client, print, answer);
 		else
 			snprintf(answer->why, sizeof(answer->why), "OpenSSL can make no key");
+		if (answer->verdict != AUTHORITY_DONE) {
+			EVP_PKEY_free(answer->key);
+			answer->key = NULL;
+		}
 	} else {
-		before = issued_before(ca, client, print);
+		before = issued_before(ca, X509_REQ_get0_pubkey(csr), client, print);
 		if (before)
 			answer_with(answer, before);
 		else
@@ -273,8 +307,7 @@ static void ask(struct authority *self, const struct authority_request *request,
 	ERR_clear_error();
 }
 
-/* ---- beginning and end ------------------------------------------------------------------------
- */
+/* ---- beginning and end ---- */
 
 static void ca_free(struct authority *self)
 {
@@ -410,8 +443,7 @@ struct record *ca_record(struct authority *self)
 	return ((struct ca *)self)->record;
 }
 
-/* ---- the Registrar's own ------------------------------------------------------------------------
- */
+/* ---- the Registrar's own ---- */
 
 static int make_registrar(struct ca *ca, const char *key_file, const char *cert_file,
 			  EVP_PKEY **key, X509 **cert, char *err, size_t err_len)

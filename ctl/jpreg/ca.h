@@ -24,13 +24,12 @@ struct authority *ca_new(const struct ca_config *config, char *err, size_t err_l
 
 /* The Registrar's DTLS certificate: *KEY and *CHAIN, its own certificate first, the CA's last.  Of
  * a CA that ca_new() made.  Made anew when fewer than 30 days are left of it.  extendedKeyUsage
- * id-kp-cmcRA and serverAuth (cBRSKI 7.4).  0 or -1 with a sentence in ERR.  The caller frees both.
- */
+ * id-kp-cmcRA and serverAuth (cBRSKI 7.4).  0, and the caller frees both; or -1 with a sentence in
+ * ERR. */
 int ca_registrar(struct authority *ca, EVP_PKEY **key, STACK_OF(X509) * *chain, char *err,
 		 size_t err_len);
 
-/* The CA's own certificate, the pledges' trust anchor for re-enrolment; the CA's, not to be freed.
- */
+/* The CA's own certificate, the trust anchor of pledges that renew; not to be freed. */
 X509 *ca_certificate(struct authority *ca);
 
 /* Its record of what was issued; the CA's. */

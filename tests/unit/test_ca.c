@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
 
 #include "../../ctl/jpreg/ca.h"
@@ -17,9 +18,13 @@ static X509 *maker, *idevid;
 static struct authority *ca;
 static char err[400];
 
+static unsigned int valid_days = 90;
+
 static bool start(void)
 {
-	const struct ca_config config = { .dir = pki_dir, .name = "test CA", .valid_days = 90 };
+	const struct ca_config config = { .dir = pki_dir,
+					  .name = "test CA",
+					  .valid_days = valid_days };
 
 	if (ca)
 		ca->free(ca);
@@ -137,6 +142,155 @@ static void test_same_request_same_certificate(void **state)
 	X509_free(cert);
 }
 
+/* The certificate for CSR, to be freed. */
+static X509 *get(enum authority_what what, X509_REQ *csr)
+{
+	X509 *cert;
+
+	assert_int_equal(ask(what, X509_REQ_dup(csr)), AUTHORITY_DONE);
+	cert = X509_dup(sk_X509_value(answer.certs, 0));
+	authority_answer_clear(&answer);
+	return cert;
+}
+
+/* A key that was made here once is never taken for the one that the same CSR has. */
+static void test_enrolls_after_serverkeygen(void **state)
+{
+	X509_REQ *csr = pki_request(key, "4711", 0, NULL);
+	X509 *made = get(AUTHORITY_SERVERKEYGEN, csr), *first = get(AUTHORITY_ENROLL, csr), *second;
+
+	(void)state;
+	assert_int_not_equal(EVP_PKEY_eq(X509_get0_pubkey(made), key), 1);
+	assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(first), key), 1);
+	X509_free(made);
+	made = get(AUTHORITY_SERVERKEYGEN, csr);
+	second = get(AUTHORITY_ENROLL, csr);
+	assert_int_equal(X509_cmp(first, second), 0);
+	X509_free(made);
+	X509_free(first);
+	X509_free(second);
+	X509_REQ_free(csr);
+}
+
+/* What is not good any more is not given again: it has ended, or is of a CA that is gone. */
+static void test_not_given_again(void **state)
+{
+	X509_REQ *csr = pki_request(key, "4711", 0, NULL);
+	X509 *ended, *first, *second;
+
+	(void)state;
+	valid_days = 0;
+	assert_true(start());
+	ended = get(AUTHORITY_ENROLL, csr);
+	valid_days = 90;
+	assert_true(start());
+	first = get(AUTHORITY_ENROLL, csr);
+	assert_int_not_equal(X509_cmp(ended, first), 0);
+	/* As we advise where half of a CA is gone; the record stays. */
+	assert_int_equal(remove(pki_file("ca.key")), 0);
+	assert_int_equal(remove(pki_file("ca.pem")), 0);
+	assert_true(start());
+	second = get(AUTHORITY_ENROLL, csr);
+	assert_int_not_equal(X509_cmp(first, second), 0);
+	assert_true(is_good(second));
+	X509_free(ended);
+	X509_free(first);
+	X509_free(second);
+	X509_REQ_free(csr);
+}
+
+/* What cannot be recorded is not handed out, nor is the key that was made for it. */
+static void test_disk_full(void **state)
+{
+	enum authority_verdict verdict = AUTHORITY_DONE;
+
+	(void)state;
+	pki_small_disk();
+	assert_true(start());
+	pki_roomy_disk();
+	for (int i = 0; i < 100 && verdict == AUTHORITY_DONE; i++)
+		verdict = ask(AUTHORITY_SERVERKEYGEN, pki_request(key, NULL, 0, NULL));
+	assert_int_equal(verdict, AUTHORITY_UNAVAILABLE);
+	assert_int_equal(answer.retry_s, 60);
+	assert_null(answer.certs);
+	assert_null(answer.key);
+	assert_int_equal(ask(AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
+			 AUTHORITY_UNAVAILABLE);
+	assert_null(answer.certs);
+	assert_true(start());
+	assert_int_equal(ask(AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)), AUTHORITY_DONE);
+	authority_answer_clear(&answer);
+}
+
+static void test_nameless(void **state)
+{
+	X509 *named = idevid;
+	X509_NAME *empty = X509_NAME_new();
+
+	(void)state;
+	idevid = X509_dup(named);
+	assert_int_equal(X509_set_subject_name(idevid, empty), 1);
+	X509_NAME_free(empty);
+	assert_true(X509_sign(idevid, maker_key, EVP_sha256()) > 0);
+	assert_int_equal(ask(AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
+			 AUTHORITY_BAD_REQUEST);
+	assert_int_equal(
+		ask(AUTHORITY_ENROLL, pki_request(key, NULL, NID_subject_alt_name, "URI:urn:x")),
+		AUTHORITY_DONE);
+	assert_true(is_good(sk_X509_value(answer.certs, 0)));
+	authority_answer_clear(&answer);
+	X509_free(idevid);
+	idevid = named;
+}
+
+static int is_critical(X509 *cert, int nid)
+{
+	int at = X509_get_ext_by_NID(cert, nid, -1);
+
+	return at < 0 ? -1 : X509_EXTENSION_get_critical(X509_get_ext(cert, at));
+}
+
+/* What a pledge's certificate has, and nothing else; RFC 5280. */
+static void test_profile(void **state)
+{
+	X509 *own = ca_certificate(ca), *cert;
+	X509_REQ *csr = pki_request(key, "4711", 0, NULL);
+	int days, seconds;
+
+	(void)state;
+	assert_int_equal(X509_get_version(own), X509_VERSION_3);
+	assert_int_equal(X509_verify(own, X509_get0_pubkey(own)), 1);
+	assert_int_equal(X509_get_pathlen(own), 0);
+	assert_int_equal(X509_get_key_usage(own), KU_KEY_CERT_SIGN | KU_CRL_SIGN);
+	assert_int_equal(is_critical(own, NID_basic_constraints), 1);
+	assert_int_equal(is_critical(own, NID_key_usage), 1);
+	assert_int_equal(
+		ASN1_TIME_diff(&days, &seconds, X509_get0_notBefore(own), X509_get0_notAfter(own)),
+		1);
+	assert_int_equal(days, 20 * 365);
+
+	valid_days = 30 * 365;
+	assert_true(start());
+	valid_days = 90;
+	own = ca_certificate(ca);
+	cert = get(AUTHORITY_ENROLL, csr);
+	assert_int_equal(ASN1_TIME_compare(X509_get0_notAfter(cert), X509_get0_notAfter(own)), 0);
+	assert_true(X509_cmp_current_time(X509_get0_notBefore(cert)) < 0);
+	assert_int_equal(X509_get_version(cert), X509_VERSION_3);
+	assert_int_equal(X509_get_extended_key_usage(cert), XKU_SSL_CLIENT);
+	assert_int_equal(X509_get_ext_count(cert), 5);
+	assert_int_equal(is_critical(cert, NID_basic_constraints), 1);
+	assert_int_equal(is_critical(cert, NID_key_usage), 1);
+	assert_int_equal(is_critical(cert, NID_ext_key_usage), 0);
+	assert_int_equal(ASN1_OCTET_STRING_cmp(X509_get0_authority_key_id(cert),
+					       X509_get0_subject_key_id(own)),
+			 0);
+	assert_non_null(X509_get0_subject_key_id(cert));
+	assert_int_equal(ASN1_STRING_type(X509_get0_serialNumber(cert)), V_ASN1_INTEGER);
+	X509_free(cert);
+	X509_REQ_free(csr);
+}
+
 static void test_extensions(void **state)
 {
 	static const struct {
@@ -155,6 +309,11 @@ static void test_extensions(void **state)
 		{ NID_subject_alt_name, "DNS:1,DNS:2,DNS:3,DNS:4,DNS:5,DNS:6,DNS:7,DNS:8,DNS:9",
 		  AUTHORITY_BAD_REQUEST },
 		{ NID_subject_alt_name, "DER:3004820161", AUTHORITY_BAD_REQUEST },
+		{ NID_subject_alt_name, "DER:3000", AUTHORITY_BAD_REQUEST },	 /* no name */
+		{ NID_subject_alt_name, "DER:30028200", AUTHORITY_BAD_REQUEST }, /* DNS, empty */
+		{ NID_subject_alt_name, "DER:30058203610062", AUTHORITY_BAD_REQUEST }, /* a\0b */
+		{ NID_subject_alt_name, "DER:30048602610A", AUTHORITY_BAD_REQUEST },   /* URI a\n */
+		{ NID_subject_alt_name, "DER:300787050102030405", AUTHORITY_BAD_REQUEST }, /* IP */
 	};
 
 	(void)state;
@@ -207,6 +366,13 @@ static void test_files(void **state)
 	assert_int_equal(rename(pki_file("ca.pem"), pki_file("aside")), 0);
 	assert_false(start());
 	assert_non_null(strstr(err, "ca.pem is not"));
+	assert_int_equal(rename(pki_file("ca.key"), pki_file("key")), 0);
+	assert_int_equal(rename(pki_file("aside"), pki_file("ca.pem")), 0);
+	assert_false(start());
+	assert_non_null(strstr(err, "ca.key is not"));
+	assert_int_equal(access(pki_file("ca.key"), F_OK), -1);
+	assert_int_equal(rename(pki_file("key"), pki_file("ca.key")), 0);
+	assert_int_equal(rename(pki_file("ca.pem"), pki_file("aside")), 0);
 	/* ... nor with somebody else's. */
 	assert_int_equal(rename(pki_file("registrar.pem"), pki_file("ca.pem")), 0);
 	assert_false(start());
@@ -222,13 +388,74 @@ static void test_files(void **state)
 	X509_free(before);
 }
 
+/* A Registrar's certificate of LEFT days is the one that is used, or not. */
+static bool registrar_stays(int left)
+{
+	EVP_PKEY *own = issue_key(), *registrar, *ca_key;
+	STACK_OF(X509) * chain;
+	X509 *cert;
+	bool stays;
+	FILE *f;
+
+	f = fopen(pki_file("ca.key"), "r");
+	assert_non_null(f);
+	ca_key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
+	fclose(f);
+	assert_non_null(ca_key);
+	cert = pki_cert(ca_certificate(ca), ca_key, own, NULL, -1, left);
+	f = fopen(pki_file("registrar.key"), "w");
+	assert_non_null(f);
+	assert_int_equal(fchmod(fileno(f), 0600), 0);
+	assert_int_equal(PEM_write_PrivateKey(f, own, NULL, NULL, 0, NULL, NULL), 1);
+	fclose(f);
+	f = fopen(pki_file("registrar.pem"), "w");
+	assert_non_null(f);
+	assert_int_equal(PEM_write_X509(f, cert), 1);
+	fclose(f);
+	assert_int_equal(ca_registrar(ca, &registrar, &chain, err, sizeof(err)), 0);
+	stays = !X509_cmp(cert, sk_X509_value(chain, 0));
+	assert_int_equal(X509_check_private_key(sk_X509_value(chain, 0), registrar), 1);
+	EVP_PKEY_free(own);
+	EVP_PKEY_free(registrar);
+	EVP_PKEY_free(ca_key);
+	sk_X509_pop_free(chain, X509_free);
+	X509_free(cert);
+	return stays;
+}
+
+static void test_registrar(void **state)
+{
+	EXTENDED_KEY_USAGE *usage;
+	STACK_OF(X509) * chain;
+	EVP_PKEY *registrar;
+	bool cmc_ra = false;
+
+	(void)state;
+	assert_true(registrar_stays(31));
+	assert_false(registrar_stays(29));
+	assert_int_equal(ca_registrar(ca, &registrar, &chain, err, sizeof(err)), 0);
+	usage = X509_get_ext_d2i(sk_X509_value(chain, 0), NID_ext_key_usage, NULL, NULL);
+	for (int i = 0; i < sk_ASN1_OBJECT_num(usage); i++)
+		cmc_ra = cmc_ra || OBJ_obj2nid(sk_ASN1_OBJECT_value(usage, i)) == NID_cmcRA;
+	assert_true(cmc_ra);
+	EXTENDED_KEY_USAGE_free(usage);
+	EVP_PKEY_free(registrar);
+	sk_X509_pop_free(chain, X509_free);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_issues, begin, end),
 		cmocka_unit_test_setup_teardown(test_same_request_same_certificate, begin, end),
+		cmocka_unit_test_setup_teardown(test_enrolls_after_serverkeygen, begin, end),
+		cmocka_unit_test_setup_teardown(test_not_given_again, begin, end),
+		cmocka_unit_test_setup_teardown(test_disk_full, begin, end),
+		cmocka_unit_test_setup_teardown(test_nameless, begin, end),
+		cmocka_unit_test_setup_teardown(test_profile, begin, end),
 		cmocka_unit_test_setup_teardown(test_extensions, begin, end),
 		cmocka_unit_test_setup_teardown(test_files, begin, end),
+		cmocka_unit_test_setup_teardown(test_registrar, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
