@@ -27,7 +27,7 @@ struct policy {
 	unsigned int per_day;
 };
 
-/* ---- who is it? ----------------------------------------------------------------------------- */
+/* ---- who is it? ---- */
 
 int policy_verify_client(struct policy *policy, X509 *client, STACK_OF(X509) * chain)
 {
@@ -61,8 +61,7 @@ static bool is_ours(const struct policy *policy, X509 *client)
 	return ours;
 }
 
-/* ---- may it? ----------------------------------------------------------------------------------
- */
+/* ---- may it? ---- */
 
 /* The first serialNumber (X.520) of CLIENT's subject; "" if it has none that is text. */
 static void serial_of(X509 *client, char *serial, size_t len)
@@ -122,13 +121,24 @@ static bool names_itself(X509 *client, X509_REQ *csr, bool may_leave_out)
 	return itself;
 }
 
-static bool is_too_often(struct policy *policy, X509 *client)
+/* Has CLIENT had all of a day's already, or can that not be told?  With a sentence in WHY. */
+static bool is_too_often(struct policy *policy, X509 *client, char *why, size_t why_len)
 {
 	uint8_t print[32];
+	long count = -1;
 
-	if (!policy->record || !policy->per_day || !X509_digest(client, EVP_sha256(), print, NULL))
+	if (!policy->record || !policy->per_day)
 		return false;
-	return record_count(policy->record, print, time(NULL) - DAY_S) >= (long)policy->per_day;
+	if (X509_digest(client, EVP_sha256(), print, NULL))
+		count = record_count(policy->record, print, time(NULL) - DAY_S);
+	if (count < 0)
+		snprintf(why, why_len, "the record of what was issued cannot be read");
+	else if (count >= (long)policy->per_day)
+		snprintf(why, why_len, "%u certificates in a day are enough for one device",
+			 policy->per_day);
+	else
+		return false;
+	return true;
 }
 
 enum authority_verdict policy_judge(struct policy *policy, X509 *client, enum authority_what what,
@@ -136,8 +146,12 @@ enum authority_verdict policy_judge(struct policy *policy, X509 *client, enum au
 {
 	bool ours;
 
-	if (!csr)
+	if (what == AUTHORITY_CACERTS || what == AUTHORITY_CSRATTRS)
 		return AUTHORITY_DONE;
+	if (!csr) {
+		snprintf(why, why_len, "there is no CSR");
+		return AUTHORITY_BAD_REQUEST;
+	}
 	if (!is_listed(policy, client, why, why_len))
 		return AUTHORITY_FORBIDDEN;
 	ours = is_ours(policy, client);
@@ -149,17 +163,14 @@ enum authority_verdict policy_judge(struct policy *policy, X509 *client, enum au
 		snprintf(why, why_len, "the CSR names somebody else than who asks");
 		return AUTHORITY_FORBIDDEN;
 	}
-	if (is_too_often(policy, client)) {
-		snprintf(why, why_len, "%u certificates in a day are enough for one device",
-			 policy->per_day);
+	if (is_too_often(policy, client, why, why_len)) {
 		*retry_s = RATE_S;
 		return AUTHORITY_UNAVAILABLE;
 	}
 	return AUTHORITY_DONE;
 }
 
-/* ---- beginning and end --------------------------------------------------------------------------
- */
+/* ---- beginning and end ---- */
 
 static int trust(struct policy *policy, const char *file, char *err, size_t err_len)
 {

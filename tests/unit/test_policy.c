@@ -25,10 +25,17 @@ static void write_file(const char *name, const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
+static void write_certs(const char *name, X509 *cert)
+{
+	FILE *f = fopen(pki_file(name), "w");
+
+	assert_non_null(f);
+	assert_int_equal(PEM_write_X509(f, cert), 1);
+	assert_int_equal(fclose(f), 0);
+}
+
 static int begin(void **state)
 {
-	FILE *f;
-
 	if (pki_begin(state))
 		return -1;
 	maker_key = issue_key();
@@ -38,10 +45,7 @@ static int begin(void **state)
 	ca = pki_cert(NULL, NULL, ca_key, "ca", -1, 100);
 	idevid = pki_cert(maker, maker_key, key, "4711", -1, 50);
 	ldevid = pki_cert(ca, ca_key, key, "4711", -1, 50);
-	f = fopen(pki_file("maker.pem"), "w");
-	assert_non_null(f);
-	assert_int_equal(PEM_write_X509(f, maker), 1);
-	fclose(f);
+	write_certs("maker.pem", maker);
 	return 0;
 }
 
@@ -137,6 +141,45 @@ static void test_clients(void **state)
 	EVP_PKEY_free(weak);
 }
 
+/* A device for ever, of a maker's issuing CA that it sends along. */
+static void test_chain_without_end(void **state)
+{
+	EVP_PKEY *issuing_key = issue_key();
+	X509_NAME *name = issue_name("issuing"), *device = pki_name("4711");
+	struct issue_request r = {
+		.kind = ISSUE_CA,
+		.key = issuing_key,
+		.subject = name,
+		.not_before = time(NULL) - 86400,
+		.not_after = ISSUE_FOR_EVER,
+	};
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	X509 *issuing, *client;
+
+	(void)state;
+	/* The root of pki_cert() allows nobody below it: this one is an anchor by itself. */
+	issuing = issue_certificate(&r);
+	r.kind = ISSUE_DEVICE;
+	r.key = key;
+	r.subject = device;
+	r.issuer = issuing;
+	r.issuer_key = issuing_key;
+	client = issue_certificate(&r);
+	assert_non_null(client);
+	assert_true(sk_X509_push(chain, issuing) > 0);
+	assert_true(read_policy(NULL, NULL, 0, NULL));
+	/* Whom nobody trusts is not to be trusted for sending its own CA along. */
+	assert_int_not_equal(policy_verify_client(policy, client, chain), X509_V_OK);
+	write_certs("maker.pem", issuing);
+	assert_true(read_policy(NULL, NULL, 0, NULL));
+	assert_int_equal(policy_verify_client(policy, client, NULL), X509_V_OK);
+	sk_X509_pop_free(chain, X509_free);
+	X509_free(client);
+	X509_NAME_free(name);
+	X509_NAME_free(device);
+	EVP_PKEY_free(issuing_key);
+}
+
 /* ---- what they ask for ---- */
 
 static enum authority_verdict judge(X509 *client, enum authority_what what, X509_REQ *csr)
@@ -154,6 +197,8 @@ static enum authority_verdict judge(X509 *client, enum authority_what what, X509
 
 static void test_names(void **state)
 {
+	X509 *forged;
+
 	(void)state;
 	assert_true(read_policy(NULL, NULL, 0, NULL));
 	assert_int_equal(judge(idevid, AUTHORITY_CACERTS, NULL), AUTHORITY_DONE);
@@ -175,6 +220,16 @@ static void test_names(void **state)
 	assert_int_equal(judge(idevid, AUTHORITY_REENROLL, pki_request(key, "4711", 0, NULL)),
 			 AUTHORITY_FORBIDDEN);
 	assert_non_null(strstr(err, "of this CA"));
+	/* Of a CA that only calls itself as ours does. */
+	forged = pki_cert(ca, maker_key, key, "4711", -1, 50);
+	assert_int_equal(judge(forged, AUTHORITY_REENROLL, pki_request(key, "4711", 0, NULL)),
+			 AUTHORITY_FORBIDDEN);
+	X509_free(forged);
+	/* Nothing is issued for no request at all. */
+	assert_int_equal(judge(idevid, AUTHORITY_CSRATTRS, NULL), AUTHORITY_DONE);
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, NULL), AUTHORITY_BAD_REQUEST);
+	assert_int_equal(judge(ldevid, AUTHORITY_REENROLL, NULL), AUTHORITY_BAD_REQUEST);
+	assert_int_equal(judge(idevid, AUTHORITY_SERVERKEYGEN, NULL), AUTHORITY_BAD_REQUEST);
 }
 
 static void test_lists(void **state)
@@ -211,6 +266,7 @@ static void test_rate(void **state)
 				  .device = "d",
 				  .certificate = (const uint8_t *)"c",
 				  .certificate_len = 1 };
+	sqlite3 *db;
 
 	(void)state;
 	assert_non_null(record);
@@ -228,6 +284,16 @@ static void test_rate(void **state)
 	assert_true(read_policy(NULL, NULL, 0, record));
 	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
 			 AUTHORITY_DONE);
+	/* How often cannot be told: not now. */
+	assert_true(read_policy(NULL, NULL, 9, record));
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
+			 AUTHORITY_DONE);
+	assert_int_equal(sqlite3_open(pki_file("issued.db"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "DROP TABLE issued", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
+			 AUTHORITY_UNAVAILABLE);
+	assert_non_null(strstr(err, "cannot be read"));
 	policy_free(policy);
 	policy = NULL;
 	record_close(record);
@@ -248,6 +314,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_clients, begin, end),
+		cmocka_unit_test_setup_teardown(test_chain_without_end, begin, end),
 		cmocka_unit_test_setup_teardown(test_names, begin, end),
 		cmocka_unit_test_setup_teardown(test_lists, begin, end),
 		cmocka_unit_test_setup_teardown(test_rate, begin, end),
