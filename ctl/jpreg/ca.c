@@ -23,7 +23,6 @@
 #define REGISTRAR_LEFT 30   /* days, before it is made anew */
 #define BACKDATED_S    3600 /* a pledge's clock may be behind ours */
 #define RETRY_S	       60
-#define CERT_MAX       8192
 #define NAMES_MAX      8
 
 struct ca {
@@ -153,10 +152,13 @@ static bool fingerprints(const struct authority_request *request, uint8_t client
 static X509 *issued_before(struct ca *ca, EVP_PKEY *key, const uint8_t client[32],
 			   const uint8_t csr[32])
 {
-	uint8_t der[CERT_MAX];
-	long len = record_find(ca->record, client, csr, der, sizeof(der));
-	X509 *cert = len > 0 && len <= CERT_MAX ? certs_read_one(der, (size_t)len) : NULL;
+	long len = record_find(ca->record, client, csr, NULL, 0);
+	uint8_t *der = len > 0 ? malloc((size_t)len) : NULL;
+	X509 *cert = NULL;
 
+	if (der && record_find(ca->record, client, csr, der, (size_t)len) == len)
+		cert = certs_read_one(der, (size_t)len);
+	free(der);
 	if (cert && X509_cmp_current_time(X509_get0_notAfter(cert)) > 0 &&
 	    X509_verify(cert, X509_get0_pubkey(ca->cert)) == 1 &&
 	    EVP_PKEY_eq(X509_get0_pubkey(cert), key) == 1)
@@ -217,6 +219,13 @@ static void issue(struct ca *ca, const struct authority_request *request, X509_R
 	X509 *cert;
 	int ret;
 
+	if (X509_cmp_current_time(X509_get0_notAfter(ca->cert)) <= 0) {
+		answer->verdict = AUTHORITY_FAILED;
+		snprintf(answer->why, sizeof(answer->why), "the CA's certificate has expired");
+		jpx_log_limited(JPX_LOG_ERROR, "no certificate is issued: %s/ca.pem has expired",
+				ca->dir);
+		return;
+	}
 	if (!read_extensions(csr, &names, answer->why, sizeof(answer->why))) {
 		answer->verdict = AUTHORITY_BAD_REQUEST;
 		return;

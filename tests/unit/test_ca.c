@@ -199,6 +199,84 @@ static void test_not_given_again(void **state)
 	X509_REQ_free(csr);
 }
 
+static EVP_PKEY *read_ca_key(void)
+{
+	FILE *f = fopen(pki_file("ca.key"), "r");
+	EVP_PKEY *ca_key;
+
+	assert_non_null(f);
+	ca_key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
+	fclose(f);
+	assert_non_null(ca_key);
+	return ca_key;
+}
+
+static void write_cert(const char *name, X509 *cert)
+{
+	FILE *f = fopen(pki_file(name), "w");
+
+	assert_non_null(f);
+	assert_int_equal(PEM_write_X509(f, cert), 1);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* Nothing is signed by a CA that has ended, whenever that was. */
+static void test_expired(void **state)
+{
+	EVP_PKEY *ca_key = read_ca_key();
+	X509_NAME *name = issue_name("short");
+	struct issue_request r = {
+		.kind = ISSUE_CA,
+		.key = ca_key,
+		.subject = name,
+		.not_before = time(NULL) - 86400,
+		.not_after = time(NULL) + 3,
+	};
+	X509 *cert = issue_certificate(&r);
+
+	(void)state;
+	assert_non_null(cert);
+	write_cert("ca.pem", cert);
+	assert_true(start());
+	while (time(NULL) <= r.not_after)
+		usleep(100000);
+	assert_int_equal(ask(AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)), AUTHORITY_FAILED);
+	assert_non_null(strstr(answer.why, "expired"));
+	assert_false(start());
+	assert_non_null(strstr(err, "expired"));
+	X509_free(cert);
+	X509_NAME_free(name);
+	EVP_PKEY_free(ca_key);
+}
+
+/* A maker may give its devices names longer than any buffer; they are given again, too. */
+static void test_large(void **state)
+{
+	X509_REQ *csr = pki_request(key, NULL, 0, NULL);
+	X509 *named = idevid, *first, *second;
+	X509_NAME *name = X509_NAME_new();
+
+	(void)state;
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(X509_NAME_add_entry_by_NID(
+					 name, NID_organizationalUnitName, MBSTRING_ASC,
+					 (const unsigned char *)"a unit of a maker that is large",
+					 -1, -1, 0),
+				 1);
+	idevid = X509_dup(named);
+	assert_int_equal(X509_set_subject_name(idevid, name), 1);
+	X509_NAME_free(name);
+	assert_true(X509_sign(idevid, maker_key, EVP_sha256()) > 0);
+	first = get(AUTHORITY_ENROLL, csr);
+	second = get(AUTHORITY_ENROLL, csr);
+	assert_int_equal(X509_cmp(first, second), 0);
+	X509_free(first);
+	X509_free(second);
+	X509_REQ_free(csr);
+	X509_free(idevid);
+	idevid = named;
+}
+
 /* What cannot be recorded is not handed out, nor is the key that was made for it. */
 static void test_disk_full(void **state)
 {
@@ -391,27 +469,19 @@ static void test_files(void **state)
 /* A Registrar's certificate of LEFT days is the one that is used, or not. */
 static bool registrar_stays(int left)
 {
-	EVP_PKEY *own = issue_key(), *registrar, *ca_key;
+	EVP_PKEY *own = issue_key(), *registrar, *ca_key = read_ca_key();
 	STACK_OF(X509) * chain;
 	X509 *cert;
 	bool stays;
 	FILE *f;
 
-	f = fopen(pki_file("ca.key"), "r");
-	assert_non_null(f);
-	ca_key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
-	fclose(f);
-	assert_non_null(ca_key);
 	cert = pki_cert(ca_certificate(ca), ca_key, own, NULL, -1, left);
 	f = fopen(pki_file("registrar.key"), "w");
 	assert_non_null(f);
 	assert_int_equal(fchmod(fileno(f), 0600), 0);
 	assert_int_equal(PEM_write_PrivateKey(f, own, NULL, NULL, 0, NULL, NULL), 1);
 	fclose(f);
-	f = fopen(pki_file("registrar.pem"), "w");
-	assert_non_null(f);
-	assert_int_equal(PEM_write_X509(f, cert), 1);
-	fclose(f);
+	write_cert("registrar.pem", cert);
 	assert_int_equal(ca_registrar(ca, &registrar, &chain, err, sizeof(err)), 0);
 	stays = !X509_cmp(cert, sk_X509_value(chain, 0));
 	assert_int_equal(X509_check_private_key(sk_X509_value(chain, 0), registrar), 1);
@@ -450,6 +520,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_same_request_same_certificate, begin, end),
 		cmocka_unit_test_setup_teardown(test_enrolls_after_serverkeygen, begin, end),
 		cmocka_unit_test_setup_teardown(test_not_given_again, begin, end),
+		cmocka_unit_test_setup_teardown(test_expired, begin, end),
+		cmocka_unit_test_setup_teardown(test_large, begin, end),
 		cmocka_unit_test_setup_teardown(test_disk_full, begin, end),
 		cmocka_unit_test_setup_teardown(test_nameless, begin, end),
 		cmocka_unit_test_setup_teardown(test_profile, begin, end),
