@@ -121,8 +121,22 @@ static bool names_itself(X509 *client, X509_REQ *csr, bool may_leave_out)
 	return itself;
 }
 
+/* Was a certificate issued for this very request?  Then who asks lost the answer, and the authority
+ * will give it once more. */
+static bool is_repeated(struct policy *policy, const uint8_t client[32], X509_REQ *csr)
+{
+	uint8_t *der = NULL, print[32];
+	int len = i2d_X509_REQ(csr, &der);
+	bool repeated = len > 0 && EVP_Digest(der, (size_t)len, print, NULL, EVP_sha256(), NULL) &&
+			record_find(policy->record, client, print, NULL, 0) > 0;
+
+	OPENSSL_free(der);
+	return repeated;
+}
+
 /* Has CLIENT had all of a day's already, or can that not be told?  With a sentence in WHY. */
-static bool is_too_often(struct policy *policy, X509 *client, char *why, size_t why_len)
+static bool is_too_often(struct policy *policy, X509 *client, enum authority_what what,
+			 X509_REQ *csr, char *why, size_t why_len)
 {
 	uint8_t print[32];
 	long count = -1;
@@ -133,7 +147,8 @@ static bool is_too_often(struct policy *policy, X509 *client, char *why, size_t 
 		count = record_count(policy->record, print, time(NULL) - DAY_S);
 	if (count < 0)
 		snprintf(why, why_len, "the record of what was issued cannot be read");
-	else if (count >= (long)policy->per_day)
+	else if (count >= (long)policy->per_day &&
+		 (what == AUTHORITY_SERVERKEYGEN || !is_repeated(policy, print, csr)))
 		snprintf(why, why_len, "%u certificates in a day are enough for one device",
 			 policy->per_day);
 	else
@@ -163,7 +178,7 @@ enum authority_verdict policy_judge(struct policy *policy, X509 *client, enum au
 		snprintf(why, why_len, "the CSR names somebody else than who asks");
 		return AUTHORITY_FORBIDDEN;
 	}
-	if (is_too_often(policy, client, why, why_len)) {
+	if (is_too_often(policy, client, what, csr, why, why_len)) {
 		*retry_s = RATE_S;
 		return AUTHORITY_UNAVAILABLE;
 	}

@@ -265,8 +265,12 @@ static void test_rate(void **state)
 	struct record_entry e = { .subject = "s",
 				  .device = "d",
 				  .certificate = (const uint8_t *)"c",
-				  .certificate_len = 1 };
+				  .certificate_len = 1,
+				  .not_after = time(NULL) + 86400 };
+	static uint8_t der[16384];
+	X509_REQ *csr;
 	sqlite3 *db;
+	size_t len;
 
 	(void)state;
 	assert_non_null(record);
@@ -284,6 +288,18 @@ static void test_rate(void **state)
 	assert_true(read_policy(NULL, NULL, 0, record));
 	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
 			 AUTHORITY_DONE);
+	/* Who lost our answer and asks again does not ask for more. */
+	assert_true(read_policy(NULL, NULL, 2, record));
+	csr = pki_request(key, NULL, 0, NULL);
+	len = pki_der(csr, der);
+	assert_int_equal(EVP_Digest(der, len, e.request, NULL, EVP_sha256(), NULL), 1);
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, X509_REQ_dup(csr)), AUTHORITY_UNAVAILABLE);
+	e.serial[0] = 9;
+	assert_int_equal(record_add(record, &e, err, sizeof(err)), 0);
+	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, X509_REQ_dup(csr)), AUTHORITY_DONE);
+	assert_int_equal(judge(idevid, AUTHORITY_SERVERKEYGEN, X509_REQ_dup(csr)),
+			 AUTHORITY_UNAVAILABLE);
+	X509_REQ_free(csr);
 	/* How often cannot be told: not now. */
 	assert_true(read_policy(NULL, NULL, 9, record));
 	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
