@@ -74,6 +74,22 @@ static void test_curve_written_out(void **state)
 	assert_non_null(strstr(why, "parameters"));
 }
 
+static void test_version(void **state)
+{
+	EVP_PKEY *key = issue_key();
+	X509_REQ *req = pki_request(key, "1", 0, NULL);
+
+	(void)state;
+	assert_int_equal(X509_REQ_set_version(req, 1), 1);
+	assert_true(X509_REQ_sign(req, key, EVP_sha256()) > 0);
+	len = pki_der(req, der);
+	assert_false(takes(false));
+	assert_false(takes(true));
+	assert_non_null(strstr(why, "version"));
+	X509_REQ_free(req);
+	EVP_PKEY_free(key);
+}
+
 /* What is refused is refused even where there is no room to say why. */
 static void test_no_room_for_why(void **state)
 {
@@ -150,11 +166,9 @@ static void test_too_large(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_curve_written_out),
-		cmocka_unit_test(test_no_room_for_why),
-		cmocka_unit_test(test_cut_anywhere),
-		cmocka_unit_test(test_each_bit),
+		cmocka_unit_test(test_keys),	     cmocka_unit_test(test_curve_written_out),
+		cmocka_unit_test(test_version),	     cmocka_unit_test(test_no_room_for_why),
+		cmocka_unit_test(test_cut_anywhere), cmocka_unit_test(test_each_bit),
 		cmocka_unit_test(test_too_large),
 	};
 

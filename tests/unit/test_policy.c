@@ -96,9 +96,9 @@ static int verify(X509 *client)
 	return ret;
 }
 
-static X509 *signed_with(const char *extension, const char *value, EVP_PKEY *its_key)
+/* CERT with VALUE (NULL: nothing) for EXTENSION instead of what it has. */
+static X509 *resigned(X509 *cert, const char *extension, const char *value)
 {
-	X509 *cert = pki_cert(maker, maker_key, its_key, "1", -1, 50);
 	int nid = OBJ_sn2nid(extension), at = X509_get_ext_by_NID(cert, nid, -1);
 
 	X509_EXTENSION_free(X509_delete_ext(cert, at));
@@ -110,6 +110,11 @@ static X509 *signed_with(const char *extension, const char *value, EVP_PKEY *its
 	}
 	assert_true(X509_sign(cert, maker_key, EVP_sha256()) > 0);
 	return cert;
+}
+
+static X509 *signed_with(const char *extension, const char *value, EVP_PKEY *its_key)
+{
+	return resigned(pki_cert(maker, maker_key, its_key, "1", -1, 50), extension, value);
 }
 
 static void test_clients(void **state)
@@ -136,6 +141,11 @@ static void test_clients(void **state)
 	assert_int_equal(verify(signed_with("keyUsage", "critical,keyAgreement", key)),
 			 X509_V_ERR_INVALID_PURPOSE);
 	assert_int_equal(verify(signed_with("keyUsage", NULL, key)), X509_V_OK);
+	/* A CA that may sign, too, is no device. */
+	assert_int_equal(verify(resigned(signed_with("keyUsage",
+						     "critical,digitalSignature,keyCertSign", key),
+					 "basicConstraints", "critical,CA:TRUE")),
+			 X509_V_ERR_INVALID_PURPOSE);
 	assert_int_not_equal(verify(pki_cert(maker, maker_key, weak, "1", -1, 50)), X509_V_OK);
 	EVP_PKEY_free(other_key);
 	EVP_PKEY_free(weak);
@@ -230,6 +240,34 @@ static void test_names(void **state)
 	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, NULL), AUTHORITY_BAD_REQUEST);
 	assert_int_equal(judge(ldevid, AUTHORITY_REENROLL, NULL), AUTHORITY_BAD_REQUEST);
 	assert_int_equal(judge(idevid, AUTHORITY_SERVERKEYGEN, NULL), AUTHORITY_BAD_REQUEST);
+}
+
+static enum authority_verdict judge_alt(X509 *client, enum authority_what what, const char *alt)
+{
+	return judge(client, what, pki_request(key, "4711", alt ? NID_subject_alt_name : 0, alt));
+}
+
+/* A name that stands in subjectAltName is its own, too, or refused. */
+static void test_other_names(void **state)
+{
+	X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:own");
+	X509 *named = X509_dup(ldevid);
+
+	(void)state;
+	assert_non_null(e);
+	assert_int_equal(X509_add_ext(named, e, -1), 1);
+	assert_true(X509_sign(named, ca_key, EVP_sha256()) > 0);
+	assert_true(read_policy(NULL, NULL, 0, NULL));
+	assert_int_equal(judge_alt(named, AUTHORITY_REENROLL, "DNS:own"), AUTHORITY_DONE);
+	assert_int_equal(judge_alt(named, AUTHORITY_REENROLL, "DNS:own,DNS:gateway"),
+			 AUTHORITY_FORBIDDEN);
+	assert_int_equal(judge_alt(named, AUTHORITY_REENROLL, "DNS:oWn"), AUTHORITY_FORBIDDEN);
+	assert_int_equal(judge_alt(named, AUTHORITY_REENROLL, NULL), AUTHORITY_FORBIDDEN);
+	assert_int_equal(judge_alt(named, AUTHORITY_ENROLL, "DNS:own"), AUTHORITY_DONE);
+	assert_int_equal(judge_alt(named, AUTHORITY_ENROLL, "DNS:out"), AUTHORITY_FORBIDDEN);
+	assert_int_equal(judge_alt(named, AUTHORITY_ENROLL, NULL), AUTHORITY_DONE);
+	X509_EXTENSION_free(e);
+	X509_free(named);
 }
 
 static void test_lists(void **state)
@@ -332,6 +370,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_clients, begin, end),
 		cmocka_unit_test_setup_teardown(test_chain_without_end, begin, end),
 		cmocka_unit_test_setup_teardown(test_names, begin, end),
+		cmocka_unit_test_setup_teardown(test_other_names, begin, end),
 		cmocka_unit_test_setup_teardown(test_lists, begin, end),
 		cmocka_unit_test_setup_teardown(test_rate, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_anchors, begin, end),

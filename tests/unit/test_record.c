@@ -82,7 +82,10 @@ static void test_adds_and_finds(void **state)
 	assert_int_equal(seen.count, 2);
 	assert_int_equal(record_find(r, client, request, buf, sizeof(buf)), 888);
 	assert_int_equal(buf[0], 0x30);
-	assert_int_equal(record_find(r, client, request, buf, 10), 888);
+	memset(buf, 0xee, sizeof(buf));
+	assert_int_equal(record_find(r, client, request, buf, 887), 888);
+	for (size_t i = 0; i < sizeof(buf); i++)
+		assert_int_equal(buf[i], 0xee);
 	assert_int_equal(record_find(r, client, other, buf, sizeof(buf)), 0);
 	assert_int_equal(record_count(r, client, 0), 3);
 	assert_int_equal(record_count(r, client, 1011), 2);
@@ -230,6 +233,11 @@ static void test_refuses(void **state)
 	assert_int_equal(remove(pki_file("issued.db")), 0);
 	assert_int_equal(symlink("/dev/null", pki_file("issued.db")), 0);
 	assert_null(open_it(true));
+	/* Nothing is made where a link leads. */
+	assert_int_equal(remove(pki_file("issued.db")), 0);
+	assert_int_equal(symlink(pki_file("elsewhere"), pki_file("issued.db")), 0);
+	assert_null(open_it(true));
+	assert_int_equal(access(pki_file("elsewhere"), F_OK), -1);
 }
 
 int main(void)
