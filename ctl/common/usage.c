@@ -2,6 +2,7 @@
 /* See usage.h. */
 #include "usage.h"
 
+#include <errno.h>
 #include <ctype.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -116,4 +117,17 @@ int usage_vfail(const char *program, const char *fmt, va_list ap)
 	fprintf(stderr, "%s: %s\n", program, text ? text : "not enough memory");
 	free(text);
 	return EXIT_FAILURE;
+}
+
+unsigned int usage_check_number(struct argp_state *state, const char *option, const char *arg,
+				unsigned int min, unsigned int max)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(arg, &end, 10);
+	if (*arg < '0' || *arg > '9' || *end || errno || n < min || n > max)
+		argp_error(state, "%s: \"%s\" is no number from %u to %u", option, arg, min, max);
+	return (unsigned int)n;
 }

@@ -17,6 +17,10 @@ void usage_check_choice(struct argp_state *state, const char *option, const char
 /* The word of the list that ARG was probably meant to be, or NULL. */
 const char *usage_nearest(const char *arg, const char *(*word)(unsigned int i));
 
+/* ARG as a number from MIN to MAX, in decimal digits alone; else as usage_check_choice(). */
+unsigned int usage_check_number(struct argp_state *state, const char *option, const char *arg,
+				unsigned int min, unsigned int max);
+
 /* Does the kernel accept ARG as the name of an interface?  Else as usage_check_choice(). */
 void usage_check_ifname(struct argp_state *state, const char *what, const char *arg);
 

@@ -68,25 +68,13 @@ static const char *way_word(unsigned int i)
 	return i < WAY_COUNT ? ways[i]->name : NULL;
 }
 
-static long seconds_of(struct argp_state *state, const char *arg)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(arg, &end, 10);
-	if (*arg < '0' || *arg > '9' || *end || errno || n < 1 || n > SECONDS_MAX)
-		argp_error(state, "--seconds: \"%s\" is no number from 1 to %d", arg, SECONDS_MAX);
-	return n;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 
 	switch (key) {
 	case OPT_SECONDS:
-		o->seconds = seconds_of(state, arg);
+		o->seconds = usage_check_number(state, "--seconds", arg, 1, SECONDS_MAX);
 		break;
 	case OPT_WAY:
 		usage_check_choice(state, "--way", arg, way_word);

@@ -14,6 +14,7 @@
 #include "issue.h"
 #include "jpledge.h"
 #include "pemfile.h"
+#include "usage.h"
 
 #define COUNT_MAX 100000
 #define CA_S	  (20L * 365 * 86400)
@@ -31,29 +32,16 @@ struct options {
 	unsigned long count, first;
 };
 
-static unsigned long number_of(struct argp_state *state, const char *option, const char *arg,
-			       unsigned long max)
-{
-	unsigned long n;
-	char *end;
-
-	errno = 0;
-	n = strtoul(arg, &end, 10);
-	if (*arg < '0' || *arg > '9' || *end || errno || n < 1 || n > max)
-		argp_error(state, "%s: \"%s\" is no number from 1 to %lu", option, arg, max);
-	return n;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 
 	switch (key) {
 	case OPT_COUNT:
-		o->count = number_of(state, "--count", arg, COUNT_MAX);
+		o->count = usage_check_number(state, "--count", arg, 1, COUNT_MAX);
 		break;
 	case OPT_FIRST:
-		o->first = number_of(state, "--first", arg, 99999999);
+		o->first = usage_check_number(state, "--first", arg, 1, 99999999);
 		break;
 	case ARGP_KEY_ARG:
 		if (o->dir)

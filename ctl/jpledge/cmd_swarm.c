@@ -91,19 +91,6 @@ struct swarm {
 
 /* ---- the command line ---- */
 
-static unsigned int number_of(struct argp_state *state, const char *option, const char *arg,
-			      unsigned int max)
-{
-	unsigned long n;
-	char *end;
-
-	errno = 0;
-	n = strtoul(arg, &end, 10);
-	if (*arg < '0' || *arg > '9' || *end || errno || n < 1 || n > max)
-		argp_error(state, "%s: \"%s\" is no number from 1 to %u", option, arg, max);
-	return (unsigned int)n;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -121,13 +108,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->ca = arg;
 		break;
 	case OPT_COUNT:
-		o->count = number_of(state, "--count", arg, ADDRESSES_MAX);
+		o->count = usage_check_number(state, "--count", arg, 1, ADDRESSES_MAX);
 		break;
 	case OPT_FIRST:
-		o->first = number_of(state, "--first", arg, 99999999);
+		o->first = usage_check_number(state, "--first", arg, 1, 99999999);
 		break;
 	case OPT_RATE:
-		o->rate = number_of(state, "--rate", arg, 1000000);
+		o->rate = usage_check_number(state, "--rate", arg, 1, 1000000);
 		break;
 	case OPT_ONE_ADDRESS:
 		o->one_address = true;

@@ -41,7 +41,6 @@ struct est_client {
 	const struct est_config *config;
 	struct est_events events;
 	void *arg;
-	struct event_base *base;
 	struct coaploop *loop;
 	coap_session_t *session;
 	uint64_t since, session_since; /* ms */
@@ -503,7 +502,6 @@ struct est_client *est_client_new(struct event_base *base, struct coaploop *loop
 	c->config = config;
 	c->events = *events;
 	c->arg = arg;
-	c->base = base;
 	c->loop = loop;
 	c->since = jpx_now_ms();
 	c->end = event_new(base, -1, 0, on_end, c);

@@ -12,6 +12,7 @@
 #include "options.h"
 #include "relay.h"
 #include "service.h"
+#include "usage.h"
 
 #define DEFAULT_LISTEN	"[::]:7634"
 #define DEFAULT_IDLE	300
@@ -63,10 +64,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		option_endpoint(state, "--listen", arg, &s->relay.listen);
 		break;
 	case OPT_IDLE:
-		s->relay.idle_s = option_number(state, "--idle", arg, 1, MAX_IDLE);
+		s->relay.idle_s = usage_check_number(state, "--idle", arg, 1, MAX_IDLE);
 		break;
 	case OPT_MAX_PLEDGES:
-		s->relay.max_pledges = option_number(state, "--max-pledges", arg, 1, MAX_PLEDGES);
+		s->relay.max_pledges =
+			usage_check_number(state, "--max-pledges", arg, 1, MAX_PLEDGES);
 		break;
 	case OPT_TRACE:
 		s->relay.trace = true;

@@ -15,6 +15,7 @@
 #include "options.h"
 #include "policy.h"
 #include "service.h"
+#include "usage.h"
 
 #define DEFAULT_LISTEN	   "[::]:5684"
 #define DEFAULT_LISTEN_JPY "[::]:7634"
@@ -108,7 +109,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		s->ca.name = arg;
 		break;
 	case OPT_DAYS:
-		s->ca.valid_days = option_number(state, "--days", arg, 1, MAX_DAYS);
+		s->ca.valid_days = usage_check_number(state, "--days", arg, 1, MAX_DAYS);
 		break;
 	case OPT_ALLOW:
 		s->policy.allow = arg;
@@ -117,13 +118,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		s->policy.deny = arg;
 		break;
 	case OPT_PER_DAY:
-		s->policy.per_day = option_number(state, "--per-day", arg, 0, MAX_PER_DAY);
+		s->policy.per_day = usage_check_number(state, "--per-day", arg, 0, MAX_PER_DAY);
 		break;
 	case OPT_IDLE:
-		s->gate.idle_s = option_number(state, "--idle", arg, 1, MAX_IDLE);
+		s->gate.idle_s = usage_check_number(state, "--idle", arg, 1, MAX_IDLE);
 		break;
 	case OPT_MAX_PLEDGES:
-		s->gate.max_pledges = option_number(state, "--max-pledges", arg, 1, MAX_PLEDGES);
+		s->gate.max_pledges =
+			usage_check_number(state, "--max-pledges", arg, 1, MAX_PLEDGES);
 		break;
 	case OPT_LOG_LEVEL:
 		s->log_level = option_log_level(state, arg);

@@ -2,9 +2,6 @@
 /* See options.h. */
 #include "options.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #include "addr.h"
 
 void option_endpoint(struct argp_state *state, const char *option, const char *arg,
@@ -14,19 +11,6 @@ void option_endpoint(struct argp_state *state, const char *option, const char *a
 
 	if (jpx_endpoint_parse(arg, 0, out, err, sizeof(err)))
 		argp_error(state, "%s: %s", option, err);
-}
-
-unsigned int option_number(struct argp_state *state, const char *option, const char *arg,
-			   unsigned int min, unsigned int max)
-{
-	unsigned long n;
-	char *end;
-
-	errno = 0;
-	n = strtoul(arg, &end, 10);
-	if (*arg < '0' || *arg > '9' || *end || errno || n < min || n > max)
-		argp_error(state, "%s: \"%s\" is no number from %u to %u", option, arg, min, max);
-	return (unsigned int)n;
 }
 
 enum jpx_log_level option_log_level(struct argp_state *state, const char *arg)

@@ -15,10 +15,6 @@
 void option_endpoint(struct argp_state *state, const char *option, const char *arg,
 		     struct sockaddr_in6 *out);
 
-/* A number from MIN to MAX. */
-unsigned int option_number(struct argp_state *state, const char *option, const char *arg,
-			   unsigned int min, unsigned int max);
-
 enum jpx_log_level option_log_level(struct argp_state *state, const char *arg);
 
 #endif
