@@ -129,6 +129,7 @@ int cmd_relay(int argc, char **argv)
 
 	if (jpx_endpoint_parse(DEFAULT_LISTEN, 0, &settings.relay.listen, err, sizeof(err)))
 		return EXIT_FAILURE;
+	argv[0] = "jpreg relay";
 	argp_parse(&argp, argc, argv, 0, NULL, &settings);
 	jpx_log_init("jpreg", settings.log_level);
 	if (service_fit_descriptors(&settings.relay.max_pledges))
