@@ -35,14 +35,16 @@ enum authority_verdict {
 	AUTHORITY_FAILED,	/* 5.00 */
 };
 
+/* All of it the asker's: to be copied by who needs it after ask() has returned. */
 struct authority_request {
 	enum authority_what what;
-	const uint8_t *csr; /* DER, of what takes one */
-	size_t csr_len;
+	X509_REQ *csr;	    /* of what takes one: read by csr_read() */
+	const uint8_t *der; /* ... and as it came, DER */
+	size_t der_len;
 	X509 *client; /* the certificate that the pledge's DTLS session was made with */
 };
 
-/* To be given back with authority_answer_clear(). */
+/* To be cleared with authority_answer_clear(). */
 struct authority_answer {
 	enum authority_verdict verdict;
 	unsigned int retry_s;
@@ -56,11 +58,16 @@ struct authority_answer {
 
 void authority_answer_clear(struct authority_answer *answer);
 
+/* Told once of what became of a request; ANSWER is the teller's, but what is taken out of it and set
+ * to NULL. */
+typedef void authority_told(void *arg, struct authority_answer *answer);
+
 struct authority {
-	/* Fills ANSWER, which is all zeros.  What was issued is on record, on disk, before this
-	 * returns. */
+	/* Calls TOLD with ARG, before it returns or at a later turn of the loop.  What was issued is
+	 * on record, on disk, before that. */
 	void (*ask)(struct authority *self, const struct authority_request *request,
-		    struct authority_answer *answer);
+		    authority_told *told, void *arg);
+	/* Tells nobody of what is still asked for. */
 	void (*free)(struct authority *self);
 };
 

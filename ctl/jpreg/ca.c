@@ -11,8 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "certs.h"
-#include "csr.h"
+#include "issuance.h"
 #include "issue.h"
 #include "log.h"
 #include "pemfile.h"
@@ -22,7 +21,6 @@
 #define REGISTRAR_DAYS 365
 #define REGISTRAR_LEFT 30   /* days, before it is made anew */
 #define BACKDATED_S    3600 /* a pledge's clock may be behind ours */
-#define RETRY_S	       60
 #define NAMES_MAX      8
 
 struct ca {
@@ -123,93 +121,26 @@ static time_t end_of(const struct ca *ca, time_t now)
 	return end < ca_end ? end : ca_end;
 }
 
-static void answer_with(struct authority_answer *answer, X509 *cert)
+/* What was issued for the same before, if this CA did: the record may be older than it is. */
+static X509 *issued_before(struct ca *ca, const struct issuance *issuance, EVP_PKEY *key)
 {
-	answer->certs = cert ? sk_X509_new_null() : NULL;
-	if (answer->certs && sk_X509_push(answer->certs, cert)) {
-		answer->verdict = AUTHORITY_DONE;
-		return;
-	}
-	X509_free(cert);
-	answer->verdict = AUTHORITY_FAILED;
-	snprintf(answer->why, sizeof(answer->why), "no memory");
-}
+	X509 *cert = issuance_before(ca->record, issuance, key);
 
-/* SHA-256 of who asked and of what for: of nothing where we make the key, see record.h. */
-static bool fingerprints(const struct authority_request *request, uint8_t client[32],
-			 uint8_t csr[32])
-{
-	if (request->what == AUTHORITY_SERVERKEYGEN) {
-		memset(csr, 0, 32);
-		return X509_digest(request->client, EVP_sha256(), client, NULL);
-	}
-	return X509_digest(request->client, EVP_sha256(), client, NULL) &&
-	       EVP_Digest(request->csr, request->csr_len, csr, NULL, EVP_sha256(), NULL);
-}
-
-/* The certificate that was issued for the same before, if it is still good for something: it has
- * not ended, and is of this CA (the record may be older than the CA is). */
-static X509 *issued_before(struct ca *ca, EVP_PKEY *key, const uint8_t client[32],
-			   const uint8_t csr[32])
-{
-	long len = record_find(ca->record, client, csr, NULL, 0);
-	uint8_t *der = len > 0 ? malloc((size_t)len) : NULL;
-	X509 *cert = NULL;
-
-	if (der && record_find(ca->record, client, csr, der, (size_t)len) == len)
-		cert = certs_read_one(der, (size_t)len);
-	free(der);
-	if (cert && X509_cmp_current_time(X509_get0_notAfter(cert)) > 0 &&
-	    X509_verify(cert, X509_get0_pubkey(ca->cert)) == 1 &&
-	    EVP_PKEY_eq(X509_get0_pubkey(cert), key) == 1)
+	if (cert && X509_verify(cert, X509_get0_pubkey(ca->cert)) == 1)
 		return cert;
 	X509_free(cert);
 	return NULL;
 }
 
-/* Notes down CERT; a negative errno with a sentence in WHY. */
-static int note(struct ca *ca, const struct authority_request *request, X509 *cert,
-		const uint8_t client[32], const uint8_t csr[32], time_t now, time_t not_after,
-		char *why, size_t why_len)
-{
-	struct record_entry entry = { .issued = now, .not_after = not_after };
-	char subject[256], device[256], err[300];
-	BIGNUM *serial = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
-	uint8_t *der = NULL;
-	long len = certs_write_one(cert, &der);
-	int ret = -ENOMEM;
-
-	snprintf(why, why_len, "no memory");
-	if (serial && len > 0 && BN_bn2binpad(serial, entry.serial, sizeof(entry.serial)) > 0) {
-		memcpy(entry.client, client, sizeof(entry.client));
-		memcpy(entry.request, csr, sizeof(entry.request));
-		entry.subject = certs_subject(cert, subject, sizeof(subject));
-		entry.device = certs_subject(request->client, device, sizeof(device));
-		entry.certificate = der;
-		entry.certificate_len = (size_t)len;
-		ret = record_add(ca->record, &entry, err, sizeof(err));
-		if (ret) {
-			jpx_log_limited(JPX_LOG_ERROR,
-					"no certificate is issued, as it cannot be recorded: %s",
-					err);
-			snprintf(why, why_len, "the issuance cannot be recorded");
-		}
-	}
-	BN_free(serial);
-	free(der);
-	return ret;
-}
-
 /* A certificate for KEY. */
-static void issue(struct ca *ca, const struct authority_request *request, X509_REQ *csr,
-		  EVP_PKEY *key, const uint8_t client[32], const uint8_t print[32],
-		  struct authority_answer *answer)
+static void issue(struct ca *ca, const struct authority_request *request, EVP_PKEY *key,
+		  const struct issuance *issuance, struct authority_answer *answer)
 {
 	time_t now = time(NULL);
 	struct issue_request r = {
 		.kind = ISSUE_DEVICE,
 		.key = key,
-		.subject = X509_REQ_get_subject_name(csr),
+		.subject = X509_REQ_get_subject_name(request->csr),
 		.issuer = ca->cert,
 		.issuer_key = ca->key,
 		.not_before = now - BACKDATED_S,
@@ -217,7 +148,6 @@ static void issue(struct ca *ca, const struct authority_request *request, X509_R
 	};
 	GENERAL_NAMES *names;
 	X509 *cert;
-	int ret;
 
 	if (X509_cmp_current_time(X509_get0_notAfter(ca->cert)) <= 0) {
 		answer->verdict = AUTHORITY_FAILED;
@@ -226,7 +156,7 @@ static void issue(struct ca *ca, const struct authority_request *request, X509_R
 				ca->dir);
 		return;
 	}
-	if (!read_extensions(csr, &names, answer->why, sizeof(answer->why))) {
+	if (!read_extensions(request->csr, &names, answer->why, sizeof(answer->why))) {
 		answer->verdict = AUTHORITY_BAD_REQUEST;
 		return;
 	}
@@ -242,78 +172,77 @@ static void issue(struct ca *ca, const struct authority_request *request, X509_R
 	r.names = names;
 	cert = issue_certificate(&r);
 	GENERAL_NAMES_free(names);
-	if (!cert) {
+	if (cert) {
+		issuance_note(ca->record, issuance, request->client, cert, answer);
+		return;
+	}
+	answer->verdict = AUTHORITY_FAILED;
+	snprintf(answer->why, sizeof(answer->why), "OpenSSL cannot sign it");
+}
+
+/* A key is made anew each time: we keep none. */
+static void issue_with_key(struct ca *ca, const struct authority_request *request,
+			   const struct issuance *issuance, struct authority_answer *answer)
+{
+	EVP_PKEY *key = issue_key();
+
+	if (!key) {
 		answer->verdict = AUTHORITY_FAILED;
-		snprintf(answer->why, sizeof(answer->why), "OpenSSL cannot sign it");
+		snprintf(answer->why, sizeof(answer->why), "OpenSSL can make no key");
 		return;
 	}
-	ret = note(ca, request, cert, client, print, now, r.not_after, answer->why,
-		   sizeof(answer->why));
-	if (ret) {
-		X509_free(cert);
-		answer->verdict = AUTHORITY_UNAVAILABLE;
-		answer->retry_s = RETRY_S;
-		return;
-	}
-	*answer->why = '\0';
-	answer_with(answer, cert);
+	issue(ca, request, key, issuance, answer);
+	if (answer->verdict == AUTHORITY_DONE)
+		answer->key = key;
+	else
+		EVP_PKEY_free(key);
 }
 
 static void enroll(struct ca *ca, const struct authority_request *request,
 		   struct authority_answer *answer)
 {
-	bool makes_key = request->what == AUTHORITY_SERVERKEYGEN;
-	X509_REQ *csr = csr_read(request->csr, request->csr_len, makes_key, answer->why,
-				 sizeof(answer->why));
-	uint8_t client[32], print[32];
+	struct issuance issuance;
+	EVP_PKEY *key;
 	X509 *before;
 
-	if (!csr) {
-		answer->verdict = AUTHORITY_BAD_REQUEST;
+	if (!issuance_of(request, &issuance)) {
+		answer->verdict = AUTHORITY_FAILED;
+		snprintf(answer->why, sizeof(answer->why), "no memory");
 		return;
 	}
-	answer->verdict = AUTHORITY_FAILED;
-	if (!fingerprints(request, client, print)) {
-		snprintf(answer->why, sizeof(answer->why), "no memory");
-	} else if (makes_key) {
-		/* A key is made anew each time: we keep none. */
-		answer->key = issue_key();
-		if (answer->key)
-			issue(ca, request, csr, answer->key, client, print, answer);
-		else
-			snprintf(answer->why, sizeof(answer->why), "OpenSSL can make no key");
-		if (answer->verdict != AUTHORITY_DONE) {
-			EVP_PKEY_free(answer->key);
-			answer->key = NULL;
-		}
-	} else {
-		before = issued_before(ca, X509_REQ_get0_pubkey(csr), client, print);
-		if (before)
-			answer_with(answer, before);
-		else
-			issue(ca, request, csr, X509_REQ_get0_pubkey(csr), client, print, answer);
+	if (request->what == AUTHORITY_SERVERKEYGEN) {
+		issue_with_key(ca, request, &issuance, answer);
+		return;
 	}
-	X509_REQ_free(csr);
+	key = X509_REQ_get0_pubkey(request->csr);
+	before = issued_before(ca, &issuance, key);
+	if (before)
+		issuance_answer(answer, before);
+	else
+		issue(ca, request, key, &issuance, answer);
 }
 
 static void ask(struct authority *self, const struct authority_request *request,
-		struct authority_answer *answer)
+		authority_told *told, void *arg)
 {
 	struct ca *ca = (struct ca *)self;
+	struct authority_answer answer = { 0 };
 
 	switch (request->what) {
 	case AUTHORITY_CACERTS:
 		X509_up_ref(ca->cert);
-		answer_with(answer, ca->cert);
+		issuance_answer(&answer, ca->cert);
 		break;
 	case AUTHORITY_CSRATTRS:
-		answer->verdict = AUTHORITY_NONE;
-		snprintf(answer->why, sizeof(answer->why), "there are no CSR attributes");
+		answer.verdict = AUTHORITY_NONE;
+		snprintf(answer.why, sizeof(answer.why), "there are no CSR attributes");
 		break;
 	default:
-		enroll(ca, request, answer);
+		enroll(ca, request, &answer);
 	}
 	ERR_clear_error();
+	told(arg, &answer);
+	authority_answer_clear(&answer);
 }
 
 /* ---- beginning and end ---- */

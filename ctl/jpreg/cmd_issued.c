@@ -86,10 +86,10 @@ struct list {
 
 static bool on_entry(void *arg, const struct record_entry *e)
 {
-	char serial[2 * RECORD_SERIAL_LEN + 1], client[65], issued[32], not_after[32];
+	char serial[2 * RECORD_SERIAL_MAX + 1], client[65], issued[32], not_after[32];
 	struct list *list = arg;
 
-	hex(e->serial, sizeof(e->serial), serial);
+	hex(e->serial, e->serial_len, serial);
 	hex(e->client, sizeof(e->client), client);
 	when(e->issued, issued, sizeof(issued));
 	when(e->not_after, not_after, sizeof(not_after));

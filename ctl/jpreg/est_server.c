@@ -87,12 +87,28 @@ struct upload {
 	uint8_t body[CSR_MAX];
 };
 
+/* A request that the authority was asked about.  Where it does not answer at once, the pledge gets an
+ * empty ACK, and the answer in a message of its own later (RFC 9148 4.7, RFC 7252 5.2.2): libcoap
+ * calls us with the same request once more. */
+struct asking {
+	LIST_ENTRY(asking) list;
+	const struct function *function;
+	int format;   /* to answer in */
+	X509 *client; /* a reference */
+	char who[200];
+	coap_async_t *later; /* once it has to wait */
+	bool told;
+	bool abandoned; /* nobody waits for it but the authority */
+	struct authority_answer answer;
+};
+
 struct est_server {
 	struct authority *authority;
 	struct policy *policy;
 	struct gate *gate;
 	struct coaploop *loop;
 	LIST_HEAD(, upload) uploads;
+	LIST_HEAD(, asking) askings;
 };
 
 /* ---- bodies in blocks (RFC 7959) ------------------------------------------------------------- */
@@ -138,12 +154,11 @@ static struct upload *begin_upload(struct est_server *server, coap_session_t *se
  * come; COAP_EMPTY_CODE: *BODY is all of it; else what to refuse it with. */
 static coap_pdu_code_t gather(struct est_server *server, coap_session_t *session,
 			      const struct function *function, const coap_pdu_t *request,
-			      coap_pdu_t *response, const uint8_t **body, size_t *len)
+			      const uint8_t **body, size_t *len)
 {
 	struct upload *upload;
 	coap_block_b_t block;
 	size_t offset, total;
-	uint8_t option[4];
 
 	*body = NULL;
 	*len = 0;
@@ -152,12 +167,6 @@ static coap_pdu_code_t gather(struct est_server *server, coap_session_t *session
 		drop_upload(server, session);
 		return *len <= CSR_MAX ? COAP_EMPTY_CODE : COAP_RESPONSE_CODE_REQUEST_TOO_LARGE;
 	}
-	/* libcoap itself echoes the option where there is more to come. */
-	if (!block.m && !coap_add_option(response, COAP_OPTION_BLOCK1,
-					 coap_encode_var_safe(option, sizeof(option),
-							      block.num << 4 | block.szx),
-					 option))
-		return COAP_RESPONSE_CODE_INTERNAL_ERROR;
 	upload = block.num ? find_upload(server, session) : begin_upload(server, session, function);
 	if (!upload)
 		return block.num ? COAP_RESPONSE_CODE_INCOMPLETE
@@ -175,6 +184,20 @@ static coap_pdu_code_t gather(struct est_server *server, coap_session_t *session
 	*body = upload->body;
 	*len = upload->len;
 	return block.m ? COAP_RESPONSE_CODE_CONTINUE : COAP_EMPTY_CODE;
+}
+
+/* The Block1 option of REQUEST in its answer; libcoap itself does it where there is more to come.
+ */
+static void echo_block(coap_session_t *session, const coap_pdu_t *request, coap_pdu_t *response)
+{
+	coap_block_b_t block;
+	uint8_t option[4];
+
+	if (coap_get_block_b(session, request, COAP_OPTION_BLOCK1, &block) && !block.m)
+		coap_add_option(response, COAP_OPTION_BLOCK1,
+				coap_encode_var_safe(option, sizeof(option),
+						     block.num << 4 | block.szx),
+				option);
 }
 
 /* ---- answers
@@ -341,39 +364,119 @@ static void log_issue(const struct function *function, const struct authority_an
 	jpx_info("/%s: a certificate for %s to %s, %s", function->name, subject, client, who);
 }
 
-/* Judges and asks; ANSWER is all zeros. */
-static void ask(struct est_server *server, const struct function *function, X509 *client,
-		const uint8_t *body, size_t len, struct authority_answer *answer)
+static void forget(struct asking *asking)
 {
-	const struct authority_request request = { function->what, body, len, client };
-	X509_REQ *csr = NULL;
+	LIST_REMOVE(asking, list);
+	X509_free(asking->client);
+	authority_answer_clear(&asking->answer);
+	free(asking);
+}
 
+/* The authority has answered. */
+static void on_told(void *arg, struct authority_answer *answer)
+{
+	struct asking *asking = arg;
+
+	asking->answer = *answer;
+	memset(answer, 0, sizeof(*answer));
+	asking->told = true;
+	if (asking->abandoned)
+		forget(asking);
+	else if (asking->later)
+		coap_async_trigger(asking->later);
+}
+
+/* Judges, and asks where the judgement is good. */
+static void ask(struct est_server *server, struct asking *asking, const uint8_t *body, size_t len)
+{
+	const struct function *function = asking->function;
+	struct authority_answer *answer = &asking->answer;
+	struct authority_request request = { function->what, NULL, body, len, asking->client };
+
+	asking->told = true;
 	if (function->takes == EST_FORMAT_CSR) {
-		csr = csr_read(body, len, function->what == AUTHORITY_SERVERKEYGEN, answer->why,
-			       sizeof(answer->why));
-		if (!csr) {
+		request.csr = csr_read(body, len, function->what == AUTHORITY_SERVERKEYGEN,
+				       answer->why, sizeof(answer->why));
+		if (!request.csr) {
 			answer->verdict = AUTHORITY_BAD_REQUEST;
 			return;
 		}
 	}
-	answer->verdict = policy_judge(server->policy, client, function->what, csr,
+	answer->verdict = policy_judge(server->policy, asking->client, function->what, request.csr,
 				       &answer->retry_s, answer->why, sizeof(answer->why));
-	X509_REQ_free(csr);
+	if (answer->verdict == AUTHORITY_DONE) {
+		asking->told = false;
+		server->authority->ask(server->authority, &request, on_told, asking);
+	}
+	X509_REQ_free(request.csr);
+}
+
+/* Says what became of ASKING, and forgets it. */
+static void finish(struct asking *asking, coap_resource_t *resource, coap_session_t *session,
+		   const coap_pdu_t *request, const coap_string_t *query, coap_pdu_t *response)
+{
+	const struct function *function = asking->function;
+	struct authority_answer *answer = &asking->answer;
+	uint8_t *out = NULL;
+	long out_len = -1;
+	char name[160];
+
+	echo_block(session, request, response);
+	certs_subject(asking->client, name, sizeof(name));
+	/* pkix-cert is one certificate. */
+	if (answer->verdict == AUTHORITY_DONE && asking->format == EST_FORMAT_CERT &&
+	    sk_X509_num(answer->certs) != 1) {
+		refuse(response, COAP_RESPONSE_CODE_NOT_ACCEPTABLE, NULL);
+		goto out;
+	}
 	if (answer->verdict == AUTHORITY_DONE)
-		server->authority->ask(server->authority, &request, answer);
+		out_len = write_answer(function, asking->format, answer, &out);
+	if (answer->verdict != AUTHORITY_DONE || out_len < 0) {
+		if (answer->verdict == AUTHORITY_DONE) {
+			answer->verdict = AUTHORITY_FAILED;
+			snprintf(answer->why, sizeof(answer->why), "no memory");
+		}
+		log_refusal(function, name, asking->who, answer->why);
+		refuse_for(answer, response);
+		goto out;
+	}
+	coap_pdu_set_code(response, function->method == COAP_REQUEST_GET
+					    ? COAP_RESPONSE_CODE_CONTENT
+					    : COAP_RESPONSE_CODE_CHANGED);
+	/* OUT is libcoap's from here on, whatever it returns. */
+	if (!coap_add_data_large_response(resource, session, request, response, query,
+					  (uint16_t)asking->format, -1, 0, (size_t)out_len, out,
+					  release, out)) {
+		refuse(response, COAP_RESPONSE_CODE_INTERNAL_ERROR, NULL);
+		goto out;
+	}
+	log_issue(function, answer, name, asking->who);
+out:
+	forget(asking);
+}
+
+/* The answer has to wait: RESPONSE stays empty. */
+static void wait(struct asking *asking, coap_session_t *session, const coap_pdu_t *request,
+		 coap_pdu_t *response)
+{
+	asking->later = coap_register_async(session, request, 0);
+	if (asking->later) {
+		coap_async_set_app_data(asking->later, asking);
+		return;
+	}
+	asking->abandoned = true;
+	refuse(response, COAP_RESPONSE_CODE_INTERNAL_ERROR, NULL);
 }
 
 static void serve(struct est_server *server, const struct function *function,
 		  coap_resource_t *resource, coap_session_t *session, const coap_pdu_t *request,
-		  const coap_string_t *query, coap_pdu_t *response, X509 *client, const char *who)
+		  const coap_string_t *query, coap_pdu_t *response, X509 *client)
 {
+	const coap_address_t *from = coap_session_get_addr_remote(session);
 	int format = choose_format(function, request);
-	struct authority_answer answer = { 0 };
-	char name[160];
+	struct asking *asking;
 	coap_pdu_code_t code;
 	const uint8_t *body;
-	uint8_t *out = NULL;
-	long out_len = -1;
 	size_t len;
 
 	if (function->takes != EST_FORMAT_NONE &&
@@ -385,44 +488,29 @@ static void serve(struct est_server *server, const struct function *function,
 		refuse(response, COAP_RESPONSE_CODE_NOT_ACCEPTABLE, NULL);
 		return;
 	}
-	code = gather(server, session, function, request, response, &body, &len);
+	code = gather(server, session, function, request, &body, &len);
 	if (code != COAP_EMPTY_CODE) {
 		coap_pdu_set_code(response, code);
+		echo_block(session, request, response);
 		return;
 	}
-	ask(server, function, client, body, len, &answer);
-	drop_upload(server, session);
-	certs_subject(client, name, sizeof(name));
-	/* pkix-cert is one certificate. */
-	if (answer.verdict == AUTHORITY_DONE && format == EST_FORMAT_CERT &&
-	    sk_X509_num(answer.certs) != 1) {
-		refuse(response, COAP_RESPONSE_CODE_NOT_ACCEPTABLE, NULL);
-		goto out;
-	}
-	if (answer.verdict == AUTHORITY_DONE)
-		out_len = write_answer(function, format, &answer, &out);
-	if (answer.verdict != AUTHORITY_DONE || out_len < 0) {
-		if (answer.verdict == AUTHORITY_DONE) {
-			answer.verdict = AUTHORITY_FAILED;
-			snprintf(answer.why, sizeof(answer.why), "no memory");
-		}
-		log_refusal(function, name, who, answer.why);
-		refuse_for(&answer, response);
-		goto out;
-	}
-	coap_pdu_set_code(response, function->method == COAP_REQUEST_GET
-					    ? COAP_RESPONSE_CODE_CONTENT
-					    : COAP_RESPONSE_CODE_CHANGED);
-	/* OUT is libcoap's from here on, whatever it returns. */
-	if (!coap_add_data_large_response(resource, session, request, response, query,
-					  (uint16_t)format, -1, 0, (size_t)out_len, out, release,
-					  out)) {
+	asking = calloc(1, sizeof(*asking));
+	if (!asking) {
 		refuse(response, COAP_RESPONSE_CODE_INTERNAL_ERROR, NULL);
-		goto out;
+		return;
 	}
-	log_issue(function, &answer, name, who);
-out:
-	authority_answer_clear(&answer);
+	asking->function = function;
+	asking->format = format;
+	X509_up_ref(client);
+	asking->client = client;
+	gate_describe(server->gate, &from->addr.sin, asking->who, sizeof(asking->who));
+	LIST_INSERT_HEAD(&server->askings, asking, list);
+	ask(server, asking, body, len);
+	drop_upload(server, session);
+	if (asking->told)
+		finish(asking, resource, session, request, query, response);
+	else
+		wait(asking, session, request, response);
 }
 
 /* Which function is it that PATH, with a label, asks for (RFC 7030 3.2.2)? */
@@ -451,10 +539,15 @@ static void on_request(coap_resource_t *resource, coap_session_t *session,
 	struct est_server *server = coap_get_app_data(coap_session_get_context(session));
 	const struct function *function = coap_resource_get_userdata(resource);
 	const coap_address_t *from = coap_session_get_addr_remote(session);
+	coap_bin_const_t token = coap_pdu_get_token(request);
+	coap_async_t *later = coap_find_async(session, token);
 	coap_string_t *path;
-	char who[200];
 	X509 *client;
 
+	if (later) {
+		finish(coap_async_get_app_data(later), resource, session, request, query, response);
+		return;
+	}
 	if (!function) {
 		path = coap_get_uri_path(request);
 		function = path ? labelled(path) : NULL;
@@ -471,8 +564,7 @@ static void on_request(coap_resource_t *resource, coap_session_t *session,
 	} else if (query) {
 		refuse(response, COAP_RESPONSE_CODE_BAD_REQUEST, "EST has no queries");
 	} else {
-		gate_describe(server->gate, &from->addr.sin, who, sizeof(who));
-		serve(server, function, resource, session, request, query, response, client, who);
+		serve(server, function, resource, session, request, query, response, client);
 	}
 }
 
@@ -566,6 +658,7 @@ struct est_server *est_server_new(struct event_base *base, struct authority *aut
 	server->authority = authority;
 	server->policy = policy;
 	LIST_INIT(&server->uploads);
+	LIST_INIT(&server->askings);
 	server->loop = coaploop_new(base);
 	if (!server->loop)
 		goto fail;
@@ -601,5 +694,7 @@ void est_server_free(struct est_server *server)
 		LIST_REMOVE(upload, list);
 		free(upload);
 	}
+	while (!LIST_EMPTY(&server->askings))
+		forget(LIST_FIRST(&server->askings));
 	free(server);
 }

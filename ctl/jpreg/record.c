@@ -203,7 +203,7 @@ int record_add(struct record *r, const struct record_entry *e, char *err, size_t
 		snprintf(err, err_len, "%s: opened for reading", r->file);
 		return -EROFS;
 	}
-	if (sqlite3_bind_blob(s, 1, e->serial, sizeof(e->serial), SQLITE_STATIC) ||
+	if (sqlite3_bind_blob(s, 1, e->serial, (int)e->serial_len, SQLITE_STATIC) ||
 	    sqlite3_bind_blob(s, 2, e->client, sizeof(e->client), SQLITE_STATIC) ||
 	    sqlite3_bind_blob(s, 3, e->request, sizeof(e->request), SQLITE_STATIC) ||
 	    sqlite3_bind_text(s, 4, e->subject, -1, SQLITE_STATIC) ||
@@ -281,7 +281,9 @@ int record_each(struct record *r, bool (*fn)(void *arg, const struct record_entr
 
 	while (more && (ret = sqlite3_step(s)) == SQLITE_ROW) {
 		memset(&e, 0, sizeof(e));
-		if (!copy_blob(s, 0, e.serial, sizeof(e.serial)) ||
+		e.serial_len = (size_t)sqlite3_column_bytes(s, 0);
+		if (e.serial_len > sizeof(e.serial) ||
+		    !copy_blob(s, 0, e.serial, e.serial_len) ||
 		    !copy_blob(s, 1, e.client, sizeof(e.client)) ||
 		    !copy_blob(s, 2, e.request, sizeof(e.request))) {
 			ret = SQLITE_CORRUPT;

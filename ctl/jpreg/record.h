@@ -13,7 +13,7 @@
 
 struct record;
 
-#define RECORD_SERIAL_LEN 16 /* octets of a serial number; RFC 5280 4.1.2.2 allows 20 */
+#define RECORD_SERIAL_MAX 20 /* octets of a serial number, RFC 5280 4.1.2.2 */
 
 /* Opens the record in FILE, mode 0600, and makes it if there is none and it is to be WRITABLE. NULL
  * with a sentence in ERR that names the file and says what to try. */
@@ -21,7 +21,8 @@ struct record *record_open(const char *file, bool writable, char *err, size_t er
 void record_close(struct record *record);
 
 struct record_entry {
-	uint8_t serial[RECORD_SERIAL_LEN];
+	uint8_t serial[RECORD_SERIAL_MAX]; /* without zeros before it */
+	size_t serial_len;
 	uint8_t client[32];  /* SHA-256 of the certificate that it was asked for with */
 	uint8_t request[32]; /* SHA-256 of the CSR's DER; zeros where the key was made here, as the
 				certificate is not for the CSR's own and must not be found by it */

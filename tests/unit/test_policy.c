@@ -302,6 +302,7 @@ static void test_rate(void **state)
 	struct record *record = record_open(pki_file("issued.db"), true, err, sizeof(err));
 	struct record_entry e = { .subject = "s",
 				  .device = "d",
+				  .serial_len = 1,
 				  .certificate = (const uint8_t *)"c",
 				  .certificate_len = 1,
 				  .not_after = time(NULL) + 86400 };

@@ -27,6 +27,7 @@ static int add(struct record *r, uint8_t n)
 	static const uint8_t cert[900] = { 0x30 };
 	struct record_entry e = {
 		.serial = { n },
+		.serial_len = 1,
 		.client = { n / 10 },
 		.request = { n },
 		.subject = "CN=x'); DROP TABLE issued; --",
@@ -49,6 +50,7 @@ static bool on_entry(void *arg, const struct record_entry *e)
 	struct seen *seen = arg;
 
 	assert_int_equal(e->serial[0], ++seen->count);
+	assert_int_equal(e->serial_len, 1);
 	assert_int_equal(e->issued, 1000 + e->serial[0]);
 	assert_int_equal(e->certificate_len, 900 - e->serial[0]);
 	assert_string_equal(e->subject, "CN=x'); DROP TABLE issued; --");
