@@ -364,6 +364,16 @@ static void answer_line(struct control *control, struct bufferevent *client, con
 	json_decref(request);
 }
 
+/* The client's time of silence begins now.  What libevent takes for now is from before the callback:
+ * an order that took longer than CLIENT_IDLE_S would lose its answer. */
+static void start_idle(struct control *control, struct bufferevent *client)
+{
+	struct timeval idle = { .tv_sec = CLIENT_IDLE_S };
+
+	event_base_update_cache_time(control->base);
+	bufferevent_set_timeouts(client, &idle, &idle);
+}
+
 static void on_read(struct bufferevent *client, void *arg)
 {
 	struct control *control = arg;
@@ -375,6 +385,7 @@ static void on_read(struct bufferevent *client, void *arg)
 	       (line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF))) {
 		answer_line(control, client, line);
 		free(line);
+		start_idle(control, client);
 	}
 	if (evbuffer_get_length(in) > JPX_REQUEST_MAX ||
 	    evbuffer_get_length(out) > 2 * JPX_ANSWER_MAX)
@@ -402,7 +413,6 @@ static void on_event(struct bufferevent *client, short what, void *arg)
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
 		      int len, void *arg)
 {
-	struct timeval idle = { .tv_sec = CLIENT_IDLE_S };
 	struct control *control = arg;
 	struct bufferevent *client;
 
@@ -420,7 +430,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	}
 	control->clients++;
 	bufferevent_setwatermark(client, EV_READ, 0, JPX_REQUEST_MAX + 1);
-	bufferevent_set_timeouts(client, &idle, &idle);
+	start_idle(control, client);
 	bufferevent_setcb(client, on_read, on_written, on_event, control);
 	bufferevent_enable(client, EV_READ | EV_WRITE);
 }
