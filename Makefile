@@ -32,7 +32,7 @@ endif
 
 # ---- what is built from what ---------------------------------------------
 
-PACKAGES := libbpf libxdp libcbor libevent libmnl jansson libconfuse libsystemd libcap-ng libcrypto libssl libcoap-3-openssl sqlite3
+PACKAGES := libbpf libxdp libcbor libevent libmnl jansson libconfuse libsystemd libcap-ng libcrypto libssl libcoap-3-openssl sqlite3 libcurl gmime-3.0
 # Without c-ares, or where asked to, ways of discovery are left out: make WITH_CARES= WITH_AVAHI=
 # (Avahi's daemon is spoken to by libsystemd, which is there anyway.)
 WITH_CARES := $(shell pkg-config --exists libcares && echo yes)

@@ -12,10 +12,10 @@ set -eu
 packages='gcc make clang llvm pkg-config bpftool linux-libc-dev libc6-dev
 libbpf-dev libxdp-dev libcbor-dev libssl-dev libevent-dev libmnl-dev libjansson-dev
 libconfuse-dev libsystemd-dev libcap-ng-dev libcmocka-dev
-libcoap3-dev libc-ares-dev libsqlite3-dev
+libcoap3-dev libc-ares-dev libsqlite3-dev libcurl4-openssl-dev libgmime-3.0-dev
 libclang-rt-dev python3-docutils
 libcoap3-bin openssl iproute2 iputils-ping ethtool procps util-linux python3 jq
-avahi-daemon avahi-utils dbus dnsmasq-base'
+avahi-daemon avahi-utils dbus dnsmasq-base lighttpd lighttpd-mod-openssl'
 
 bench_packages='nginx libnginx-mod-stream'
 
@@ -45,6 +45,7 @@ servers=
 for p in $missing; do
 	case $p in
 	nginx) servers="$servers nginx.service" ;;
+	lighttpd) servers="$servers lighttpd.service" ;;
 	avahi-daemon) servers="$servers avahi-daemon.service avahi-daemon.socket" ;;
 	dbus) servers="$servers dbus.service dbus.socket" ;;
 	esac

@@ -5,6 +5,7 @@
  */
 #include <argp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "addr.h"
 #include "ca.h"
@@ -15,6 +16,7 @@
 #include "options.h"
 #include "policy.h"
 #include "service.h"
+#include "upstream.h"
 #include "usage.h"
 
 #define DEFAULT_LISTEN	   "[::]:5684"
@@ -25,10 +27,13 @@
 #define DEFAULT_PER_DAY	   20
 #define DEFAULT_IDLE	   300
 #define DEFAULT_PLEDGES	   4096
+#define DEFAULT_UPSTREAM_S 120
 #define MAX_IDLE	   86400
 #define MAX_PLEDGES	   60000
 #define MAX_DAYS	   36500
 #define MAX_PER_DAY	   1000000
+#define MAX_UPSTREAM_S	   3600
+#define HTTPS		   "https://"
 
 #define STRING_(x) #x
 #define STRING(x)  STRING_(x)
@@ -39,6 +44,10 @@ enum {
 	OPT_LISTEN_JPY,
 	OPT_STATE,
 	OPT_CA_NAME,
+	OPT_UPSTREAM,
+	OPT_UPSTREAM_CA,
+	OPT_UPSTREAM_TIMEOUT,
+	OPT_IDENTITY,
 	OPT_DAYS,
 	OPT_ALLOW,
 	OPT_DENY,
@@ -58,6 +67,18 @@ static const struct argp_option options[] = {
 	  "Where the CA and its record are kept (" DEFAULT_STATE ")", 0 },
 	{ "ca-name", OPT_CA_NAME, "NAME", 0, "What a new CA is called (" DEFAULT_NAME ")", 0 },
 	{ "days", OPT_DAYS, "N", 0, "How long a certificate is good (" STRING(DEFAULT_DAYS) ")",
+	  0 },
+	{ "upstream", OPT_UPSTREAM, "URL", 0,
+	  "No CA of our own: the EST server at https://HOST[:PORT]/.well-known/est[/LABEL] issues "
+	  "the certificates",
+	  0 },
+	{ "upstream-ca", OPT_UPSTREAM_CA, "FILE", 0,
+	  "The CA certificate in PEM that the EST server's own is of", 0 },
+	{ "upstream-timeout", OPT_UPSTREAM_TIMEOUT, "SECONDS", 0,
+	  "How long the EST server may take (" STRING(DEFAULT_UPSTREAM_S) ")", 0 },
+	{ "identity", OPT_IDENTITY, "FILE", 0,
+	  "Our own certificate, those between it and its CA, and our key, in PEM: to pledges, and "
+	  "to the EST server",
 	  0 },
 	{ "allow", OPT_ALLOW, "FILE", 0, "Only devices with serial numbers in FILE, one a line",
 	  0 },
@@ -83,10 +104,25 @@ static const char doc[] =
 
 struct settings {
 	struct ca_config ca;
+	struct upstream_config upstream; /* with a URL, it is used instead of the CA */
 	struct policy_config policy;
 	struct gate_config gate;
 	enum jpx_log_level log_level;
 };
+
+/* What an EST server behind us takes, and nothing else does. */
+static void check_upstream(const struct argp_state *state, const struct settings *s)
+{
+	const struct upstream_config *upstream = &s->upstream;
+
+	if (upstream->url && !upstream->ca_file)
+		argp_error(state, "--upstream takes --upstream-ca: who may the EST server be?");
+	if (upstream->url && !upstream->identity)
+		argp_error(state, "--upstream takes --identity: who are we to the EST server?");
+	if (!upstream->url && (upstream->ca_file || upstream->identity))
+		argp_error(state, "--upstream-ca and --identity are for --upstream: our own CA "
+				  "has what it needs in --state-dir");
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -107,6 +143,22 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_CA_NAME:
 		s->ca.name = arg;
+		break;
+	case OPT_UPSTREAM:
+		if (strncmp(arg, HTTPS, strlen(HTTPS)) || !arg[strlen(HTTPS)])
+			argp_error(state, "--upstream: \"%s\" does not begin with " HTTPS
+					  ": for example https://est.example/.well-known/est", arg);
+		s->upstream.url = arg;
+		break;
+	case OPT_UPSTREAM_CA:
+		s->upstream.ca_file = arg;
+		break;
+	case OPT_UPSTREAM_TIMEOUT:
+		s->upstream.timeout_s =
+			usage_check_number(state, "--upstream-timeout", arg, 1, MAX_UPSTREAM_S);
+		break;
+	case OPT_IDENTITY:
+		s->upstream.identity = arg;
 		break;
 	case OPT_DAYS:
 		s->ca.valid_days = usage_check_number(state, "--days", arg, 1, MAX_DAYS);
@@ -137,6 +189,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (!s->policy.anchors)
 			argp_error(state, "--anchors is missing: whose devices may enrol? For "
 					  "example --anchors maker.pem");
+		check_upstream(state, s);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -146,7 +199,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 struct registrar {
 	struct service *service;
-	struct authority *ca;
+	struct authority *authority;
+	struct record *record; /* the authority's */
 	struct policy *policy;
 	struct est_server *server;
 	struct gate *gate;
@@ -167,26 +221,61 @@ static int verify(void *arg, X509 *client, STACK_OF(X509) * chain)
 	return policy_verify_client(arg, client, chain);
 }
 
+static void on_ca(void *arg, STACK_OF(X509) * certs)
+{
+	struct registrar *r = arg;
+
+	if (policy_set_cas(r->policy, certs))
+		jpx_error("no memory for the CA's certificates: nobody can renew");
+}
+
+/* The CA that is a part of us; what it is called is known at once. */
+static int set_up_ca(struct registrar *r, const struct settings *s, char *err, size_t err_len)
+{
+	STACK_OF(X509) *cas = sk_X509_new_null();
+	int ret = -1;
+
+	r->authority = ca_new(&s->ca, err, err_len);
+	if (r->authority && !ca_registrar(r->authority, &r->key, &r->chain, err, err_len)) {
+		r->record = ca_record(r->authority);
+		r->policy = policy_new(&s->policy, r->record, err, err_len);
+		if (r->policy && cas && sk_X509_push(cas, ca_certificate(r->authority)) &&
+		    !policy_set_cas(r->policy, cas))
+			ret = 0;
+	}
+	sk_X509_free(cas);
+	return ret;
+}
+
+/* The EST server behind us, which tells of its CA when it can. */
+static int set_up_upstream(struct registrar *r, struct settings *s, char *err, size_t err_len)
+{
+	s->upstream.dir = s->ca.dir;
+	s->upstream.on_ca = on_ca;
+	s->upstream.arg = r;
+	r->authority = upstream_new(service_base(r->service), &s->upstream, err, err_len);
+	if (!r->authority ||
+	    upstream_registrar(r->authority, &r->key, &r->chain, err, err_len))
+		return -1;
+	r->record = upstream_record(r->authority);
+	r->policy = policy_new(&s->policy, r->record, err, err_len);
+	return r->policy ? 0 : -1;
+}
+
 static int set_up(struct registrar *r, struct settings *s)
 {
 	struct gate_config *gate = &s->gate;
-	char err[400];
+	char err[400] = "no memory";
 
 	r->service = service_new();
 	if (!r->service)
 		return -1;
-	r->ca = ca_new(&s->ca, err, sizeof(err));
-	if (!r->ca || ca_registrar(r->ca, &r->key, &r->chain, err, sizeof(err))) {
+	if (s->upstream.url ? set_up_upstream(r, s, err, sizeof(err))
+			    : set_up_ca(r, s, err, sizeof(err))) {
 		jpx_error("%s", err);
 		return -1;
 	}
-	r->policy =
-		policy_new(&s->policy, ca_certificate(r->ca), ca_record(r->ca), err, sizeof(err));
-	if (!r->policy) {
-		jpx_error("%s", err);
-		return -1;
-	}
-	r->server = est_server_new(service_base(r->service), r->ca, r->policy, &gate->coap);
+	r->server = est_server_new(service_base(r->service), r->authority, r->policy, &gate->coap);
 	if (!r->server)
 		return -1;
 	gate->key = r->key;
@@ -204,9 +293,9 @@ static void tear_down(struct registrar *r)
 {
 	gate_free(r->gate);
 	est_server_free(r->server);
+	if (r->authority)
+		r->authority->free(r->authority);
 	policy_free(r->policy);
-	if (r->ca)
-		r->ca->free(r->ca);
 	EVP_PKEY_free(r->key);
 	sk_X509_pop_free(r->chain, X509_free);
 	service_free(r->service);
@@ -217,6 +306,7 @@ int cmd_serve(int argc, char **argv)
 	static const struct argp argp = { .options = options, .parser = parse_option, .doc = doc };
 	struct settings s = {
 		.ca = { DEFAULT_STATE, DEFAULT_NAME, DEFAULT_DAYS },
+		.upstream = { .timeout_s = DEFAULT_UPSTREAM_S },
 		.policy = { .per_day = DEFAULT_PER_DAY },
 		.gate = { .idle_s = DEFAULT_IDLE, .max_pledges = DEFAULT_PLEDGES },
 		.log_level = JPX_LOG_INFO,
@@ -234,11 +324,12 @@ int cmd_serve(int argc, char **argv)
 	if (service_fit_descriptors(&s.gate.max_pledges))
 		return EXIT_FAILURE;
 	if (!set_up(&r, &s)) {
-		jpx_info("serving EST on %s (coaps) and %s (JPY), CA and record in %s, %u pledges "
-			 "at "
-			 "most",
+		jpx_info("serving EST on %s (coaps) and %s (JPY), CA %s%s, record in %s, %u "
+			 "pledges at most",
 			 jpx_endpoint_format(&s.gate.coaps, coaps, sizeof(coaps)),
-			 jpx_endpoint_format(&s.gate.jpy, jpy, sizeof(jpy)), s.ca.dir,
+			 jpx_endpoint_format(&s.gate.jpy, jpy, sizeof(jpy)),
+			 s.upstream.url ? "behind " : "in ",
+			 s.upstream.url ? s.upstream.url : s.ca.dir, s.ca.dir,
 			 s.gate.max_pledges);
 		ret = service_run(r.service, report, &r);
 	}

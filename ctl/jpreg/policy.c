@@ -20,8 +20,8 @@
 #define AUTH_LEVEL  2	 /* 112 bits: no SHA-1, no RSA below 2048 bits, in the whole chain */
 
 struct policy {
-	X509_STORE *store;
-	X509 *ca;
+	X509_STORE *store; /* of both below */
+	STACK_OF(X509) * anchors, *cas;
 	struct record *record;
 	struct serials *allow, *deny;
 	unsigned int per_day;
@@ -54,9 +54,14 @@ int policy_verify_client(struct policy *policy, X509 *client, STACK_OF(X509) * c
 
 static bool is_ours(const struct policy *policy, X509 *client)
 {
-	bool ours = policy->ca && X509_check_issued(policy->ca, client) == X509_V_OK &&
-		    X509_verify(client, X509_get0_pubkey(policy->ca)) == 1;
+	bool ours = false;
 
+	for (int i = 0; !ours && i < sk_X509_num(policy->cas); i++) {
+		X509 *ca = sk_X509_value(policy->cas, i);
+
+		ours = X509_check_issued(ca, client) == X509_V_OK &&
+		       X509_verify(client, X509_get0_pubkey(ca)) == 1;
+	}
 	ERR_clear_error();
 	return ours;
 }
@@ -170,7 +175,7 @@ enum authority_verdict policy_judge(struct policy *policy, X509 *client, enum au
 	if (!is_listed(policy, client, why, why_len))
 		return AUTHORITY_FORBIDDEN;
 	ours = is_ours(policy, client);
-	if (what == AUTHORITY_REENROLL && policy->ca && !ours) {
+	if (what == AUTHORITY_REENROLL && policy->cas && !ours) {
 		snprintf(why, why_len, "renewing takes a certificate of this CA");
 		return AUTHORITY_FORBIDDEN;
 	}
@@ -187,20 +192,35 @@ enum authority_verdict policy_judge(struct policy *policy, X509 *client, enum au
 
 /* ---- beginning and end ---- */
 
-static int trust(struct policy *policy, const char *file, char *err, size_t err_len)
+static X509_STORE *store_of(STACK_OF(X509) * anchors, STACK_OF(X509) * cas)
 {
-	STACK_OF(X509) *anchors = pemfile_read_certs(file, ANCHORS_MAX, err, err_len);
-	int ret = anchors ? 0 : -1;
+	X509_STORE *store = X509_STORE_new();
+	bool good = store;
 
-	for (int i = 0; !ret && i < sk_X509_num(anchors); i++) {
-		if (X509_STORE_add_cert(policy->store, sk_X509_value(anchors, i)) == 1)
-			continue;
-		snprintf(err, err_len, "%s: certificate %d in it cannot be trusted: no memory",
-			 file, i + 1);
-		ret = -1;
+	for (int i = 0; good && i < sk_X509_num(anchors); i++)
+		good = X509_STORE_add_cert(store, sk_X509_value(anchors, i)) == 1;
+	for (int i = 0; good && i < sk_X509_num(cas); i++)
+		good = X509_STORE_add_cert(store, sk_X509_value(cas, i)) == 1;
+	if (good)
+		return store;
+	X509_STORE_free(store);
+	return NULL;
+}
+
+int policy_set_cas(struct policy *policy, STACK_OF(X509) * cas)
+{
+	STACK_OF(X509) *copy = X509_chain_up_ref(cas);
+	X509_STORE *store = copy ? store_of(policy->anchors, copy) : NULL;
+
+	if (!store) {
+		sk_X509_pop_free(copy, X509_free);
+		return -1;
 	}
-	sk_X509_pop_free(anchors, X509_free);
-	return ret;
+	X509_STORE_free(policy->store);
+	sk_X509_pop_free(policy->cas, X509_free);
+	policy->store = store;
+	policy->cas = copy;
+	return 0;
 }
 
 static int read_list(struct serials **list, const char *file, char *err, size_t err_len)
@@ -209,21 +229,19 @@ static int read_list(struct serials **list, const char *file, char *err, size_t 
 	return file && !*list ? -1 : 0;
 }
 
-struct policy *policy_new(const struct policy_config *config, X509 *ca, struct record *record,
-			  char *err, size_t err_len)
+struct policy *policy_new(const struct policy_config *config, struct record *record, char *err,
+			  size_t err_len)
 {
 	struct policy *policy = calloc(1, sizeof(*policy));
 
 	snprintf(err, err_len, "no memory");
 	if (!policy)
 		return NULL;
-	policy->ca = ca;
 	policy->record = record;
 	policy->per_day = config->per_day;
-	policy->store = X509_STORE_new();
-	if (policy->store && (!ca || X509_STORE_add_cert(policy->store, ca) == 1) &&
-	    !trust(policy, config->anchors, err, err_len) &&
-	    !read_list(&policy->allow, config->allow, err, err_len) &&
+	policy->anchors = pemfile_read_certs(config->anchors, ANCHORS_MAX, err, err_len);
+	policy->store = policy->anchors ? store_of(policy->anchors, NULL) : NULL;
+	if (policy->store && !read_list(&policy->allow, config->allow, err, err_len) &&
 	    !read_list(&policy->deny, config->deny, err, err_len))
 		return policy;
 	policy_free(policy);
@@ -235,6 +253,8 @@ void policy_free(struct policy *policy)
 	if (!policy)
 		return;
 	X509_STORE_free(policy->store);
+	sk_X509_pop_free(policy->anchors, X509_free);
+	sk_X509_pop_free(policy->cas, X509_free);
 	serials_free(policy->allow);
 	serials_free(policy->deny);
 	free(policy);

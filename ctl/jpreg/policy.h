@@ -19,11 +19,14 @@ struct policy_config {
 
 struct policy;
 
-/* Reads the files.  CA: our own authority's certificate, whose clients may renew; NULL if there is
- * none.  RECORD: for the rate; may be NULL.  Both outlive the policy. NULL with a sentence in ERR
- * that names the file, the line and what to try. */
-struct policy *policy_new(const struct policy_config *config, X509 *ca, struct record *record,
-			  char *err, size_t err_len);
+/* Reads the files.  RECORD: for the rate; may be NULL, and outlives the policy.  NULL with a sentence
+ * in ERR that names the file, the line and what to try. */
+struct policy *policy_new(const struct policy_config *config, struct record *record, char *err,
+			  size_t err_len);
+
+/* The certificates of our own authority's CA, whose clients may renew; in place of those before.
+ * -1: no memory, and nothing has changed. */
+int policy_set_cas(struct policy *policy, STACK_OF(X509) * cas);
 void policy_free(struct policy *policy);
 
 /* Is a client with certificate CLIENT and what it sent besides (CHAIN, may be NULL) one of a
@@ -33,8 +36,9 @@ void policy_free(struct policy *policy);
 int policy_verify_client(struct policy *policy, X509 *client, STACK_OF(X509) * chain);
 
 /* May CLIENT, who was verified, have WHAT for CSR (NULL: of what takes none)?  AUTHORITY_DONE: yes;
- * else how to refuse, with a sentence in WHY.  RFC 9148 and 7030: enrolment by IDevID; re-enrolment
- * by a certificate of our own CA, its subject and subjectAltName the CSR's. */
+ * else how to refuse, with a sentence in WHY.  RFC 7030 4.2: enrolment by an IDevID or
+ * what our CA issued for it; re-enrolment by the latter alone, its subject and subjectAltName the
+ * CSR's. */
 enum authority_verdict policy_judge(struct policy *policy, X509 *client, enum authority_what what,
 				    X509_REQ *csr, unsigned int *retry_s, char *why,
 				    size_t why_len);

@@ -8,6 +8,8 @@
 JPX_LAB=t-enroll
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=tests/lab/lib/registrar.sh
+. "$(dirname "$0")/lib/registrar.sh"
 needs openssl "$build/jpledge"
 registrar=2001:db8:2::52
 forms="draft-01 draft-02 draft-06 draft-21"
@@ -16,22 +18,8 @@ port pj0 {}'
 for form in $forms; do conf+=$'\n'"registrar $form { address = \"[$registrar]:7634\" jpy = $form }"; done
 conf+=$'\n'"registrar direct { address = \"[$registrar]:5684\" mode = stateful }"
 
-jpledge() {
-	in_ns pledge timeout 150 "$build/jpledge" "$@" >"$work/said" 2>"$work/jpledge.log"
-}
-
-serve() {
-	spawn registrar jpreg "$build/jpreg" serve --anchors "$work/makers/maker.pem" --state-dir "$work/state"
-	jpreg_pid=$spawned
-	wait_for has 'serving EST' "$work/jpreg.log"
-}
-
 proxy_up() {
 	jpd_start "$conf" && wait_for all_serving
-}
-
-subject() { # FILE
-	openssl x509 -in "$1" -noout -subject -nameopt rfc2253 | sed 's/^subject=//'
 }
 
 # good DIR N: the CA's, of device N, with its key, for nobody else to read

@@ -8,8 +8,11 @@
 JPX_LAB=t-est
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=tests/lab/lib/registrar.sh
+. "$(dirname "$0")/lib/registrar.sh"
 needs openssl coap-client-openssl python3 "$build/tests/est_blocks"
 registrar=2001:db8:2::52
+anchors=$work/maker.pem
 forms="draft-01 draft-02 draft-06 draft-21"
 # A pledge is one address here, and each request a flow of a few seconds.
 conf="$quiet
@@ -111,16 +114,6 @@ enrols() { # SERVICE
 
 # ---- the Registrar --------------------------------------------------------------------------
 
-serve() { # [OPTION...]
-	spawn registrar jpreg "$build/jpreg" serve --anchors "$work/maker.pem" --state-dir "$work/state" "$@"
-	jpreg_pid=$spawned
-	wait_for has 'serving EST' "$work/jpreg.log"
-}
-
-issued() { # JQ-FILTER
-	"$build/jpreg" issued --state-dir "$work/state" --json | jq -r "$1"
-}
-
 counter() { # NAME
 	local lines
 	lines=$(grep -c '^{' "$work/jpreg.log")
@@ -130,10 +123,6 @@ counter() { # NAME
 }
 
 more_lines() { [ "$(grep -c '^{' "$work/jpreg.log")" -gt "$1" ]; }
-
-logged() { # TEXT: of what was said last
-	wait_for has "$1" "$work/jpreg.log"
-}
 
 proxy_up() {
 	local name

@@ -9,6 +9,8 @@
 JPX_LAB=t-swarm
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=tests/lab/lib/registrar.sh
+. "$(dirname "$0")/lib/registrar.sh"
 needs openssl "$build/jpledge" "$build/tests/lossy"
 registrar=2001:db8:2::52
 pledges=${JPX_SWARM:-200}
@@ -17,12 +19,6 @@ flows { per-port = $((2 * pledges)) }
 port pj0 {}
 registrar stateless { address = \"[$registrar]:7634\" jpy = draft-21 }
 registrar stateful { address = \"[$registrar]:5684\" mode = stateful }"
-
-serve() {
-	spawn registrar jpreg "$build/jpreg" serve --anchors "$work/makers/maker.pem" --state-dir "$work/state"
-	jpreg_pid=$spawned
-	wait_for has 'serving EST' "$work/jpreg.log"
-}
 
 proxy_up() {
 	jpd_start "$conf" && wait_for all_serving

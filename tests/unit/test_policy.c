@@ -66,6 +66,7 @@ static int end(void **state)
 static bool read_policy(const char *allow, const char *deny, unsigned int per_day,
 			struct record *record)
 {
+	STACK_OF(X509) *cas = sk_X509_new_null();
 	char files[3][128];
 	struct policy_config config = { .per_day = per_day };
 
@@ -82,7 +83,11 @@ static bool read_policy(const char *allow, const char *deny, unsigned int per_da
 		config.deny = files[2];
 	}
 	policy_free(policy);
-	policy = policy_new(&config, ca, record, err, sizeof(err));
+	policy = policy_new(&config, record, err, sizeof(err));
+	sk_X509_push(cas, ca);
+	if (policy)
+		assert_int_equal(policy_set_cas(policy, cas), 0);
+	sk_X509_free(cas);
 	return policy;
 }
 
