@@ -28,7 +28,11 @@
 #define FIND_S	  10 /* an answer to a group may take its leisure of 5 s */
 #define NAME_MAX_ 300
 
-enum { OPT_PROXY = 256, OPT_IDENTITY, OPT_CA, OPT_OUT, OPT_SERVER_KEYGEN, OPT_JSON };
+#define STRING_(x)  #x
+#define STRING(x)   STRING_(x)
+#define TIMEOUT_MAX 3600
+
+enum { OPT_PROXY = 256, OPT_IDENTITY, OPT_CA, OPT_OUT, OPT_SERVER_KEYGEN, OPT_TIMEOUT, OPT_JSON };
 
 static const struct argp_option option_list[] = {
 	{ "proxy", OPT_PROXY, "[ADDR%IF]:PORT", 0,
@@ -39,6 +43,8 @@ static const struct argp_option option_list[] = {
 	  "Believe only Registrars of this CA (of reenroll: DIR/ca.pem); without it, any", 0 },
 	{ "out", OPT_OUT, "DIR", 0, "Where ldevid.pem and ca.pem go (.)", 0 },
 	{ "server-keygen", OPT_SERVER_KEYGEN, NULL, 0, "Let the Registrar make the key", 0 },
+	{ "timeout", OPT_TIMEOUT, "SECONDS", 0,
+	  "How long a Registrar may say nothing (" STRING(EST_PATIENCE_S) ")", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print one JSON object", 0 },
 	{ 0 },
 };
@@ -47,6 +53,7 @@ struct options {
 	const char *ifname, *identity, *ca, *out;
 	struct sockaddr_in6 proxy; /* port 0: to be found */
 	enum est_want want;
+	unsigned int patience_s;
 	bool json;
 };
 
@@ -68,6 +75,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_OUT:
 		o->out = arg;
+		break;
+	case OPT_TIMEOUT:
+		o->patience_s = usage_check_number(state, "--timeout", arg, 1, TIMEOUT_MAX);
 		break;
 	case OPT_SERVER_KEYGEN:
 		if (o->want == EST_REENROLL)
@@ -239,7 +249,7 @@ static int enroll(struct options *o)
 {
 	char identity[NAME_MAX_], ca[NAME_MAX_];
 	const struct est_events events = { on_step, on_done };
-	struct est_config config = { .want = o->want };
+	struct est_config config = { .want = o->want, .patience_s = o->patience_s };
 	struct enroll e = { .options = o, .base = event_base_new() };
 	struct coaploop *loop = e.base ? coaploop_new(e.base) : NULL;
 	struct est_client *client = NULL;
@@ -267,7 +277,7 @@ static int enroll(struct options *o)
 
 static int run(int argc, char **argv, const char *name, const struct argp *argp, enum est_want want)
 {
-	struct options o = { .out = ".", .want = want };
+	struct options o = { .out = ".", .want = want, .patience_s = EST_PATIENCE_S };
 
 	argv[0] = (char *)name;
 	argp_parse(argp, argc, argv, 0, NULL, &o);

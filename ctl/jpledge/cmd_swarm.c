@@ -202,7 +202,8 @@ static void begin(struct swarm *s)
 	m->swarm = s;
 	snprintf(m->identity, sizeof(m->identity), "%s/device-%u.pem", s->options->identities,
 		 s->options->first + s->begun);
-	m->config = (struct est_config){ .server = s->options->proxy,
+	m->config = (struct est_config){ .patience_s = EST_PATIENCE_S,
+					 .server = s->options->proxy,
 					 .key = m->identity,
 					 .cert = m->identity,
 					 .ca = s->options->ca };

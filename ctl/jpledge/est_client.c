@@ -30,8 +30,11 @@
 
 /* Sessions, each with the same request, so that who lost only the answer gets the same certificate.
  */
-#define SESSIONS_MAX 6
-#define GIVE_UP_MS   30000 /* after this time there is no other session */
+#define SESSIONS_MAX 10
+/* OpenSSL gives up a handshake after 31 s, and libcoap a message after 93 at most; on a link that
+ * loses every tenth datagram at each end some of a hundred come to that.  Who has heard of the
+ * Registrar before knows that it is worth the while. */
+#define LATER 3 /* times the patience with one that nobody has heard of */
 #define AGAIN_MS     1000
 /* What fails sooner than OpenSSL and libcoap have sent anything for a third time was refused, not
  * lost. */
@@ -43,8 +46,10 @@ struct est_client {
 	void *arg;
 	struct coaploop *loop;
 	coap_session_t *session;
-	uint64_t since, session_since; /* ms */
+	uint64_t session_since; /* ms */
 	unsigned int sessions;
+	bool connected;		/* once, at least */
+	struct event *deadline; /* of silence */
 	bool again; /* with a new session, when the timer is over */
 	struct event *end, *timer;
 	enum est_step step;
@@ -87,7 +92,29 @@ static void finish(struct est_client *c, const char *fmt, ...)
 		c->result.why = c->why;
 	}
 	evtimer_del(c->timer);
+	evtimer_del(c->deadline);
 	event_active(c->end, 0, 0);
+}
+
+/* The Registrar was heard of; it may be silent for AND_S seconds more than usual. */
+static void heard(struct est_client *c, unsigned int and_s)
+{
+	struct timeval tv = { .tv_sec = (c->connected ? LATER : 1) * c->config->patience_s + and_s };
+
+	evtimer_add(c->deadline, &tv);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct est_client *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->connected)
+		finish(c, "the Registrar has fallen silent");
+	else
+		finish(c, "no DTLS handshake in %u s: is there a Registrar?",
+		       c->config->patience_s);
 }
 
 /* The session is of no use any more, FMT says why: a new one, unless there were enough, or it was
@@ -96,8 +123,7 @@ static void lost(struct est_client *c, const char *why)
 {
 	if (c->over || c->again)
 		return;
-	if (c->sessions == SESSIONS_MAX || jpx_now_ms() - c->since > GIVE_UP_MS ||
-	    jpx_now_ms() - c->session_since < LOST_MS) {
+	if (c->sessions == SESSIONS_MAX || jpx_now_ms() - c->session_since < LOST_MS) {
 		finish(c, "%s", why);
 		return;
 	}
@@ -306,8 +332,9 @@ static void wait_for(struct est_client *c, unsigned int seconds)
 		return;
 	}
 	c->events.step(c->arg, EST_WAIT);
-	evtimer_add(c->timer,
-		    &(struct timeval){ .tv_sec = seconds < WAIT_MAX ? seconds + 1 : WAIT_MAX });
+	seconds = seconds < WAIT_MAX ? seconds + 1 : WAIT_MAX;
+	heard(c, seconds);
+	evtimer_add(c->timer, &(struct timeval){ .tv_sec = seconds });
 }
 
 static void refused(struct est_client *c, const coap_pdu_t *pdu)
@@ -340,6 +367,7 @@ static coap_response_t on_answer(coap_session_t *session, const coap_pdu_t *sent
 	} else {
 		coap_get_data_large(pdu, &len, &body, &offset, &total);
 		c->waits = 0;
+		heard(c, 0);
 		if (c->step == EST_CACERTS)
 			take_cacerts(c, body, len);
 		else if (c->config->want == EST_SERVER_KEY)
@@ -376,6 +404,8 @@ static int on_event(coap_session_t *session, const coap_event_t event)
 		return 0;
 	switch (event) {
 	case COAP_EVENT_DTLS_CONNECTED:
+		c->connected = true;
+		heard(c, 0);
 		if (c->step == EST_HANDSHAKE) {
 			go_on(c, EST_CACERTS);
 			request(c);
@@ -503,10 +533,10 @@ struct est_client *est_client_new(struct event_base *base, struct coaploop *loop
 	c->events = *events;
 	c->arg = arg;
 	c->loop = loop;
-	c->since = jpx_now_ms();
 	c->end = event_new(base, -1, 0, on_end, c);
 	c->timer = evtimer_new(base, on_timer, c);
-	if (!c->end || !c->timer || !read_self(c, err, err_len))
+	c->deadline = evtimer_new(base, on_deadline, c);
+	if (!c->end || !c->timer || !c->deadline || !read_self(c, err, err_len))
 		goto fail;
 	coap_context_set_block_mode(coaploop_context(loop),
 				    COAP_BLOCK_USE_LIBCOAP | COAP_BLOCK_SINGLE_BODY);
@@ -517,6 +547,7 @@ struct est_client *est_client_new(struct event_base *base, struct coaploop *loop
 		snprintf(err, err_len, "cannot begin a DTLS session: %s", strerror(errno));
 		goto fail;
 	}
+	heard(c, 0);
 	return c;
 
 fail:
@@ -536,6 +567,8 @@ void est_client_free(struct est_client *c)
 		event_free(c->end);
 	if (c->timer)
 		event_free(c->timer);
+	if (c->deadline)
+		event_free(c->deadline);
 	sk_X509_pop_free(c->result.cacerts, X509_free);
 	X509_free(c->result.cert);
 	EVP_PKEY_free(c->result.key);

@@ -25,7 +25,10 @@ struct est_config {
 	const char *ca; /* PEM file: whose Registrars to believe; NULL: any, if its CA is the one
 			   that it gives us */
 	enum est_want want;
+	unsigned int patience_s; /* with a Registrar that says nothing; EST_PATIENCE_S */
 };
+
+#define EST_PATIENCE_S 100
 
 struct est_result {
 	const char *why; /* it failed: a sentence without a full stop; NULL: it did not */
