@@ -6,7 +6,7 @@
 # CoAP server is the Registrar's DTLS server behind jpreg.  First through XDP,
 # then once more on sockets alone.  Leaves nothing behind.
 #
-#   scripts/demo.sh [FORM]      JPY form, default draft-21
+#   scripts/demo.sh [FORM]      JPY form of the first parts, default draft-21
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${JPX_BUILD:-build}
@@ -44,7 +44,8 @@ start() { # NAME WHO COMMAND...
 	local name=$1 who=$2
 	shift 2
 	# Appending: the log is emptied between the halves while it is being written.
-	in_ns "$who" "$@" >>"$tmp/$name.log" 2>&1 &
+	# Not by in_ns: a function in the background is a shell, and ending that ends nothing.
+	nsenter --net="/run/netns/$JPX_LAB-$who" "$@" >>"$tmp/$name.log" 2>&1 &
 	pids+=($!)
 }
 ctl() { in_ns proxy "$build/jpctl" --run-dir "$tmp/run" --pin-dir "$pins" "$@"; }
@@ -55,6 +56,11 @@ wait_for() { # WHAT COMMAND...
 	fail "$what did not come up within 5 s"
 }
 serving() { [ "$(ctl --json status | value_of ports.0.state)" = ready ] && [ "$(ctl --json status | value_of services.0.state)" = serving ]; }
+# The Registrar's ports are for somebody else now.
+end_relay() {
+	kill "$relay_pid" "$server_pid" && wait "$relay_pid" "$server_pid" 2>/dev/null
+	pids=("$jpd_pid")
+}
 listening() { in_ns "$1" ss -Hlun "sport = :$2" | grep -q .; }
 # KEY.KEY...: one value out of the JSON on standard input
 value_of() { python3 -c 'import json, sys
@@ -119,6 +125,41 @@ half() { # TITLE XDP
 	ctl detach pj0 >/dev/null || fail "detach failed"
 }
 
+# Whole: the CA's, for the device that asked, and for the key that lies beside it.
+holds_certificate() { # DIRECTORY DEVICE
+	local cert=$1/ldevid.pem
+	openssl verify -CAfile "$tmp/registrar/ca.pem" "$cert" >"$tmp/verify.log" 2>&1 &&
+		openssl x509 -in "$cert" -noout -subject -nameopt rfc2253 | grep -qx "subject=serialNumber=$2,O=jpledge" &&
+		[ "$(openssl x509 -in "$cert" -noout -pubkey)" = "$(openssl pkey -in "$cert" -pubout)" ]
+}
+
+# One device by each way; the first is shown whole, of the others a line.
+n=0
+enrol() { # NAME PORT OPTION...
+	local name=$1 registrar="[2001:db8:2::52]:$2" fast sock how
+	shift 2
+	n=$((n + 1))
+	ctl attach pj0 --registrar "$registrar" "$@" >"$tmp/attach.log" 2>&1 || fail "attach failed"
+	wait_for "the pledge port" serving
+	if [ $n = 1 ]; then
+		show "jpledge enroll pl0 --identity makers/device-1.pem --out device-1      (as the pledge)"
+		in_ns pledge "$build/jpledge" enroll pl0 --identity "$tmp/makers/device-1.pem" --out "$tmp/device-1" || fail "no certificate"
+		show "openssl verify -CAfile registrar/ca.pem device-1/ldevid.pem"
+		(cd "$tmp" && openssl verify -CAfile registrar/ca.pem device-1/ldevid.pem) || fail "no good certificate"
+		echo
+	else
+		in_ns pledge "$build/jpledge" enroll pl0 --identity "$tmp/makers/device-$n.pem" --out "$tmp/device-$n" >"$tmp/pledge.log" 2>&1 ||
+			fail "no certificate"
+	fi
+	holds_certificate "$tmp/device-$n" "$n" || fail "the certificate of device $n is not good"
+	sock=$(ctl --json stats | value_of socket.packets) fast=$(ctl --json stats | value_of fast_path.packets)
+	printf '  device %d, %-9s  XDP relayed %2d datagrams, jpd %2d; its certificate verifies\n' $n "$name:" $((fast - fast0)) $((sock - sock0))
+	# draft-01 has no header that XDP could fill in.
+	[ "$name" = draft-01 ] || [ $((fast - fast0)) -gt $((sock - sock0)) ] || fail "not through XDP"
+	fast0=$fast sock0=$sock
+	ctl detach pj0 >"$tmp/attach.log" 2>&1 || fail "detach failed"
+}
+
 step "Raising the lab"
 cat <<END
   pledge ---- link-local only ---- proxy ---- gateway ---- registrar
@@ -127,15 +168,32 @@ END
 lab_bpffs
 lab_up || fail "cannot make the network namespaces"
 start server registrar coap-server-openssl -A ::1 -p 5683 -k secretPSK
+server_pid=${pids[-1]}
 wait_for "the DTLS server" listening registrar 5684
 start jpreg registrar stdbuf -oL "$build/jpreg" --server '[::1]:5684' --trace
+relay_pid=${pids[-1]}
 wait_for jpreg listening registrar 7634
 start jpd proxy "$build/jpd" --run-dir "$tmp/run" --pin-dir "$pins" --config /dev/null
+jpd_pid=${pids[-1]}
 wait_for jpd ctl --json status
 fast0=0 sock0=0
 
 half "First half: through XDP" auto
 half "Second half: the same without XDP, on the socket engine" off
+
+step "Third part: certificates"
+end_relay
+show "jpledge mint makers --count 5"
+"$build/jpledge" mint "$tmp/makers" --count 5 || fail "no devices"
+show "jpreg serve --anchors makers/maker.pem --state-dir registrar"
+start registrar registrar "$build/jpreg" serve --anchors "$tmp/makers/maker.pem" --state-dir "$tmp/registrar"
+wait_for "the Registrar" listening registrar 7634
+enrol "$form" 7634 --jpy "$form"
+for other in draft-01 draft-02 draft-06 draft-21; do [ "$other" = "$form" ] || enrol "$other" 7634 --jpy "$other"; done
+enrol stateful 5684 --mode stateful
+show "jpreg issued --state-dir registrar"
+"$build/jpreg" issued --state-dir "$tmp/registrar" | tee "$tmp/issued"
+[ "$(grep -c 'serialNumber=.*,O=jpledge' "$tmp/issued")" = 5 ] || fail "five were issued"
 
 step "Cleaning up"
 clean_up
