@@ -3,12 +3,14 @@
 #include "csr.h"
 
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>
 #include <stdio.h>
 #include <string.h>
 
+#define UNIQUE_MAX 64
 #define RSA_MIN 2048
 #define RSA_MAX 4096 /* verifying takes the longer the larger it is */
 
@@ -60,6 +62,32 @@ static bool is_signed(X509_REQ *csr, char *why, size_t why_len)
 		return true;
 	snprintf(why, why_len, "the CSR's signature is not its key's");
 	return false;
+}
+
+bool csr_is_linked(X509_REQ *csr, const uint8_t *unique, size_t unique_len, char *why,
+		   size_t why_len)
+{
+	int at = X509_REQ_get_attr_by_NID(csr, NID_pkcs9_challengePassword, -1);
+	X509_ATTRIBUTE *attr = at >= 0 ? X509_REQ_get_attr(csr, at) : NULL;
+	const ASN1_TYPE *value = attr ? X509_ATTRIBUTE_get0_type(attr, 0) : NULL;
+	uint8_t text[2 * UNIQUE_MAX], *said = NULL;
+	int len = 0, said_len = -1;
+
+	if (at < 0)
+		return true;
+	if (unique_len && unique_len <= UNIQUE_MAX)
+		len = EVP_EncodeBlock(text, unique, (int)unique_len);
+	if (len && value && X509_ATTRIBUTE_count(attr) == 1 &&
+	    ASN1_TYPE_get(value) != V_ASN1_BOOLEAN && ASN1_TYPE_get(value) != V_ASN1_NULL &&
+	    ASN1_TYPE_get(value) != V_ASN1_OBJECT)
+		said_len = ASN1_STRING_to_UTF8(&said, value->value.asn1_string);
+	if (said_len != len || CRYPTO_memcmp(said, text, (size_t)len)) {
+		snprintf(why, why_len, "the CSR's challengePassword is not of this DTLS session");
+		len = -1;
+	}
+	OPENSSL_free(said);
+	ERR_clear_error();
+	return len >= 0;
 }
 
 X509_REQ *csr_read(const uint8_t *der, size_t len, bool unsigned_will_do, char *why, size_t why_len)

@@ -20,6 +20,12 @@
 X509_REQ *csr_read(const uint8_t *der, size_t len, bool unsigned_will_do, char *why,
 		   size_t why_len);
 
+/* Is CSR, if it says so, made for the session called UNIQUE (tls-unique) and no other?  POP linking,
+ * RFC 7030 3.5: in base64 as challengePassword.  Who does not say has not to.  Else a sentence in
+ * WHY. */
+bool csr_is_linked(X509_REQ *csr, const uint8_t *unique, size_t unique_len, char *why,
+		   size_t why_len);
+
 /* Is KEY strong enough, and of a kind that pledges use?  Else a sentence in WHY.  For certificates,
  * too. */
 bool csr_key_will_do(EVP_PKEY *key, char *why, size_t why_len);

@@ -447,6 +447,14 @@ int dtls_output(struct dtls_session *s, const void *content, size_t len)
 	return ret > 0 ? 0 : -EIO;
 }
 
+size_t dtls_unique(const struct dtls_session *s, uint8_t buf[DTLS_UNIQUE_MAX])
+{
+	/* The first Finished of a handshake is the client's, as no session is ever resumed. */
+	size_t len = SSL_get_peer_finished(s->ssl, buf, DTLS_UNIQUE_MAX);
+
+	return len <= DTLS_UNIQUE_MAX ? len : 0;
+}
+
 void dtls_close(struct dtls_session *s, bool polite)
 {
 	if (s->dead)

@@ -80,6 +80,11 @@ void dtls_input(struct dtls_session *session, const uint8_t *datagram, size_t le
 /* Protects and sends CONTENT, when the handshake is done.  0 or a negative errno. */
 int dtls_output(struct dtls_session *session, const void *content, size_t len);
 
+/* What tells SESSION, whose handshake is done, from all others: tls-unique (RFC 5929 3.1), copied to
+ * BUF; its length, which is no more than DTLS_UNIQUE_MAX, or 0. */
+#define DTLS_UNIQUE_MAX 64
+size_t dtls_unique(const struct dtls_session *session, uint8_t buf[DTLS_UNIQUE_MAX]);
+
 /* Ends SESSION without the event; says so to the client if POLITE. */
 void dtls_close(struct dtls_session *session, bool polite);
 

@@ -386,8 +386,26 @@ static void on_told(void *arg, struct authority_answer *answer)
 		coap_async_trigger(asking->later);
 }
 
+/* Reads the CSR that ASKING came with; NULL: it is none, or of another session than FROM's. */
+static X509_REQ *read_csr(struct est_server *server, struct asking *asking,
+			  const struct sockaddr_in *from, const uint8_t *body, size_t len)
+{
+	bool makes_key = asking->function->what == AUTHORITY_SERVERKEYGEN;
+	struct authority_answer *answer = &asking->answer;
+	X509_REQ *csr = csr_read(body, len, makes_key, answer->why, sizeof(answer->why));
+	uint8_t unique[DTLS_UNIQUE_MAX];
+	size_t unique_len = gate_unique(server->gate, from, unique);
+
+	answer->verdict = AUTHORITY_BAD_REQUEST;
+	if (csr && csr_is_linked(csr, unique, unique_len, answer->why, sizeof(answer->why)))
+		return csr;
+	X509_REQ_free(csr);
+	return NULL;
+}
+
 /* Judges, and asks where the judgement is good. */
-static void ask(struct est_server *server, struct asking *asking, const uint8_t *body, size_t len)
+static void ask(struct est_server *server, struct asking *asking, const struct sockaddr_in *from,
+		const uint8_t *body, size_t len)
 {
 	const struct function *function = asking->function;
 	struct authority_answer *answer = &asking->answer;
@@ -395,12 +413,9 @@ static void ask(struct est_server *server, struct asking *asking, const uint8_t 
 
 	asking->told = true;
 	if (function->takes == EST_FORMAT_CSR) {
-		request.csr = csr_read(body, len, function->what == AUTHORITY_SERVERKEYGEN,
-				       answer->why, sizeof(answer->why));
-		if (!request.csr) {
-			answer->verdict = AUTHORITY_BAD_REQUEST;
+		request.csr = read_csr(server, asking, from, body, len);
+		if (!request.csr)
 			return;
-		}
 	}
 	answer->verdict = policy_judge(server->policy, asking->client, function->what, request.csr,
 				       &answer->retry_s, answer->why, sizeof(answer->why));
@@ -505,7 +520,7 @@ static void serve(struct est_server *server, const struct function *function,
 	asking->client = client;
 	gate_describe(server->gate, &from->addr.sin, asking->who, sizeof(asking->who));
 	LIST_INSERT_HEAD(&server->askings, asking, list);
-	ask(server, asking, body, len);
+	ask(server, asking, &from->addr.sin, body, len);
 	drop_upload(server, session);
 	if (asking->told)
 		finish(asking, resource, session, request, query, response);

@@ -436,6 +436,13 @@ X509 *gate_client(struct gate *gate, const struct sockaddr_in *from)
 	return pledge ? pledge->client : NULL;
 }
 
+size_t gate_unique(struct gate *gate, const struct sockaddr_in *from, uint8_t buf[DTLS_UNIQUE_MAX])
+{
+	struct pledge *pledge = find(gate, from);
+
+	return pledge && pledge->session ? dtls_unique(pledge->session, buf) : 0;
+}
+
 const char *gate_describe(struct gate *gate, const struct sockaddr_in *from, char *buf, size_t len)
 {
 	struct pledge *pledge = find(gate, from);

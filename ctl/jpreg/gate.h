@@ -42,6 +42,9 @@ void gate_free(struct gate *gate);
  * gate's: for this turn of the loop only. */
 X509 *gate_client(struct gate *gate, const struct sockaddr_in *from);
 
+/* As dtls_unique() of that pledge's session. */
+size_t gate_unique(struct gate *gate, const struct sockaddr_in *from, uint8_t buf[DTLS_UNIQUE_MAX]);
+
 /* How that pledge is called in the log: by which door and from where. */
 const char *gate_describe(struct gate *gate, const struct sockaddr_in *from, char *buf, size_t len);
 

@@ -2,7 +2,7 @@
 /*
  * A pledge that sends its request in blocks as no good one would: twice, out of order, from the
  * middle, for another function, too many, with a query.  Blocks are made here, by hand; CoAP and
- * DTLS are libcoap's.
+ * DTLS are libcoap's.  And one that says which session its request is for.
  *
  *   est_blocks [ADDR%IF]:PORT IDENTITY.pem CSR.der     prints "ok NAME" or "not ok NAME"
  *
@@ -10,6 +10,8 @@
  */
 #include <coap3/coap.h>
 #include <netinet/in.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,7 +136,44 @@ static bool too_large(void)
 	return got == 413 && num == 65;
 }
 
-static void run(void)
+/* The code that a request gets whose challengePassword is this session's tls-unique, LEN octets of it
+ * (RFC 7030 3.5). */
+static unsigned int linked(const char *identity, size_t len)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509_REQ *req = X509_REQ_new();
+	FILE *f = fopen(identity, "r");
+	X509 *own = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+	coap_tls_library_t library;
+	SSL *ssl = coap_session_get_tls(session, &library);
+	uint8_t unique[64], text[128];
+	int text_len;
+	unsigned int got = 0;
+
+	if (own && ssl && SSL_get_finished(ssl, unique, sizeof(unique)) == 12) {
+		text_len = EVP_EncodeBlock(text, unique, (int)len);
+		X509_REQ_set_subject_name(req, X509_get_subject_name(own));
+		X509_REQ_set_pubkey(req, key);
+		X509_REQ_add1_attr_by_NID(req, NID_pkcs9_challengePassword, MBSTRING_ASC, text,
+					  text_len);
+		X509_REQ_sign(req, key, EVP_sha256());
+		uint8_t *der = csr;
+
+		csr_len = (size_t)i2d_X509_REQ(req, &der);
+		last = (unsigned int)((csr_len - 1) / SIZE);
+		got = 231;
+		for (unsigned int i = 0; i <= last && got == 231; i++)
+			got = nth("sen", i);
+	}
+	if (f)
+		fclose(f);
+	X509_free(own);
+	X509_REQ_free(req);
+	EVP_PKEY_free(key);
+	return got;
+}
+
+static void run(const char *identity)
 {
 	ok(rest("sen", 0), "in-order");
 	ok(nth("sen", 0) == 231 && nth("sen", 0) == 231 && nth("sen", 1) == 231 &&
@@ -152,6 +191,8 @@ static void run(void)
 	ok(block("sen", 0, false, csr, SIZE, NULL) == 400, "cut-off");
 	ok(block("sen", 0, true, csr, SIZE, "x=1") == 400, "query");
 	ok(rest("sen", 0), "good-in-the-end");
+	ok(linked(identity, 12) == 204, "linked");
+	ok(linked(identity, 9) == 400, "linked-to-another");
 }
 
 int main(int argc, char **argv)
@@ -186,7 +227,7 @@ int main(int argc, char **argv)
 		printf("not ok est_blocks: no session\n");
 		return 1;
 	}
-	run();
+	run(argv[2]);
 	coap_session_release(session);
 	coap_free_context(context);
 	return failed;
