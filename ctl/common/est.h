@@ -7,7 +7,14 @@
 
 #define EST_WELL_KNOWN                                                                             \
 	".well-known/est" /* RFC 9148 4.1; without the slash in front, as libcoap has paths */
-#define EST_RT "ace.est"
+#define EST_SHORT "est"	  /* the short root that is found by discovery */
+#define EST_RT	  "ace.est"
+
+/* Formats in which the functions answer, as links tell them. */
+#define EST_CT_CRTS "\"281 287 62\""
+#define EST_CT_SEN  "\"281 287\""
+#define EST_CT_ATT  "285"
+#define EST_CT_SKG  "62"
 
 /* Content formats, from IANA's registry for CoAP (RFC 9148 8.1, RFC 8710). */
 enum est_format {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "announce.h"
 #include "ca.h"
 #include "est_server.h"
 #include "gate.h"
@@ -34,6 +35,7 @@
 #define MAX_PER_DAY	   1000000
 #define MAX_UPSTREAM_S	   3600
 #define HTTPS		   "https://"
+#define ANNOUNCES_MAX	   8
 
 #define STRING_(x) #x
 #define STRING(x)  STRING_(x)
@@ -42,6 +44,7 @@ enum {
 	OPT_ANCHORS = 256,
 	OPT_LISTEN,
 	OPT_LISTEN_JPY,
+	OPT_ANNOUNCE,
 	OPT_STATE,
 	OPT_CA_NAME,
 	OPT_UPSTREAM,
@@ -63,6 +66,8 @@ static const struct argp_option options[] = {
 	{ "listen", OPT_LISTEN, "[ADDR]:PORT", 0, "Where to take coaps (" DEFAULT_LISTEN ")", 0 },
 	{ "listen-jpy", OPT_LISTEN_JPY, "[ADDR]:PORT", 0,
 	  "Where to take JPY messages (" DEFAULT_LISTEN_JPY ")", 0 },
+	{ "announce", OPT_ANNOUNCE, "IF", 0,
+	  "Let Join Proxies find us there, by CoAP and GRASP; may be given several times", 0 },
 	{ "state-dir", OPT_STATE, "DIR", 0,
 	  "Where the CA and its record are kept (" DEFAULT_STATE ")", 0 },
 	{ "ca-name", OPT_CA_NAME, "NAME", 0, "What a new CA is called (" DEFAULT_NAME ")", 0 },
@@ -107,6 +112,8 @@ struct settings {
 	struct upstream_config upstream; /* with a URL, it is used instead of the CA */
 	struct policy_config policy;
 	struct gate_config gate;
+	const char *announce[ANNOUNCES_MAX];
+	unsigned int announces;
 	enum jpx_log_level log_level;
 };
 
@@ -138,6 +145,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_LISTEN_JPY:
 		option_endpoint(state, "--listen-jpy", arg, &s->gate.jpy);
 		break;
+	case OPT_ANNOUNCE:
+		if (s->announces == ANNOUNCES_MAX)
+			argp_error(state, "--announce: not more than %d interfaces", ANNOUNCES_MAX);
+		s->announce[s->announces++] = arg;
+		break;
 	case OPT_STATE:
 		s->ca.dir = arg;
 		break;
@@ -146,8 +158,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_UPSTREAM:
 		if (strncmp(arg, HTTPS, strlen(HTTPS)) || !arg[strlen(HTTPS)])
-			argp_error(state, "--upstream: \"%s\" does not begin with " HTTPS
-					  ": for example https://est.example/.well-known/est", arg);
+			argp_error(state,
+				   "--upstream: \"%s\" does not begin with " HTTPS
+				   ": for example https://est.example/.well-known/est",
+				   arg);
 		s->upstream.url = arg;
 		break;
 	case OPT_UPSTREAM_CA:
@@ -204,6 +218,7 @@ struct registrar {
 	struct policy *policy;
 	struct est_server *server;
 	struct gate *gate;
+	struct announce *announces[ANNOUNCES_MAX];
 	EVP_PKEY *key;
 	STACK_OF(X509) * chain;
 	struct jpx_reg_counters counters;
@@ -254,8 +269,7 @@ static int set_up_upstream(struct registrar *r, struct settings *s, char *err, s
 	s->upstream.on_ca = on_ca;
 	s->upstream.arg = r;
 	r->authority = upstream_new(service_base(r->service), &s->upstream, err, err_len);
-	if (!r->authority ||
-	    upstream_registrar(r->authority, &r->key, &r->chain, err, err_len))
+	if (!r->authority || upstream_registrar(r->authority, &r->key, &r->chain, err, err_len))
 		return -1;
 	r->record = upstream_record(r->authority);
 	r->policy = policy_new(&s->policy, r->record, err, err_len);
@@ -286,11 +300,20 @@ static int set_up(struct registrar *r, struct settings *s)
 	if (!r->gate)
 		return -1;
 	est_server_set_gate(r->server, r->gate);
+	for (unsigned int i = 0; i < s->announces; i++) {
+		const struct announce_config announce = { s->announce[i], gate->jpy, gate->coaps };
+
+		r->announces[i] = announce_new(service_base(r->service), &announce);
+		if (!r->announces[i])
+			return -1;
+	}
 	return 0;
 }
 
 static void tear_down(struct registrar *r)
 {
+	for (unsigned int i = 0; i < ANNOUNCES_MAX; i++)
+		announce_free(r->announces[i]);
 	gate_free(r->gate);
 	est_server_free(r->server);
 	if (r->authority)
@@ -329,8 +352,7 @@ int cmd_serve(int argc, char **argv)
 			 jpx_endpoint_format(&s.gate.coaps, coaps, sizeof(coaps)),
 			 jpx_endpoint_format(&s.gate.jpy, jpy, sizeof(jpy)),
 			 s.upstream.url ? "behind " : "in ",
-			 s.upstream.url ? s.upstream.url : s.ca.dir, s.ca.dir,
-			 s.gate.max_pledges);
+			 s.upstream.url ? s.upstream.url : s.ca.dir, s.ca.dir, s.gate.max_pledges);
 		ret = service_run(r.service, report, &r);
 	}
 	tear_down(&r);

@@ -21,8 +21,6 @@
 #include "log.h"
 #include "multipart.h"
 
-#define SHORT_ROOT "est"
-
 /* A block of 1024 octets, its options, DTLS, JPY and IPv6 fit into 1280 octets together. */
 #define MTU 1100
 
@@ -44,37 +42,37 @@ static const struct function {
 	  COAP_REQUEST_GET,
 	  EST_FORMAT_NONE,
 	  { EST_FORMAT_CERTS, EST_FORMAT_CERT, EST_FORMAT_MULTIPART },
-	  "\"281 287 62\"" },
+	  EST_CT_CRTS },
 	{ "sen",
 	  AUTHORITY_ENROLL,
 	  COAP_REQUEST_POST,
 	  EST_FORMAT_CSR,
 	  { EST_FORMAT_CERTS, EST_FORMAT_CERT },
-	  "\"281 287\"" },
+	  EST_CT_SEN },
 	{ "sren",
 	  AUTHORITY_REENROLL,
 	  COAP_REQUEST_POST,
 	  EST_FORMAT_CSR,
 	  { EST_FORMAT_CERTS, EST_FORMAT_CERT },
-	  "\"281 287\"" },
+	  EST_CT_SEN },
 	{ "att",
 	  AUTHORITY_CSRATTRS,
 	  COAP_REQUEST_GET,
 	  EST_FORMAT_NONE,
 	  { EST_FORMAT_ATTRS },
-	  "285" },
+	  EST_CT_ATT },
 	{ "skg",
 	  AUTHORITY_SERVERKEYGEN,
 	  COAP_REQUEST_POST,
 	  EST_FORMAT_CSR,
 	  { EST_FORMAT_MULTIPART },
-	  "62" },
+	  EST_CT_SKG },
 	{ "skc",
 	  AUTHORITY_SERVERKEYGEN,
 	  COAP_REQUEST_POST,
 	  EST_FORMAT_CSR,
 	  { EST_FORMAT_MULTIPART },
-	  "62" },
+	  EST_CT_SKG },
 };
 #define FUNCTIONS (sizeof(functions) / sizeof(*functions))
 
@@ -647,11 +645,11 @@ static int add_root(coap_context_t *context, const char *root, bool linked)
 
 static int add_resources(coap_context_t *context)
 {
-	coap_resource_t *root = add_resource(context, SHORT_ROOT), *others;
+	coap_resource_t *root = add_resource(context, EST_SHORT), *others;
 
 	/* The root itself answers nothing; the link to it is what E06 6 and cBRSKI 15.1 have. */
 	if (!root || add_attribute(root, "rt", "\"" EST_RT "\"") ||
-	    add_root(context, SHORT_ROOT, true) || add_root(context, EST_WELL_KNOWN, false))
+	    add_root(context, EST_SHORT, true) || add_root(context, EST_WELL_KNOWN, false))
 		return -1;
 	others = coap_resource_unknown_init(on_request);
 	if (!others)
