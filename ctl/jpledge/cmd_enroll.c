@@ -32,7 +32,16 @@
 #define STRING(x)   STRING_(x)
 #define TIMEOUT_MAX 3600
 
-enum { OPT_PROXY = 256, OPT_IDENTITY, OPT_CA, OPT_OUT, OPT_SERVER_KEYGEN, OPT_TIMEOUT, OPT_JSON };
+enum {
+	OPT_PROXY = 256,
+	OPT_IDENTITY,
+	OPT_CA,
+	OPT_OUT,
+	OPT_SERVER_KEYGEN,
+	OPT_TIMEOUT,
+	OPT_PROFILE,
+	OPT_JSON
+};
 
 static const struct argp_option option_list[] = {
 	{ "proxy", OPT_PROXY, "[ADDR%IF]:PORT", 0,
@@ -45,6 +54,8 @@ static const struct argp_option option_list[] = {
 	{ "server-keygen", OPT_SERVER_KEYGEN, NULL, 0, "Let the Registrar make the key", 0 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0,
 	  "How long a Registrar may say nothing (" STRING(EST_PATIENCE_S) ")", 0 },
+	{ "profile", OPT_PROFILE, "NAME", 0,
+	  "Which text of EST-coaps the Registrar speaks: rfc9148 (default) or est-coaps-06", 0 },
 	{ "json", OPT_JSON, NULL, 0, "Print one JSON object", 0 },
 	{ 0 },
 };
@@ -53,6 +64,7 @@ struct options {
 	const char *ifname, *identity, *ca, *out;
 	struct sockaddr_in6 proxy; /* port 0: to be found */
 	enum est_want want;
+	enum est_profile profile;
 	unsigned int patience_s;
 	bool json;
 };
@@ -75,6 +87,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_OUT:
 		o->out = arg;
+		break;
+	case OPT_PROFILE:
+		if (!est_profile_parse(arg, &o->profile))
+			argp_error(state, "--profile: \"%s\" is neither rfc9148 nor est-coaps-06",
+				   arg);
 		break;
 	case OPT_TIMEOUT:
 		o->patience_s = usage_check_number(state, "--timeout", arg, 1, TIMEOUT_MAX);
@@ -249,7 +266,9 @@ static int enroll(struct options *o)
 {
 	char identity[NAME_MAX_], ca[NAME_MAX_];
 	const struct est_events events = { on_step, on_done };
-	struct est_config config = { .want = o->want, .patience_s = o->patience_s };
+	struct est_config config = { .want = o->want,
+				     .profile = o->profile,
+				     .patience_s = o->patience_s };
 	struct enroll e = { .options = o, .base = event_base_new() };
 	struct coaploop *loop = e.base ? coaploop_new(e.base) : NULL;
 	struct est_client *client = NULL;

@@ -34,8 +34,8 @@
 /* OpenSSL gives up a handshake after 31 s, and libcoap a message after 93 at most; on a link that
  * loses every tenth datagram at each end some of a hundred come to that.  Who has heard of the
  * Registrar before knows that it is worth the while. */
-#define LATER 3 /* times the patience with one that nobody has heard of */
-#define AGAIN_MS     1000
+#define LATER	 3 /* times the patience with one that nobody has heard of */
+#define AGAIN_MS 1000
 /* What fails sooner than OpenSSL and libcoap have sent anything for a third time was refused, not
  * lost. */
 #define LOST_MS 5000
@@ -50,7 +50,7 @@ struct est_client {
 	unsigned int sessions;
 	bool connected;		/* once, at least */
 	struct event *deadline; /* of silence */
-	bool again; /* with a new session, when the timer is over */
+	bool again;		/* with a new session, when the timer is over */
 	struct event *end, *timer;
 	enum est_step step;
 	unsigned int waits;
@@ -99,7 +99,8 @@ static void finish(struct est_client *c, const char *fmt, ...)
 /* The Registrar was heard of; it may be silent for AND_S seconds more than usual. */
 static void heard(struct est_client *c, unsigned int and_s)
 {
-	struct timeval tv = { .tv_sec = (c->connected ? LATER : 1) * c->config->patience_s + and_s };
+	struct timeval tv = { .tv_sec =
+				      (c->connected ? LATER : 1) * c->config->patience_s + and_s };
 
 	evtimer_add(c->deadline, &tv);
 }
@@ -137,6 +138,11 @@ static void go_on(struct est_client *c, enum est_step step)
 	c->step = step;
 	c->events.step(c->arg, step);
 	evtimer_add(c->timer, &(struct timeval){ .tv_sec = STALL_S });
+}
+
+static bool is_06(const struct est_client *c)
+{
+	return c->config->profile == EST_COAPS_06;
 }
 
 /* ---- what is believed ---- */
@@ -216,6 +222,16 @@ static void take_cert(struct est_client *c, X509 *cert)
 		finish(c, NULL);
 }
 
+/* The only certificate of a certs-only message, as ace-coap-est-06 has them. */
+static X509 *only_one(const uint8_t *body, size_t len)
+{
+	STACK_OF(X509) *certs = certs_read(body, len, 1);
+	X509 *cert = certs ? sk_X509_pop(certs) : NULL;
+
+	sk_X509_free(certs);
+	return cert;
+}
+
 /* RFC 9148 4.8: the key and a certs-only message or a certificate, in any order. */
 static void take_key(struct est_client *c, const uint8_t *body, size_t len)
 {
@@ -230,6 +246,8 @@ static void take_key(struct est_client *c, const uint8_t *body, size_t len)
 				c->result.key = d2i_AutoPrivateKey(NULL, &at, (long)parts[i].len);
 			else if (parts[i].format == EST_FORMAT_CERT && !cert)
 				cert = certs_read_one(parts[i].body, parts[i].len);
+			else if (parts[i].format == EST_FORMAT_CERTS && !cert)
+				cert = only_one(parts[i].body, parts[i].len);
 		}
 	ERR_clear_error();
 	if (c->result.key)
@@ -274,11 +292,16 @@ static void release(coap_session_t *session, void *body)
 /* The request of this step. */
 static void request(struct est_client *c)
 {
-	static const char *const paths[] = { EST_WELL_KNOWN "/sen", EST_WELL_KNOWN "/sren",
-					     EST_WELL_KNOWN "/skc" };
+	static const char *const paths[][3] = {
+		[EST_RFC9148] = { EST_WELL_KNOWN "/sen", EST_WELL_KNOWN "/sren",
+				  EST_WELL_KNOWN "/skc" },
+		[EST_COAPS_06] = { EST_WELL_KNOWN "/sen", EST_WELL_KNOWN "/sren",
+				   EST_WELL_KNOWN "/skg" },
+	};
 	bool posts = c->step == EST_CERTIFICATE;
 	int accept = !posts				 ? EST_FORMAT_CERTS
 		     : c->config->want == EST_SERVER_KEY ? EST_FORMAT_MULTIPART
+		     : is_06(c)				 ? EST_FORMAT_CERTS
 							 : EST_FORMAT_CERT;
 	coap_optlist_t *options = NULL;
 	coap_pdu_t *pdu =
@@ -291,7 +314,8 @@ static void request(struct est_client *c)
 	coap_session_new_token(c->session, &token_len, c->token_bytes);
 	c->token = (coap_bin_const_t){ token_len, c->token_bytes };
 	made = pdu && coap_add_token(pdu, token_len, c->token_bytes) &&
-	       add_path(&options, posts ? paths[c->config->want] : EST_WELL_KNOWN "/crts") &&
+	       add_path(&options, posts ? paths[c->config->profile][c->config->want]
+					: EST_WELL_KNOWN "/crts") &&
 	       (!posts || add_number(&options, COAP_OPTION_CONTENT_FORMAT, EST_FORMAT_CSR)) &&
 	       add_number(&options, COAP_OPTION_ACCEPT, (unsigned int)accept) &&
 	       coap_add_optlist_pdu(pdu, &options);
@@ -368,12 +392,16 @@ static coap_response_t on_answer(coap_session_t *session, const coap_pdu_t *sent
 		coap_get_data_large(pdu, &len, &body, &offset, &total);
 		c->waits = 0;
 		heard(c, 0);
-		if (c->step == EST_CACERTS)
+		if (is_06(c) && (c->step == EST_CACERTS || c->config->want != EST_SERVER_KEY) &&
+		    !est_unwrap(&body, &len))
+			finish(c, "what the Registrar answered is not in a CBOR byte string: is it "
+				  "of est-coaps-06?");
+		else if (c->step == EST_CACERTS)
 			take_cacerts(c, body, len);
 		else if (c->config->want == EST_SERVER_KEY)
 			take_key(c, body, len);
 		else
-			take_cert(c, certs_read_one(body, len));
+			take_cert(c, is_06(c) ? only_one(body, len) : certs_read_one(body, len));
 	}
 	return COAP_RESPONSE_OK;
 }
@@ -443,6 +471,23 @@ static bool make_csr(struct est_client *c, EVP_PKEY *own)
 	return c->csr_len;
 }
 
+/* ace-coap-est-06 5.2 */
+static bool wrap_csr(struct est_client *c)
+{
+	uint8_t *body = malloc(c->csr_len);
+	long len = -1;
+
+	if (body) {
+		memcpy(body, c->csr, c->csr_len);
+		len = est_wrap(&body, (long)c->csr_len);
+	}
+	OPENSSL_free(c->csr);
+	c->csr = len > 0 ? OPENSSL_memdup(body, (size_t)len) : NULL;
+	c->csr_len = c->csr ? (size_t)len : 0;
+	free(body);
+	return c->csr;
+}
+
 static int set_up_tls(void *tls, coap_dtls_pki_t *pki)
 {
 	(void)pki;
@@ -463,7 +508,7 @@ static bool read_self(struct est_client *c, char *err, size_t err_len)
 		if (X509_check_private_key(c->self, own) != 1)
 			snprintf(err, err_len, "%s: not the certificate of the key in %s",
 				 c->config->cert, c->config->key);
-		else if (make_csr(c, own))
+		else if (make_csr(c, own) && (!is_06(c) || wrap_csr(c)))
 			made = true;
 		else
 			snprintf(err, err_len, "OpenSSL can make no request");

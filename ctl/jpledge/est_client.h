@@ -9,6 +9,8 @@
 #include <netinet/in.h>
 #include <openssl/x509.h>
 
+#include "est_profile.h"
+
 struct coaploop;
 struct event_base;
 struct est_client;
@@ -25,6 +27,7 @@ struct est_config {
 	const char *ca; /* PEM file: whose Registrars to believe; NULL: any, if its CA is the one
 			   that it gives us */
 	enum est_want want;
+	enum est_profile profile;
 	unsigned int patience_s; /* with a Registrar that says nothing; EST_PATIENCE_S */
 };
 

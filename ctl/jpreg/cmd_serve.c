@@ -51,6 +51,7 @@ enum {
 	OPT_UPSTREAM_CA,
 	OPT_UPSTREAM_TIMEOUT,
 	OPT_IDENTITY,
+	OPT_PROFILE,
 	OPT_DAYS,
 	OPT_ALLOW,
 	OPT_DENY,
@@ -85,6 +86,8 @@ static const struct argp_option options[] = {
 	  "Our own certificate, those between it and its CA, and our key, in PEM: to pledges, and "
 	  "to the EST server",
 	  0 },
+	{ "profile", OPT_PROFILE, "NAME", 0,
+	  "Which text of EST-coaps devices speak: rfc9148 (default) or est-coaps-06", 0 },
 	{ "allow", OPT_ALLOW, "FILE", 0, "Only devices with serial numbers in FILE, one a line",
 	  0 },
 	{ "deny", OPT_DENY, "FILE", 0, "No devices with serial numbers in FILE", 0 },
@@ -112,6 +115,7 @@ struct settings {
 	struct upstream_config upstream; /* with a URL, it is used instead of the CA */
 	struct policy_config policy;
 	struct gate_config gate;
+	enum est_profile profile;
 	const char *announce[ANNOUNCES_MAX];
 	unsigned int announces;
 	enum jpx_log_level log_level;
@@ -170,6 +174,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_UPSTREAM_TIMEOUT:
 		s->upstream.timeout_s =
 			usage_check_number(state, "--upstream-timeout", arg, 1, MAX_UPSTREAM_S);
+		break;
+	case OPT_PROFILE:
+		if (!est_profile_parse(arg, &s->profile))
+			argp_error(state, "--profile: \"%s\" is neither rfc9148 nor est-coaps-06",
+				   arg);
 		break;
 	case OPT_IDENTITY:
 		s->upstream.identity = arg;
@@ -289,7 +298,8 @@ static int set_up(struct registrar *r, struct settings *s)
 		jpx_error("%s", err);
 		return -1;
 	}
-	r->server = est_server_new(service_base(r->service), r->authority, r->policy, &gate->coap);
+	r->server = est_server_new(service_base(r->service), s->profile, r->authority, r->policy,
+				   &gate->coap);
 	if (!r->server)
 		return -1;
 	gate->key = r->key;

@@ -27,16 +27,20 @@
 #define IDLE_S 60 /* of a session of libcoap's, which ends after the pledge's */
 
 #define FORMATS_MAX 3
+#define BODY_MAX    (CSR_MAX + 3) /* it may be wrapped */
 
-/* A function of EST (RFC 9148 4.1, table 1). */
-static const struct function {
+/* A function of EST. */
+struct function {
 	const char *name;
 	enum authority_what what;
 	coap_request_t method;
 	int takes;		/* format of the request's body, or EST_FORMAT_NONE */
 	int gives[FORMATS_MAX]; /* formats that it answers in, the default first; 0: no more */
-	const char *ct;		/* the same, for links */
-} functions[] = {
+	const char *ct;		/* as links tell them */
+};
+
+/* RFC 9148 4.1, table 1. */
+static const struct function functions[] = {
 	{ "crts",
 	  AUTHORITY_CACERTS,
 	  COAP_REQUEST_GET,
@@ -73,8 +77,43 @@ static const struct function {
 	  EST_FORMAT_CSR,
 	  { EST_FORMAT_MULTIPART },
 	  EST_CT_SKG },
+	{ 0 },
 };
-#define FUNCTIONS (sizeof(functions) / sizeof(*functions))
+
+/* ace-coap-est-06 6, table 2, and the formats of its example of discovery. */
+static const struct function functions_06[] = {
+	{ "crts",
+	  AUTHORITY_CACERTS,
+	  COAP_REQUEST_GET,
+	  EST_FORMAT_NONE,
+	  { EST_FORMAT_CERTS },
+	  "281" },
+	{ "sen",
+	  AUTHORITY_ENROLL,
+	  COAP_REQUEST_POST,
+	  EST_FORMAT_CSR,
+	  { EST_FORMAT_CERTS },
+	  "\"281 286\"" },
+	{ "sren",
+	  AUTHORITY_REENROLL,
+	  COAP_REQUEST_POST,
+	  EST_FORMAT_CSR,
+	  { EST_FORMAT_CERTS },
+	  "\"281 286\"" },
+	{ "att",
+	  AUTHORITY_CSRATTRS,
+	  COAP_REQUEST_GET,
+	  EST_FORMAT_NONE,
+	  { EST_FORMAT_ATTRS },
+	  "285" },
+	{ "skg",
+	  AUTHORITY_SERVERKEYGEN,
+	  COAP_REQUEST_POST,
+	  EST_FORMAT_CSR,
+	  { EST_FORMAT_MULTIPART },
+	  "\"286 62\"" },
+	{ 0 },
+};
 
 /* The body of a request that comes in blocks, one for each of libcoap's sessions. */
 struct upload {
@@ -82,12 +121,12 @@ struct upload {
 	coap_session_t *session;
 	const struct function *function;
 	size_t len;
-	uint8_t body[CSR_MAX];
+	uint8_t body[BODY_MAX];
 };
 
-/* A request that the authority was asked about.  Where it does not answer at once, the pledge gets an
- * empty ACK, and the answer in a message of its own later (RFC 9148 4.7, RFC 7252 5.2.2): libcoap
- * calls us with the same request once more. */
+/* A request that the authority was asked about.  Where it does not answer at once, the pledge gets
+ * an empty ACK, and the answer in a message of its own later (RFC 9148 4.7, RFC 7252 5.2.2):
+ * libcoap calls us with the same request once more. */
 struct asking {
 	LIST_ENTRY(asking) list;
 	const struct function *function;
@@ -101,6 +140,8 @@ struct asking {
 };
 
 struct est_server {
+	enum est_profile profile;
+	const struct function *functions;
 	struct authority *authority;
 	struct policy *policy;
 	struct gate *gate;
@@ -163,13 +204,13 @@ static coap_pdu_code_t gather(struct est_server *server, coap_session_t *session
 	coap_get_data_large(request, len, body, &offset, &total);
 	if (!coap_get_block_b(session, request, COAP_OPTION_BLOCK1, &block)) {
 		drop_upload(server, session);
-		return *len <= CSR_MAX ? COAP_EMPTY_CODE : COAP_RESPONSE_CODE_REQUEST_TOO_LARGE;
+		return *len <= BODY_MAX ? COAP_EMPTY_CODE : COAP_RESPONSE_CODE_REQUEST_TOO_LARGE;
 	}
 	upload = block.num ? find_upload(server, session) : begin_upload(server, session, function);
 	if (!upload)
 		return block.num ? COAP_RESPONSE_CODE_INCOMPLETE
 				 : COAP_RESPONSE_CODE_INTERNAL_ERROR;
-	if (offset + *len > CSR_MAX) {
+	if (offset + *len > BODY_MAX) {
 		drop_upload(server, session);
 		return COAP_RESPONSE_CODE_REQUEST_TOO_LARGE;
 	}
@@ -192,10 +233,10 @@ static void echo_block(coap_session_t *session, const coap_pdu_t *request, coap_
 	uint8_t option[4];
 
 	if (coap_get_block_b(session, request, COAP_OPTION_BLOCK1, &block) && !block.m)
-		coap_add_option(response, COAP_OPTION_BLOCK1,
-				coap_encode_var_safe(option, sizeof(option),
-						     block.num << 4 | block.szx),
-				option);
+		coap_add_option(
+			response, COAP_OPTION_BLOCK1,
+			coap_encode_var_safe(option, sizeof(option), block.num << 4 | block.szx),
+			option);
 }
 
 /* ---- answers
@@ -410,8 +451,14 @@ static void ask(struct est_server *server, struct asking *asking, const struct s
 	struct authority_request request = { function->what, NULL, body, len, asking->client };
 
 	asking->told = true;
+	if (function->takes == EST_FORMAT_CSR && server->profile == EST_COAPS_06 &&
+	    !est_unwrap(&request.der, &request.der_len)) {
+		answer->verdict = AUTHORITY_BAD_REQUEST;
+		snprintf(answer->why, sizeof(answer->why), "the CSR is not in a CBOR byte string");
+		return;
+	}
 	if (function->takes == EST_FORMAT_CSR) {
-		request.csr = read_csr(server, asking, from, body, len);
+		request.csr = read_csr(server, asking, from, request.der, request.der_len);
 		if (!request.csr)
 			return;
 	}
@@ -425,8 +472,9 @@ static void ask(struct est_server *server, struct asking *asking, const struct s
 }
 
 /* Says what became of ASKING, and forgets it. */
-static void finish(struct asking *asking, coap_resource_t *resource, coap_session_t *session,
-		   const coap_pdu_t *request, const coap_string_t *query, coap_pdu_t *response)
+static void finish(struct est_server *server, struct asking *asking, coap_resource_t *resource,
+		   coap_session_t *session, const coap_pdu_t *request, const coap_string_t *query,
+		   coap_pdu_t *response)
 {
 	const struct function *function = asking->function;
 	struct authority_answer *answer = &asking->answer;
@@ -444,6 +492,10 @@ static void finish(struct asking *asking, coap_resource_t *resource, coap_sessio
 	}
 	if (answer->verdict == AUTHORITY_DONE)
 		out_len = write_answer(function, asking->format, answer, &out);
+	/* A multipart body is CBOR already. */
+	if (out_len >= 0 && server->profile == EST_COAPS_06 &&
+	    asking->format != EST_FORMAT_MULTIPART)
+		out_len = est_wrap(&out, out_len);
 	if (answer->verdict != AUTHORITY_DONE || out_len < 0) {
 		if (answer->verdict == AUTHORITY_DONE) {
 			answer->verdict = AUTHORITY_FAILED;
@@ -521,13 +573,13 @@ static void serve(struct est_server *server, const struct function *function,
 	ask(server, asking, &from->addr.sin, body, len);
 	drop_upload(server, session);
 	if (asking->told)
-		finish(asking, resource, session, request, query, response);
+		finish(server, asking, resource, session, request, query, response);
 	else
 		wait(asking, session, request, response);
 }
 
 /* Which function is it that PATH, with a label, asks for (RFC 7030 3.2.2)? */
-static const struct function *labelled(const coap_string_t *path)
+static const struct function *labelled(const struct est_server *server, const coap_string_t *path)
 {
 	static const char root[] = EST_WELL_KNOWN "/";
 	const char *text = (const char *)path->s, *end = text + path->length, *label, *name;
@@ -539,10 +591,10 @@ static const struct function *labelled(const coap_string_t *path)
 	if (!name || name == label)
 		return NULL;
 	name++;
-	for (unsigned int i = 0; i < FUNCTIONS; i++)
-		if (strlen(functions[i].name) == (size_t)(end - name) &&
-		    !memcmp(functions[i].name, name, (size_t)(end - name)))
-			return &functions[i];
+	for (const struct function *f = server->functions; f->name; f++)
+		if (strlen(f->name) == (size_t)(end - name) &&
+		    !memcmp(f->name, name, (size_t)(end - name)))
+			return f;
 	return NULL;
 }
 
@@ -558,12 +610,13 @@ static void on_request(coap_resource_t *resource, coap_session_t *session,
 	X509 *client;
 
 	if (later) {
-		finish(coap_async_get_app_data(later), resource, session, request, query, response);
+		finish(server, coap_async_get_app_data(later), resource, session, request, query,
+		       response);
 		return;
 	}
 	if (!function) {
 		path = coap_get_uri_path(request);
-		function = path ? labelled(path) : NULL;
+		function = path ? labelled(server, path) : NULL;
 		coap_delete_string(path);
 	}
 	client = server->gate ? gate_client(server->gate, &from->addr.sin) : NULL;
@@ -622,34 +675,35 @@ static coap_resource_t *add_resource(coap_context_t *context, const char *path)
 }
 
 /* ROOT/NAME for every function; with links to them if they are to be found. */
-static int add_root(coap_context_t *context, const char *root, bool linked)
+static int add_root(coap_context_t *context, const struct function *offered, const char *root,
+		    bool linked)
 {
 	coap_resource_t *resource;
 	char text[64];
 
-	for (unsigned int i = 0; i < FUNCTIONS; i++) {
-		snprintf(text, sizeof(text), "%s/%s", root, functions[i].name);
+	for (const struct function *f = offered; f->name; f++) {
+		snprintf(text, sizeof(text), "%s/%s", root, f->name);
 		resource = add_resource(context, text);
 		if (!resource)
 			return -1;
-		coap_resource_set_userdata(resource, (void *)&functions[i]);
+		coap_resource_set_userdata(resource, (void *)f);
 		if (!linked)
 			continue;
-		snprintf(text, sizeof(text), "\"" EST_RT ".%s\"", functions[i].name);
-		if (add_attribute(resource, "rt", text) ||
-		    add_attribute(resource, "ct", functions[i].ct))
+		snprintf(text, sizeof(text), "\"" EST_RT ".%s\"", f->name);
+		if (add_attribute(resource, "rt", text) || add_attribute(resource, "ct", f->ct))
 			return -1;
 	}
 	return 0;
 }
 
-static int add_resources(coap_context_t *context)
+static int add_resources(coap_context_t *context, const struct function *offered)
 {
 	coap_resource_t *root = add_resource(context, EST_SHORT), *others;
 
 	/* The root itself answers nothing; the link to it is what E06 6 and cBRSKI 15.1 have. */
 	if (!root || add_attribute(root, "rt", "\"" EST_RT "\"") ||
-	    add_root(context, EST_SHORT, true) || add_root(context, EST_WELL_KNOWN, false))
+	    add_root(context, offered, EST_SHORT, true) ||
+	    add_root(context, offered, EST_WELL_KNOWN, false))
 		return -1;
 	others = coap_resource_unknown_init(on_request);
 	if (!others)
@@ -660,14 +714,17 @@ static int add_resources(coap_context_t *context)
 	return 0;
 }
 
-struct est_server *est_server_new(struct event_base *base, struct authority *authority,
-				  struct policy *policy, struct sockaddr_in *where)
+struct est_server *est_server_new(struct event_base *base, enum est_profile profile,
+				  struct authority *authority, struct policy *policy,
+				  struct sockaddr_in *where)
 {
 	struct est_server *server = calloc(1, sizeof(*server));
 	coap_context_t *context;
 
 	if (!server)
 		goto fail;
+	server->profile = profile;
+	server->functions = profile == EST_COAPS_06 ? functions_06 : functions;
 	server->authority = authority;
 	server->policy = policy;
 	LIST_INIT(&server->uploads);
@@ -680,7 +737,7 @@ struct est_server *est_server_new(struct event_base *base, struct authority *aut
 	coap_context_set_block_mode(context, COAP_BLOCK_USE_LIBCOAP);
 	coap_context_set_session_timeout(context, IDLE_S);
 	coap_register_event_handler(context, on_event);
-	if (add_resources(context) || !coaploop_loopback(server->loop, where))
+	if (add_resources(context, server->functions) || !coaploop_loopback(server->loop, where))
 		goto fail;
 	return server;
 

@@ -80,7 +80,7 @@ all_issued() {
 
 lab_up 1
 check mint "$build/jpledge" mint "$work/makers" --count 7
-check mint-goes-on "$build/jpledge" mint "$work/makers" --first 8
+check mint-goes-on "$build/jpledge" mint "$work/makers" --first 8 --count 2
 check mint-another "$build/jpledge" mint "$work/others"
 check mint-chain openssl verify -CAfile "$work/makers/maker.pem" "$work/makers/device-8.pem"
 check serves serve
@@ -100,6 +100,19 @@ check no-identity refused 'none.pem: No such file' enroll pl0 --identity "$work/
 check stays stays
 check all-issued-still all_issued
 check no-drops no_drops
+# The draft's profile: the same through the proxy, and neither end takes the other's bodies.
+profile_06() {
+	stop "$jpreg_pid"
+	serve --profile est-coaps-06 && jpledge enroll pl0 --profile est-coaps-06 --identity "$work/makers/device-8.pem" --out "$work/eight" &&
+		good "$work/eight" 8 && jpledge reenroll pl0 --profile est-coaps-06 --out "$work/eight" && good "$work/eight" 8 &&
+		jpledge enroll pl0 --profile est-coaps-06 --server-keygen --identity "$work/makers/device-9.pem" --out "$work/nine" &&
+		good "$work/nine" 9
+}
+check profile-06 profile_06
+check other-profile refused 'certs-only message' enroll pl0 --identity "$work/makers/device-1.pem"
+stop "$jpreg_pid"
+serve
+check another-profile refused 'not in a CBOR byte string' enroll pl0 --profile est-coaps-06 --identity "$work/makers/device-1.pem"
 stop "$jpreg_pid"
 check no-registrar refused 'no DTLS handshake in 8 s' enroll --timeout 8 --proxy "[$(pj_address pj0)%pl0]:5684" \
 	--identity "$work/makers/device-1.pem"
