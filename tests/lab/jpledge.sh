@@ -10,6 +10,7 @@ JPX_LAB=answer-jpledge
 needs "$build/jpledge" "$build/tests/coap_answer_test" /usr/bin/python3 setpriv script
 datagrams=$(dirname "$0")/lib/datagrams.py
 
+patience=${JPX_PATIENCE:-1} # a slow guest takes longer to say and to hear
 lab_up 2
 addr0=$(pj_address pj0)
 addr1=$(pj_address pj1)
@@ -78,7 +79,7 @@ flood 1 "$addr0" 57999 >>"$work/floods"
 send_floods "$work/floods" &
 sender=$!
 pids+=("$sender")
-discover pl0 --json --seconds 3
+discover pl0 --json --seconds $((3 * patience))
 wait "$sender"
 check finds-by-all-ways is \
 	"[[\"$addr0\",57101,[\"coap brski-jp\",\"coap rt=brski-proxy\",\"coap rt=brski.jp\",\"grasp AN_Proxy DTLS-EST\"]],[\"$addr0\",57999,[\"grasp AN_Proxy DTLS-EST\"]]]" \
@@ -103,7 +104,7 @@ check nothing-found-tells has 'try --seconds 65' "$work/discover.log"
 send_floods "$work/floods" &
 sender=$!
 pids+=("$sender")
-discover_without_rights pl0 --json --seconds 3
+discover_without_rights pl0 --json --seconds $((3 * patience))
 wait "$sender"
 check needs-no-rights is '[57101,57999]' "$(out '[.proxies[].port]')"
 
@@ -133,12 +134,12 @@ discover pl0 --seconds 0
 check wrong-seconds is 2 $status
 
 shared() { # two at once hear the same floods
-	spawn pledge first "$build/jpledge" discover pl0 --json --way grasp --seconds 3
+	spawn pledge first "$build/jpledge" discover pl0 --json --way grasp --seconds $((3 * patience))
 	local first=$spawned
 	wait_for udp_bound pledge 7017
 	(sleep 1; in_ns proxy /usr/bin/python3 "$datagrams" send pj0 ff02::13 7017 "$work/floods") &
 	local sender=$!
-	discover pl0 --json --way grasp --seconds 2
+	discover pl0 --json --way grasp --seconds $((2 * patience))
 	wait "$sender" "$first"
 	[ "$(out '.proxies | length')" = 2 ] && [ "$(jq '.proxies | length' "$work/first.log")" = 2 ]
 }
@@ -146,7 +147,7 @@ check shares-the-port shared
 taken() {
 	spawn pledge holder /usr/bin/python3 "$datagrams" hold 7017
 	wait_for has held "$work/holder.log"
-	discover pl0 --json --seconds 2
+	discover pl0 --json --seconds $((2 * patience))
 	stop "$spawned"
 	[ "$(out '[.ways[] | select(.way != "mdns") | .ok]')" = "[true,false]" ] && [ $status = 0 ] &&
 		has "has it for itself" "$work/discover.log"
@@ -167,7 +168,7 @@ check a-way-that-fails-is-said taken
 send_floods "$work/hostile" &
 sender=$!
 pids+=("$sender")
-discover pl0 --json --way grasp --seconds 2
+discover pl0 --json --way grasp --seconds $((2 * patience))
 wait "$sender"
 check hostile-floods-change-nothing is '[57304]' "$(out '[.proxies[].port]')"
 check hostile-floods-are-counted is 5 "$(out '.ways[0].refused')"
@@ -176,7 +177,7 @@ for port in $(seq 20001 20400); do flood 1 "$addr0" "$port"; done >"$work/many"
 send_floods "$work/many" &
 sender=$!
 pids+=("$sender")
-discover pl0 --json --way grasp --seconds 4
+discover pl0 --json --way grasp --seconds $((4 * patience))
 wait "$sender"
 check bounded is '[256,true]' "$(out '[(.proxies | length), .cut]')"
 
@@ -186,7 +187,7 @@ pretend() { # SZX, the lines on standard input
 	spawn proxy pretender /usr/bin/python3 "$datagrams" pretend pj0 "$1" "$work/lines"
 	pretender=$spawned
 	wait_for has listening "$work/pretender.log"
-	discover_without_rights pl0 --json --way coap --seconds 3
+	discover_without_rights pl0 --json --way coap --seconds $((3 * patience))
 	stop "$pretender"
 }
 pretend - <<-END
