@@ -289,8 +289,8 @@ install: all
 	install -D -m 755 $(BUILD)/jpledge $(DESTDIR)$(PREFIX)/sbin/jpledge
 	for m in $(notdir $(MAN)); do install -D -m 644 $(BUILD)/man/$$m \
 		$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
-	sed 's|@SBIN@|$(PREFIX)/sbin|g' scripts/jpd.service > $(BUILD)/jpd.service
-	install -D -m 644 $(BUILD)/jpd.service $(DESTDIR)$(UNITDIR)/jpd.service
+	for u in jpd jpreg; do sed 's|@SBIN@|$(PREFIX)/sbin|g' scripts/$$u.service > $(BUILD)/$$u.service && \
+		install -D -m 644 $(BUILD)/$$u.service $(DESTDIR)$(UNITDIR)/$$u.service || exit 1; done
 	for p in jpctl jpledge; do install -D -m 644 scripts/completion/$$p.bash \
 		$(DESTDIR)$(COMPLETIONS)/$$p; done
 	[ -e $(DESTDIR)/etc/jpx/jpd.conf ] || install -D -m 644 scripts/jpd.conf $(DESTDIR)/etc/jpx/jpd.conf
@@ -299,7 +299,7 @@ install: all
 uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/sbin/%)
 	for m in $(notdir $(MAN)); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
-	rm -f $(DESTDIR)$(UNITDIR)/jpd.service $(DESTDIR)$(COMPLETIONS)/jpctl $(DESTDIR)$(COMPLETIONS)/jpledge
+	rm -f $(DESTDIR)$(UNITDIR)/jpd.service $(DESTDIR)$(UNITDIR)/jpreg.service $(DESTDIR)$(COMPLETIONS)/jpctl $(DESTDIR)$(COMPLETIONS)/jpledge
 	! cmp -s scripts/jpd.conf $(DESTDIR)/etc/jpx/jpd.conf || rm -f $(DESTDIR)/etc/jpx/jpd.conf
 	[ ! -d $(DESTDIR)/etc/jpx ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)/etc/jpx
 

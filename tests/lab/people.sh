@@ -277,24 +277,25 @@ install_all() {
 		f=$(basename "$f" .rst)
 		has "/man${f##*.}/$f$" "$dir/installed" || why "$f is not installed" || return 1
 	done
-	has 'systemd/system/jpd.service$' "$dir/installed" || why "no unit"
+	for f in jpd jpreg; do has "systemd/system/$f.service\$" "$dir/installed" || why "no unit" || return 1; done
 }
 
-unit_is_good() {
-	local unit
-	unit=$dir/image/$(grep 'jpd.service$' "$dir/installed")
+unit_is_good() { # NAME VERB...: the unit's, and what its command is called with
+	local name=$1 unit
+	shift
+	unit=$dir/image/$(grep "/$name.service\$" "$dir/installed")
 	! grep -q @ <(grep -v '^#' "$unit" | grep -v 'SystemCallFilter') || why "$(grep @ "$unit")" || return 1
 	if command -v systemd-analyze >/dev/null; then
 		mkdir -p "$dir/units"
 		# what it starts is not installed here for real
-		sed "s|/usr/sbin/|$dir/image/usr/sbin/|" "$unit" >"$dir/units/jpd.service"
-		systemd-analyze verify --man=no "$dir/units/jpd.service" >"$dir/verify" 2>&1
+		sed "s|/usr/sbin/|$dir/image/usr/sbin/|" "$unit" >"$dir/units/$name.service"
+		systemd-analyze verify --man=no "$dir/units/$name.service" >"$dir/verify" 2>&1
 		local status=$?
-		! grep -q 'jpd.service' "$dir/verify" && [ $status = 0 ] || why "$(cat "$dir/verify")" || return 1
+		! grep -q "$name.service" "$dir/verify" && [ $status = 0 ] || why "$(cat "$dir/verify")" || return 1
 	fi
 	local option
-	for option in $(sed -n 's/^ExecStart=//p' "$unit" | grep -o -e '--[a-z-]*'); do
-		"$jpd" --help | grep -q -e "$option" || why "jpd has no $option" || return 1
+	for option in $(sed -n 's/^ExecStart=//p' "$unit" | grep -o -e ' --[a-z-]*'); do
+		"$build/$name" "$@" --help | grep -q -e "$option" || why "$name has no $option" || return 1
 	done
 }
 
@@ -511,7 +512,8 @@ for verb in attach detach registrar 'registrar add' 'registrar del' 'registrar l
 done
 
 check install install_all
-check unit unit_is_good
+check unit unit_is_good jpd
+check unit-of-jpreg unit_is_good jpreg serve
 check sample-config sample_is_good
 check uninstall uninstall_all
 exit $((failures > 0))
