@@ -87,21 +87,26 @@ struct list {
 static bool on_entry(void *arg, const struct record_entry *e)
 {
 	char serial[2 * RECORD_SERIAL_MAX + 1], client[65], issued[32], not_after[32];
+	char revoked[32] = "";
 	struct list *list = arg;
 
 	hex(e->serial, e->serial_len, serial);
 	hex(e->client, sizeof(e->client), client);
 	when(e->issued, issued, sizeof(issued));
 	when(e->not_after, not_after, sizeof(not_after));
+	if (e->revoked)
+		when(e->revoked, revoked, sizeof(revoked));
 	if (!list->array) {
-		printf("%s  %s  %s  %s\n", issued, not_after, serial, e->subject);
+		printf("%s  %s  %-40s  %s%s%s\n", issued, not_after, serial, e->subject,
+		       *revoked ? ", revoked " : "", revoked);
 		return true;
 	}
-	list->failed = json_array_append_new(list->array,
-					     json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "serial",
-						       serial, "subject", e->subject, "device",
-						       e->device, "client_sha256", client, "issued",
-						       issued, "not_after", not_after)) != 0;
+	list->failed =
+		json_array_append_new(list->array,
+				      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "serial",
+						serial, "revoked", revoked, "subject", e->subject,
+						"device", e->device, "client_sha256", client,
+						"issued", issued, "not_after", not_after)) != 0;
 	return !list->failed;
 }
 
@@ -126,7 +131,7 @@ int cmd_issued(int argc, char **argv)
 		object = json_pack("{s:o}", "issued", list.array);
 		list.failed = !object;
 	} else {
-		printf("%-20s  %-20s  %-32s  %s\n", "ISSUED", "NOT AFTER", "SERIAL", "SUBJECT");
+		printf("%-20s  %-20s  %-40s  %s\n", "ISSUED", "NOT AFTER", "SERIAL", "SUBJECT");
 	}
 	ret = list.failed ? -1 : record_each(record, on_entry, &list);
 	record_close(record);

@@ -55,6 +55,7 @@ enum {
 	OPT_DAYS,
 	OPT_ALLOW,
 	OPT_DENY,
+	OPT_CRL,
 	OPT_PER_DAY,
 	OPT_IDLE,
 	OPT_MAX_PLEDGES,
@@ -91,6 +92,7 @@ static const struct argp_option options[] = {
 	{ "allow", OPT_ALLOW, "FILE", 0, "Only devices with serial numbers in FILE, one a line",
 	  0 },
 	{ "deny", OPT_DENY, "FILE", 0, "No devices with serial numbers in FILE", 0 },
+	{ "crl", OPT_CRL, "FILE", 0, "The makers' certificate revocation lists in PEM", 0 },
 	{ "per-day", OPT_PER_DAY, "N", 0,
 	  "Certificates for one device in 24 hours, 0 for any number (" STRING(DEFAULT_PER_DAY) ")",
 	  0 },
@@ -191,6 +193,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_DENY:
 		s->policy.deny = arg;
+		break;
+	case OPT_CRL:
+		s->policy.crl = arg;
 		break;
 	case OPT_PER_DAY:
 		s->policy.per_day = usage_check_number(state, "--per-day", arg, 0, MAX_PER_DAY);

@@ -8,5 +8,7 @@
 int cmd_relay(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_issued(int argc, char **argv);
+int cmd_revoke(int argc, char **argv);
+int cmd_crl(int argc, char **argv);
 
 #endif

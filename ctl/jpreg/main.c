@@ -22,6 +22,8 @@ static const struct verb {
 	{ "relay", cmd_relay, "a JPY port in front of any DTLS server (without a verb: the same)" },
 	{ "serve", cmd_serve, "a Registrar: certificates by EST over coaps and the JPY port" },
 	{ "issued", cmd_issued, "list the certificates that serve has issued" },
+	{ "revoke", cmd_revoke, "some of them are no longer good" },
+	{ "crl", cmd_crl, "print the list of those that were revoked, for others" },
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 

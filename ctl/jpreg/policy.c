@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "crl.h"
 #include "csr.h"
 #include "pemfile.h"
 #include "serials.h"
@@ -22,6 +23,7 @@
 struct policy {
 	X509_STORE *store; /* of both below */
 	STACK_OF(X509) * anchors, *cas;
+	STACK_OF(X509_CRL) * crls;
 	struct record *record;
 	struct serials *allow, *deny;
 	unsigned int per_day;
@@ -29,27 +31,27 @@ struct policy {
 
 /* ---- who is it? ---- */
 
-int policy_verify_client(struct policy *policy, X509 *client, STACK_OF(X509) * chain)
+/* Does a maker's list have one of CHAIN, which was verified and ends with an anchor? */
+static bool is_on_a_list(const struct policy *policy, STACK_OF(X509) * chain)
 {
-	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	int ret = X509_V_ERR_OUT_OF_MEM;
-	char why[160];
+	for (int i = 0; i + 1 < sk_X509_num(chain); i++)
+		if (crl_has(policy->crls, sk_X509_value(chain, i), sk_X509_value(chain, i + 1)))
+			return true;
+	return false;
+}
 
-	if (ctx && X509_STORE_CTX_init(ctx, policy->store, client, chain)) {
-		X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx), AUTH_LEVEL);
-		/* A maker's issuing CA may be trusted without its root. */
-		X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN);
-		ret = X509_verify_cert(ctx) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(ctx);
-	}
-	/* Without keyUsage a key may do everything (RFC 5280 4.2.1.3). */
-	if (ret == X509_V_OK &&
-	    (!(X509_get_key_usage(client) & KU_DIGITAL_SIGNATURE) || X509_check_ca(client)))
-		ret = X509_V_ERR_INVALID_PURPOSE;
-	if (ret == X509_V_OK && !csr_key_will_do(X509_get0_pubkey(client), why, sizeof(why)))
-		ret = X509_V_ERR_EE_KEY_TOO_SMALL;
-	X509_STORE_CTX_free(ctx);
-	ERR_clear_error();
-	return ret;
+/* Is CLIENT one of ours that was revoked, or can that not be told? */
+static bool was_revoked(const struct policy *policy, X509 *client)
+{
+	BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(client), NULL);
+	uint8_t serial[RECORD_SERIAL_MAX];
+	bool revoked = true;
+
+	if (number && BN_num_bytes(number) <= RECORD_SERIAL_MAX)
+		revoked = record_is_revoked(policy->record, serial,
+					    (size_t)BN_bn2bin(number, serial)) != 0;
+	BN_free(number);
+	return revoked;
 }
 
 static bool is_ours(const struct policy *policy, X509 *client)
@@ -64,6 +66,34 @@ static bool is_ours(const struct policy *policy, X509 *client)
 	}
 	ERR_clear_error();
 	return ours;
+}
+
+int policy_verify_client(struct policy *policy, X509 *client, STACK_OF(X509) * chain)
+{
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	int ret = X509_V_ERR_OUT_OF_MEM;
+	char why[160];
+
+	if (ctx && X509_STORE_CTX_init(ctx, policy->store, client, chain)) {
+		X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx), AUTH_LEVEL);
+		/* A maker's issuing CA may be trusted without its root. */
+		X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN);
+		ret = X509_verify_cert(ctx) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(ctx);
+		if (ret == X509_V_OK && is_on_a_list(policy, X509_STORE_CTX_get0_chain(ctx)))
+			ret = X509_V_ERR_CERT_REVOKED;
+	}
+	if (ret == X509_V_OK && policy->record && is_ours(policy, client) &&
+	    was_revoked(policy, client))
+		ret = X509_V_ERR_CERT_REVOKED;
+	/* Without keyUsage a key may do everything (RFC 5280 4.2.1.3). */
+	if (ret == X509_V_OK &&
+	    (!(X509_get_key_usage(client) & KU_DIGITAL_SIGNATURE) || X509_check_ca(client)))
+		ret = X509_V_ERR_INVALID_PURPOSE;
+	if (ret == X509_V_OK && !csr_key_will_do(X509_get0_pubkey(client), why, sizeof(why)))
+		ret = X509_V_ERR_EE_KEY_TOO_SMALL;
+	X509_STORE_CTX_free(ctx);
+	ERR_clear_error();
+	return ret;
 }
 
 /* ---- may it? ---- */
@@ -241,6 +271,13 @@ struct policy *policy_new(const struct policy_config *config, struct record *rec
 	policy->per_day = config->per_day;
 	policy->anchors = pemfile_read_certs(config->anchors, ANCHORS_MAX, err, err_len);
 	policy->store = policy->anchors ? store_of(policy->anchors, NULL) : NULL;
+	if (policy->store && config->crl) {
+		policy->crls = crl_read(config->crl, err, err_len);
+		if (!policy->crls) {
+			policy_free(policy);
+			return NULL;
+		}
+	}
 	if (policy->store && !read_list(&policy->allow, config->allow, err, err_len) &&
 	    !read_list(&policy->deny, config->deny, err, err_len))
 		return policy;
@@ -255,6 +292,7 @@ void policy_free(struct policy *policy)
 	X509_STORE_free(policy->store);
 	sk_X509_pop_free(policy->anchors, X509_free);
 	sk_X509_pop_free(policy->cas, X509_free);
+	sk_X509_CRL_pop_free(policy->crls, X509_CRL_free);
 	serials_free(policy->allow);
 	serials_free(policy->deny);
 	free(policy);

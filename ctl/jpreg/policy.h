@@ -14,13 +14,14 @@ struct policy_config {
 	const char *allow;   /* file of serial numbers (X.520 serialNumber of the IDevID's subject),
 				one a line, # begins a comment; NULL: all */
 	const char *deny;    /* the same, of who may not; NULL: nobody */
+	const char *crl;     /* PEM file: the makers' revocation lists; NULL: none */
 	unsigned int per_day; /* certificates for one device in 24 hours; 0: any number */
 };
 
 struct policy;
 
-/* Reads the files.  RECORD: for the rate; may be NULL, and outlives the policy.  NULL with a sentence
- * in ERR that names the file, the line and what to try. */
+/* Reads the files.  RECORD: for the rate; may be NULL, and outlives the policy.  NULL with a
+ * sentence in ERR that names the file, the line and what to try. */
 struct policy *policy_new(const struct policy_config *config, struct record *record, char *err,
 			  size_t err_len);
 
@@ -31,8 +32,8 @@ void policy_free(struct policy *policy);
 
 /* Is a client with certificate CLIENT and what it sent besides (CHAIN, may be NULL) one of a
  * maker's that we trust, or one that our own CA issued?  Chain, signatures, validity (but for the
- * far end of it: 99991231235959Z never ends), and that it may sign.  X509_V_OK or why not.  For the
- * DTLS handshake. */
+ * far end of it: 99991231235959Z never ends), that it may sign, and that nobody has revoked it.
+ * X509_V_OK or why not.  For the DTLS handshake. */
 int policy_verify_client(struct policy *policy, X509 *client, STACK_OF(X509) * chain);
 
 /* May CLIENT, who was verified, have WHAT for CSR (NULL: of what takes none)?  AUTHORITY_DONE: yes;

@@ -30,12 +30,15 @@ static const char schema[] = "BEGIN IMMEDIATE;"
 			     " not_after INTEGER NOT NULL,"
 			     " certificate BLOB NOT NULL);"
 			     "CREATE INDEX by_client ON issued (client, issued);"
+			     "CREATE TABLE revoked ("
+			     " serial BLOB PRIMARY KEY,"
+			     " at INTEGER NOT NULL);"
 			     "PRAGMA user_version = 1;"
 			     "COMMIT;";
 
 struct record {
 	sqlite3 *db;
-	sqlite3_stmt *add, *find, *count, *each;
+	sqlite3_stmt *add, *find, *count, *each, *revoke, *is_revoked;
 	char file[256];
 };
 
@@ -74,9 +77,16 @@ static bool prepare(struct record *r, bool writable)
 		{ &r->count, "SELECT count(*) FROM issued WHERE client = ?1 AND issued >= ?2",
 		  false },
 		{ &r->each,
-		  "SELECT serial, client, request, subject, device, issued, not_after, certificate "
+		  "SELECT serial, client, request, subject, device, issued, not_after, "
+		  "certificate, "
+		  "ifnull((SELECT at FROM revoked WHERE revoked.serial = issued.serial), 0) "
 		  "FROM issued ORDER BY n",
 		  false },
+		{ &r->revoke,
+		  "INSERT INTO revoked (serial, at) SELECT serial, ?2 FROM issued "
+		  "WHERE serial = ?1 ON CONFLICT DO UPDATE SET at = at",
+		  true },
+		{ &r->is_revoked, "SELECT 1 FROM revoked WHERE serial = ?1", false },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
@@ -169,6 +179,8 @@ void record_close(struct record *r)
 	sqlite3_finalize(r->find);
 	sqlite3_finalize(r->count);
 	sqlite3_finalize(r->each);
+	sqlite3_finalize(r->revoke);
+	sqlite3_finalize(r->is_revoked);
 	sqlite3_close(r->db);
 	free(r);
 }
@@ -261,6 +273,43 @@ long record_count(struct record *r, const uint8_t *client, time_t since)
 	return count;
 }
 
+int record_revoke(struct record *r, const uint8_t *serial, size_t len, time_t when, char *err,
+		  size_t err_len)
+{
+	sqlite3_stmt *s = r->revoke;
+	int ret;
+
+	if (!s) {
+		snprintf(err, err_len, "%s: opened for reading", r->file);
+		return -EROFS;
+	}
+	if (sqlite3_bind_blob(s, 1, serial, (int)len, SQLITE_STATIC) ||
+	    sqlite3_bind_int64(s, 2, when))
+		ret = SQLITE_NOMEM;
+	else
+		ret = sqlite3_step(s);
+	if (ret != SQLITE_DONE)
+		snprintf(err, err_len, "%s: %s", r->file, sqlite3_errmsg(r->db));
+	sqlite3_reset(s);
+	sqlite3_clear_bindings(s);
+	if (ret != SQLITE_DONE)
+		return error_of(ret);
+	/* What was revoked before is written once more, with its old time. */
+	return sqlite3_changes(r->db) ? 0 : -ENOENT;
+}
+
+int record_is_revoked(struct record *r, const uint8_t *serial, size_t len)
+{
+	sqlite3_stmt *s = r->is_revoked;
+	int ret = SQLITE_NOMEM;
+
+	if (!sqlite3_bind_blob(s, 1, serial, (int)len, SQLITE_STATIC))
+		ret = sqlite3_step(s);
+	sqlite3_reset(s);
+	sqlite3_clear_bindings(s);
+	return ret == SQLITE_ROW ? 1 : ret == SQLITE_DONE ? 0 : error_of(ret);
+}
+
 static bool copy_blob(sqlite3_stmt *s, int column, uint8_t *out, size_t len)
 {
 	const void *blob = sqlite3_column_blob(s, column);
@@ -282,8 +331,7 @@ int record_each(struct record *r, bool (*fn)(void *arg, const struct record_entr
 	while (more && (ret = sqlite3_step(s)) == SQLITE_ROW) {
 		memset(&e, 0, sizeof(e));
 		e.serial_len = (size_t)sqlite3_column_bytes(s, 0);
-		if (e.serial_len > sizeof(e.serial) ||
-		    !copy_blob(s, 0, e.serial, e.serial_len) ||
+		if (e.serial_len > sizeof(e.serial) || !copy_blob(s, 0, e.serial, e.serial_len) ||
 		    !copy_blob(s, 1, e.client, sizeof(e.client)) ||
 		    !copy_blob(s, 2, e.request, sizeof(e.request))) {
 			ret = SQLITE_CORRUPT;
@@ -295,6 +343,7 @@ int record_each(struct record *r, bool (*fn)(void *arg, const struct record_entr
 		e.not_after = sqlite3_column_int64(s, 6);
 		e.certificate = sqlite3_column_blob(s, 7);
 		e.certificate_len = (size_t)sqlite3_column_bytes(s, 7);
+		e.revoked = sqlite3_column_int64(s, 8);
 		if (!e.subject || !e.device) {
 			ret = SQLITE_NOMEM;
 			break;

@@ -29,6 +29,7 @@ struct record_entry {
 	const char *subject; /* as people read it (RFC 2253, ASCII) */
 	const char *device;  /* the subject of the certificate that it was asked for with */
 	time_t issued, not_after;
+	time_t revoked;		    /* when, or 0; of record_each() */
 	const uint8_t *certificate; /* DER */
 	size_t certificate_len;
 };
@@ -45,6 +46,14 @@ long record_find(struct record *record, const uint8_t *client, const uint8_t *re
 
 /* How many were issued to DEVICE's certificate CLIENT since SINCE; a negative errno. */
 long record_count(struct record *record, const uint8_t *client, time_t since);
+
+/* The certificate with that serial number is revoked from WHEN on; for ever.  0, also if it was
+ * before; -ENOENT: none was issued with it; another negative errno with a sentence in ERR. */
+int record_revoke(struct record *record, const uint8_t *serial, size_t len, time_t when, char *err,
+		  size_t err_len);
+
+/* 1: it is revoked, 0: it is not; a negative errno: that cannot be told. */
+int record_is_revoked(struct record *record, const uint8_t *serial, size_t len);
 
 /* Tells FN of every entry, in the order in which they were issued, until it returns false.  0 or a
  * negative errno. */

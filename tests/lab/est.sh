@@ -325,6 +325,43 @@ restore() {
 }
 trap 'umount -l "$work/state" 2>/dev/null; cleanup' EXIT
 
+# Who was revoked comes in no more; others are told by a list that openssl reads.
+revokes() {
+	local serial
+	serial=$(openssl x509 -in "$work/again.pem" -noout -serial | sed 's/^serial=//')
+	as=again_ ask crts.again direct 2.05 est/crts || return 1
+	"$build/jpreg" revoke --state-dir "$work/state" "$serial" && (no_session again_) && logged 'certificate revoked' &&
+		[ "$(issued "[.issued[] | select(.revoked != \"\")] | length")" = 1 ] &&
+		"$build/jpreg" crl --state-dir "$work/state" >"$work/crl.pem" &&
+		openssl crl -in "$work/crl.pem" -CAfile "$work/state/ca.pem" -noout -text >"$work/crl" 2>&1 && has 'verify OK' "$work/crl" &&
+		has "Serial Number: $serial" "$work/crl" &&
+		! openssl verify -crl_check -CAfile "$work/state/ca.pem" -CRLfile "$work/crl.pem" "$work/again.pem" >"$work/verify.crl" 2>&1 &&
+		has 'certificate revoked' "$work/verify.crl" &&
+		openssl verify -crl_check -CAfile "$work/state/ca.pem" -CRLfile "$work/crl.pem" "$work/blocks.pem" >>"$work/verify.log"
+}
+
+revokes_nothing() {
+	! "$build/jpreg" revoke --state-dir "$work/state" 4711 2>"$work/said" && has 'no certificate with serial number 4711' "$work/said" &&
+		! "$build/jpreg" revoke --state-dir "$work/state" xyz 2>"$work/said" && has 'is no serial number' "$work/said"
+}
+
+# The maker has revoked a device; another list, signed by somebody else, says nothing.
+makers_crl() {
+	idevid stolen maker /O=Maker/serialNumber=6666 && cp "$work/pledge.pem" "$work/fine.pem" && cp "$work/pledge.key" "$work/fine.key" || return 1
+	for ca in maker other; do
+		openssl ca -config "$work/ca.conf" -cert "$work/$ca.pem" -keyfile "$work/$ca.key" -gencrl -crldays 20 -out "$work/$ca.none" 2>>"$work/req.log"
+	done
+	openssl ca -config "$work/ca.conf" -cert "$work/other.pem" -keyfile "$work/other.key" -revoke "$work/fine.pem" 2>>"$work/req.log" &&
+		openssl ca -config "$work/ca.conf" -cert "$work/other.pem" -keyfile "$work/other.key" -gencrl -crldays 20 -out "$work/crl.other" 2>>"$work/req.log" &&
+		: >"$work/db/index" &&
+		openssl ca -config "$work/ca.conf" -cert "$work/maker.pem" -keyfile "$work/maker.key" -revoke "$work/stolen.pem" 2>>"$work/req.log" &&
+		openssl ca -config "$work/ca.conf" -cert "$work/maker.pem" -keyfile "$work/maker.key" -gencrl -crldays 20 -out "$work/crl.maker" 2>>"$work/req.log" &&
+		cat "$work/crl.other" "$work/crl.maker" >"$work/crls.pem" && stop "$jpreg_pid"
+	serve --crl "$work/crls.pem" && stranger stolen 'certificate revoked' && ask crts.fine direct 2.05 est/crts &&
+		! "$build/jpreg" serve --anchors "$work/maker.pem" --state-dir "$work/none" --crl "$work/maker.pem" 2>"$work/said" &&
+		has 'has no revocation list' "$work/said"
+}
+
 # ---- the test ---------------------------------------------------------------------------------------------
 
 me=/O=Maker/serialNumber=4711
@@ -383,9 +420,16 @@ check goes-on enrols draft-06
 check flood stays_small
 check goes-on-after enrols draft-02
 
+cp "$work/again.pem" "$work/again_.pem"
+cp "$work/again.new" "$work/again_.key"
+openssl x509 -inform DER -in "$work/blocks.der" -out "$work/blocks.pem"
+check revokes revokes
+check revokes-nothing revokes_nothing
+
 check killed killed
 check same-after same_after
 check disk-full disk_full
 restore
+check makers-crl makers_crl
 check no-drops no_drops
 finish

@@ -60,5 +60,12 @@ check says-so said 'enrolled by .*CCM8'
 check renews renewed
 check verifies in_work pledge 'openssl verify -CAfile registrar/ca.pem device/ldevid.pem'
 check issued two_issued
+revoked() {
+	in_work registrar "jpreg issued --state-dir registrar --json | jq -r '.issued[-1].serial' >lost" &&
+		in_work registrar 'jpreg revoke --state-dir registrar $(cat lost)' &&
+		in_work registrar 'jpreg crl --state-dir registrar >crl.pem' &&
+		! openssl verify -crl_check -CAfile "$work/registrar/ca.pem" -CRLfile "$work/crl.pem" "$work/device/ldevid.pem" >/dev/null 2>&1
+}
+check revoked revoked
 check whole-page whole_page_ran
 finish

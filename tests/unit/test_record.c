@@ -242,6 +242,40 @@ static void test_refuses(void **state)
 	assert_int_equal(access(pki_file("elsewhere"), F_OK), -1);
 }
 
+static bool count_revoked(void *arg, const struct record_entry *e)
+{
+	time_t *at = arg;
+
+	assert_int_equal(e->revoked, e->serial[0] == 2 ? 5000 : 0);
+	if (e->revoked)
+		*at = e->revoked;
+	return true;
+}
+
+static void test_revoked(void **state)
+{
+	static const uint8_t two = 2, three = 3, nine = 9;
+	struct record *r = open_it(true);
+	time_t at = 0;
+
+	(void)state;
+	for (uint8_t n = 1; n < 4; n++)
+		assert_int_equal(add(r, n), 0);
+	assert_int_equal(record_is_revoked(r, &two, 1), 0);
+	assert_int_equal(record_revoke(r, &two, 1, 5000, err, sizeof(err)), 0);
+	assert_int_equal(record_revoke(r, &two, 1, 6000, err, sizeof(err)), 0); /* is so already */
+	assert_int_equal(record_revoke(r, &nine, 1, 5000, err, sizeof(err)), -ENOENT);
+	record_close(r);
+	r = open_it(false);
+	assert_int_equal(record_is_revoked(r, &two, 1), 1);
+	assert_int_equal(record_is_revoked(r, &three, 1), 0);
+	assert_int_equal(record_is_revoked(r, &nine, 1), 0);
+	assert_int_equal(record_revoke(r, &three, 1, 1, err, sizeof(err)), -EROFS);
+	assert_int_equal(record_each(r, count_revoked, &at), 0);
+	assert_int_equal(at, 5000);
+	record_close(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +285,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_room, pki_begin, pki_end),
 		cmocka_unit_test_setup_teardown(test_disk_full, pki_begin, pki_end),
 		cmocka_unit_test_setup_teardown(test_refuses, pki_begin, pki_end),
+		cmocka_unit_test_setup_teardown(test_revoked, pki_begin, pki_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
