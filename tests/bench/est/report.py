@@ -54,6 +54,8 @@ def main():
     show("jpreg, of the limit", figures["of_limit"], ".3f")
     show("... without the kernel's part", figures["of_limit_user"], ".3f")
     show("enrolments a second, with the swarm beside it", figures["per_second"], ".0f")
+    alone = 1 / memory["openssl_handshake_s"]
+    print(f"{'handshakes a CPU second of OpenSSL alone, no IDevID':<52}{alone:>12.0f}")
     print(f"memory (RSS) of a pledge, {memory['sessions']} at a time, KiB:"
           f" OpenSSL alone {memory['openssl'] / 1024:.1f}, jpreg established"
           f" {memory['established'] / 1024:.1f}, having asked {memory['asked'] / 1024:.1f}")
