@@ -111,6 +111,7 @@ memory() {
 	kill "$serving" && wait "$serving"
 	serve
 	coproc hold1 { exec "$build/est-bench" hold "$port" "$work/makers" $warm 2>"$work/hold1.log"; }
+	# shellcheck disable=SC2154 # coproc's
 	holder=$hold1_PID
 	read -r -t 120 -u "${hold1[0]}" _ || fail "$(cat "$work/hold1.log")"
 	echo >&"${hold1[1]}"

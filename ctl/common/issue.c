@@ -114,8 +114,8 @@ X509 *issue_certificate(const struct issue_request *r)
 
 	if (cert && X509_set_version(cert, X509_VERSION_3) && set_serial(cert) &&
 	    set_times(cert, r) && X509_set_subject_name(cert, r->subject) &&
-	    X509_set_issuer_name(cert, issuer) && set_key(cert, r) &&
-	    add_extensions(cert, r) && X509_sign(cert, signer, EVP_sha256()))
+	    X509_set_issuer_name(cert, issuer) && set_key(cert, r) && add_extensions(cert, r) &&
+	    X509_sign(cert, signer, EVP_sha256()))
 		return cert;
 	X509_free(cert);
 	ERR_clear_error();

@@ -24,9 +24,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SUITES	  "ECDHE-ECDSA-AES128-CCM8"
-#define KEYS	  2000
-#define WARM_UP	  50
+#define SUITES	    "ECDHE-ECDSA-AES128-CCM8"
+#define KEYS	    2000
+#define WARM_UP	    50
 #define PATIENCE_MS 30000
 
 static void fail(const char *what)
@@ -123,7 +123,8 @@ static SSL *shake_hands(SSL_CTX *ctx, const struct sockaddr_in6 *to, const char 
 	return ssl;
 }
 
-/* GET /.well-known/est/crts, confirmable: the Registrar's CoAP server is to know the pledge, too. */
+/* GET /.well-known/est/crts, confirmable: the Registrar's CoAP server is to know the pledge, too.
+ */
 static void ask(SSL *ssl)
 {
 	static const uint8_t get[] = "\x41\x01\x12\x34\x77\xbb.well-known\x03"
@@ -252,8 +253,7 @@ static void serve_one(SSL_CTX *ctx, BIO_METHOD *method)
 	char content[64];
 
 	line_flags = 0;
-	if (send(line_fd, "", 1, 0) != 1 || SSL_accept(ssl) != 1 ||
-	    !SSL_get0_peer_certificate(ssl))
+	if (send(line_fd, "", 1, 0) != 1 || SSL_accept(ssl) != 1 || !SSL_get0_peer_certificate(ssl))
 		fail("a handshake failed");
 	/* As jpreg goes on: OpenSSL lets go of buffers when there is nothing to read. */
 	line_flags = MSG_DONTWAIT;
