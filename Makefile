@@ -7,6 +7,7 @@
 #   make demo       a real DTLS join through XDP, step by step (root)
 #   make bench      what relaying costs, as ratios in one run, then make bench-trips (root)
 #   make bench-pktgen  the same by the kernel's pktgen, in qemu where it is missing (root)
+#   make bench-est  enrolments a second, against what OpenSSL's public keys allow
 #   make bench-trips   round trips a second, against nginx (root; installs it)
 #   make fuzz       the codecs under libFuzzer for FUZZ_SECONDS each
 #   make install    honours DESTDIR and PREFIX;  make uninstall
@@ -239,7 +240,11 @@ PKTGEN_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/pktgen/*.c))
 $(BUILD)/pktgen-ends: $(PKTGEN_SRC) $(wildcard tests/bench/pktgen/*.h) $(BUILD)/bpf/pktgen.skel.h
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $(PKTGEN_SRC) -o $@ $(PKG_LIBS)
 
-.PHONY: bench bench-cost bench-trips bench-pktgen
+$(BUILD)/est-bench: tests/bench/est/est.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -MF $@.d $(CFLAGS) $< -o $@ -lssl -lcrypto
+
+.PHONY: bench bench-cost bench-trips bench-pktgen bench-est
 # One after the other, whatever -j says: each wants the machine to itself.
 bench:
 	$(Q)+failed=0; for part in bench-cost bench-trips; do \
@@ -257,6 +262,11 @@ bench-pktgen:
 	$(Q)scripts/setup.sh
 	$(Q)+$(MAKE) --no-print-directory all $(BUILD)/pktgen-ends
 	$(Q)scripts/bench-pktgen.sh --json $(BUILD)/pktgen.json $(PKTGEN_ARGS)
+
+bench-est:
+	$(Q)scripts/setup.sh
+	$(Q)+$(MAKE) --no-print-directory all $(BUILD)/est-bench
+	$(Q)scripts/bench-est.sh --json $(BUILD)/est.json $(EST_ARGS)
 
 FUZZ_SECONDS ?= 60
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)

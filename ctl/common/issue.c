@@ -74,6 +74,38 @@ static bool set_times(X509 *cert, const struct issue_request *r)
 	       ASN1_TIME_set(X509_getm_notAfter(cert), r->not_after);
 }
 
+/* Copies what was read from elsewhere; of a kind that is not foreseen: false. */
+static bool copy_key(X509 *cert, const X509_PUBKEY *from)
+{
+	const unsigned char *bits;
+	const ASN1_OBJECT *kind;
+	const void *parameter;
+	ASN1_OBJECT *curve;
+	unsigned char *copy;
+	X509_ALGOR *alg;
+	int len, type;
+
+	if (!X509_PUBKEY_get0_param(NULL, &bits, &len, &alg, from))
+		return false;
+	X509_ALGOR_get0(&kind, &type, &parameter, alg);
+	if (len <= 0 || (type != V_ASN1_OBJECT && type != V_ASN1_NULL))
+		return false;
+	curve = type == V_ASN1_OBJECT ? OBJ_dup(parameter) : NULL;
+	copy = OPENSSL_memdup(bits, (size_t)len);
+	if (copy && (curve || type == V_ASN1_NULL) &&
+	    X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(cert), OBJ_nid2obj(OBJ_obj2nid(kind)), type,
+				   curve, copy, len))
+		return true;
+	ASN1_OBJECT_free(curve);
+	OPENSSL_free(copy);
+	return false;
+}
+
+static bool set_key(X509 *cert, const struct issue_request *r)
+{
+	return (r->written && copy_key(cert, r->written)) || X509_set_pubkey(cert, r->key);
+}
+
 X509 *issue_certificate(const struct issue_request *r)
 {
 	const X509_NAME *issuer = r->issuer ? X509_get_subject_name(r->issuer) : r->subject;
@@ -82,8 +114,8 @@ X509 *issue_certificate(const struct issue_request *r)
 
 	if (cert && X509_set_version(cert, X509_VERSION_3) && set_serial(cert) &&
 	    set_times(cert, r) && X509_set_subject_name(cert, r->subject) &&
-	    X509_set_issuer_name(cert, issuer) && X509_set_pubkey(cert, r->key) &&
-	    add_extensions(cert, r) && X509_sign(cert, signer, EVP_sha256()))
+	    X509_set_issuer_name(cert, issuer) && set_key(cert, r) && add_extensions(cert, r) &&
+	    X509_sign(cert, signer, EVP_sha256()))
 		return cert;
 	X509_free(cert);
 	ERR_clear_error();

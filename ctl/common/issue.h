@@ -18,6 +18,10 @@ enum issue_kind {
 struct issue_request {
 	enum issue_kind kind;
 	EVP_PKEY *key; /* that it certifies; its public half will do, but for a CA */
+	/* KEY as the certificate is to have it, or NULL.  It saves OpenSSL 3.0 writing and reading
+	 * the key, which takes longer than signing; but X509_get0_pubkey() does not know the key
+	 * before the certificate has been read anew, from its DER. */
+	const X509_PUBKEY *written;
 	const X509_NAME *subject;
 	const GENERAL_NAMES *names; /* subjectAltName, or NULL */
 	X509 *issuer;		    /* NULL: of a CA */

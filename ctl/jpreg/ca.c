@@ -140,6 +140,9 @@ static void issue(struct ca *ca, const struct authority_request *request, EVP_PK
 	struct issue_request r = {
 		.kind = ISSUE_DEVICE,
 		.key = key,
+		.written = request->what == AUTHORITY_SERVERKEYGEN
+				   ? NULL
+				   : X509_REQ_get_X509_PUBKEY(request->csr),
 		.subject = X509_REQ_get_subject_name(request->csr),
 		.issuer = ca->cert,
 		.issuer_key = ca->key,

@@ -58,11 +58,27 @@ static int end(void **state)
 
 static struct authority_answer answer;
 
+/* Certificates as who asked reads them. */
 static void on_told(void *arg, struct authority_answer *told)
 {
+	const uint8_t *at;
+	uint8_t *der;
+	X509 *cert;
+	int len;
+
 	(void)arg;
 	answer = *told;
 	memset(told, 0, sizeof(*told));
+	for (int i = 0; i < sk_X509_num(answer.certs); i++) {
+		der = NULL;
+		len = i2d_X509(sk_X509_value(answer.certs, i), &der);
+		at = der;
+		cert = d2i_X509(NULL, &at, len);
+		assert_non_null(cert);
+		OPENSSL_free(der);
+		X509_free(sk_X509_value(answer.certs, i));
+		sk_X509_set(answer.certs, i, cert);
+	}
 }
 
 /* As the EST-coaps server does: what is no CSR does not come as far as the CA. */
