@@ -302,6 +302,26 @@ static void test_lists(void **state)
 	X509_free(nameless);
 }
 
+/* A list that cannot name whom it seems to name is none: of those denied, nobody would be. */
+static void test_lists_not_plain(void **state)
+{
+	FILE *f;
+
+	(void)state;
+	assert_false(read_policy("1\n", "4711\n\xef\xbb\xbf" "4711\n", 0, NULL));
+	assert_non_null(strstr(err, "deny:2: "));
+	assert_false(read_policy("\xff\xfe" "4", NULL, 0, NULL));
+	assert_false(read_policy("47\x1b[D11\n", NULL, 0, NULL));
+	assert_true(read_policy("4711 # M\xc3\xbcller's\n", NULL, 0, NULL));
+	for (int end = 0; end < 2; end++) {
+		f = fopen(pki_file("zero"), "w");
+		fwrite("1\n4711\0\n", 1, end ? 8 : 7, f);
+		fclose(f);
+		assert_null(serials_read(pki_file("zero"), err, sizeof(err)));
+		assert_non_null(strstr(err, "zero:2: "));
+	}
+}
+
 static void test_rate(void **state)
 {
 	struct record *record = record_open(pki_file("issued.db"), true, err, sizeof(err));
@@ -377,6 +397,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_chain_without_end, begin, end),
 		cmocka_unit_test_setup_teardown(test_names, begin, end),
 		cmocka_unit_test_setup_teardown(test_other_names, begin, end),
+		cmocka_unit_test_setup_teardown(test_lists_not_plain, begin, end),
 		cmocka_unit_test_setup_teardown(test_lists, begin, end),
 		cmocka_unit_test_setup_teardown(test_rate, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_anchors, begin, end),
