@@ -27,7 +27,7 @@ static char *word_of(char *line)
 {
 	char *end;
 
-	line[strcspn(line, "#\r\n")] = '\0';
+	line[strcspn(line, "#")] = '\0';
 	while (isspace((unsigned char)*line))
 		line++;
 	end = line + strlen(line);
