@@ -6,7 +6,8 @@
  *
  *   liar [ADDR]:PORT DIR LIE     DIR/server.pem is for libcoap, DIR/real.pem is its CA
  *
- * Prints "lying" when it listens.  LIE is one of lies[], below; "none" is an honest one.
+ * Prints "lying" when it listens.  LIE is one of lies[], below; "none" and
+ * "strange-ca" are honest ones.
  */
 #include <coap3/coap.h>
 #include <netinet/in.h>
@@ -34,7 +35,7 @@ static const struct lie {
 	const char *name;
 	enum when when;
 } lies[] = {
-	{ "none", OF_CRTS },	      { "other-server", OF_CRTS },   { "five-cas", OF_CRTS },
+	{ "none", OF_CRTS },	      { "strange-ca", OF_CRTS },     { "other-server", OF_CRTS },   { "five-cas", OF_CRTS },
 	{ "crts-garbage", OF_CRTS },  { "crts-empty", OF_CRTS },     { "crts-format", OF_CRTS },
 	{ "crts-endless", OF_CRTS },  { "crts-large", OF_CRTS },     { "crts-gap", OF_CRTS },
 	{ "crts-silent", OF_CRTS },   { "other-key", OF_SEN },	     { "other-ca", OF_SEN },
@@ -125,7 +126,7 @@ static void say(const coap_pdu_t *request, coap_pdu_t *response, unsigned int fo
 		const uint8_t *body, size_t len)
 {
 	static const uint8_t zeros[SIZE];
-	bool endless = strstr(lie->name, "endless"), gap = is("crts-gap");
+	bool endless = !body && strstr(lie->name, "endless"), gap = is("crts-gap");
 	size_t num = block_of(request), at = num * SIZE, n;
 
 	if (at > len || endless)
