@@ -24,11 +24,11 @@
 #define SUITES "ECDHE-ECDSA-AES128-CCM8:ECDHE-ECDSA-AES128-CCM:ECDHE-ECDSA-AES128-GCM-SHA256"
 
 #define CHAIN_MAX 4
-#define WAITS_MAX 20  /* 5.03s in a row */
-#define WAIT_MAX  60  /* s; RFC 8995 5.6 */
-#define LATER_MAX (WAITS_MAX * WAIT_MAX) /* s; who is told to come back after this need not wait */
-#define STALL_S	  120 /* without an answer, whatever libcoap says */
-#define BODY_MAX  16384 /* octets of an answer: CHAIN_MAX large certificates */
+#define WAITS_MAX 20			 /* 5.03s in a row */
+#define WAIT_MAX  60			 /* s; RFC 8995 5.6 */
+#define LATER_MAX (WAITS_MAX * WAIT_MAX) /* s; a longer wait is not begun */
+#define STALL_S	  120			 /* without an answer, whatever libcoap says */
+#define BODY_MAX  16384			 /* octets of an answer: CHAIN_MAX large certificates */
 
 /* Sessions, each with the same request, so that who lost only the answer gets the same certificate.
  */
@@ -382,7 +382,8 @@ static unsigned int max_age(const coap_pdu_t *pdu)
 static void wait_for(struct est_client *c, unsigned int seconds)
 {
 	if (seconds > LATER_MAX) {
-		finish(c, "the Registrar has nothing for us for %u s; try again then, or another one",
+		finish(c,
+		       "the Registrar has nothing for us for %u s; try again then, or another one",
 		       seconds);
 		return;
 	}
@@ -408,7 +409,8 @@ static void refused(struct est_client *c, const coap_pdu_t *pdu)
 	for (; n < len && n < sizeof(said) - 1; n++)
 		said[n] = text[n] >= ' ' && text[n] <= '~' ? (char)text[n] : '?';
 	said[n] = '\0';
-	finish(c, "the Registrar refused: %u.%02u%s%s", code >> 5, code & 0x1f, n ? ", " : "", said);
+	finish(c, "the Registrar refused: %u.%02u%s%s", code >> 5, code & 0x1f, n ? ", " : "",
+	       said);
 }
 
 /* Without the option anything may be in it, and what it is will be seen. */
@@ -671,8 +673,7 @@ struct est_client *est_client_new(struct event_base *base, struct coaploop *loop
 	c->deadline = evtimer_new(base, on_deadline, c);
 	if (!c->end || !c->timer || !c->deadline || !read_self(c, err, err_len))
 		goto fail;
-	coap_context_set_block_mode(coaploop_context(loop),
-				    COAP_BLOCK_USE_LIBCOAP);
+	coap_context_set_block_mode(coaploop_context(loop), COAP_BLOCK_USE_LIBCOAP);
 	coap_register_response_handler(coaploop_context(loop), on_answer);
 	coap_register_nack_handler(coaploop_context(loop), on_nack);
 	coap_register_event_handler(coaploop_context(loop), on_event);

@@ -114,7 +114,8 @@ static bool names_itself(X509 *client, X509_REQ *csr, bool may_leave_out)
 	 * twice, and who knows whom it names. */
 	int asked_is = -1, has_is;
 	GENERAL_NAMES *asked =
-		extensions ? X509V3_get_d2i(extensions, NID_subject_alt_name, &asked_is, NULL) : NULL;
+		extensions ? X509V3_get_d2i(extensions, NID_subject_alt_name, &asked_is, NULL)
+			   : NULL;
 	GENERAL_NAMES *has = X509_get_ext_d2i(client, NID_subject_alt_name, &has_is, NULL);
 	bool itself = !X509_NAME_cmp(subject, X509_get_subject_name(client)) ||
 		      (may_leave_out && !X509_NAME_entry_count(subject));

@@ -55,7 +55,7 @@ static void try_key(const char *file, X509 *cert)
 
 static X509 *try_certs(const char *file)
 {
-	STACK_OF(X509) *certs, *again;
+	STACK_OF(X509) * certs, *again;
 	const char *out = memory_path("certs");
 	X509 *first;
 	int count;

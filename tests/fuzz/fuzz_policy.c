@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Fuzz target for who may have a certificate.  The input is a client's certificate in DER and its
- * CSR behind it; the maker that is trusted is corpus-policy.pem, and has signed the good ones of the
- * corpus.  What is allowed is judged a second time.
+ * CSR behind it; the maker that is trusted is corpus-policy.pem, and has signed the good ones of
+ * the corpus.  What is allowed is judged a second time.
  */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -61,8 +61,7 @@ static bool asks_for_more(X509 *client, X509_REQ *csr)
 		own = X509_get_ext_by_NID(client, NID_subject_alt_name, -1);
 		more = own < 0 || ASN1_OCTET_STRING_cmp(
 					  X509_EXTENSION_get_data(X509_get_ext(client, own)),
-					  X509_EXTENSION_get_data(
-						  X509v3_get_ext(extensions, at)));
+					  X509_EXTENSION_get_data(X509v3_get_ext(extensions, at)));
 	}
 	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 	return more;
@@ -77,8 +76,7 @@ static bool is_denied(X509 *client)
 	       !strcmp(serial, DENIED);
 }
 
-static void try_policy(struct policy *policy, X509 *client, X509_REQ *csr,
-		       enum authority_what what)
+static void try_policy(struct policy *policy, X509 *client, X509_REQ *csr, enum authority_what what)
 {
 	unsigned int retry = 0;
 	char why[200] = "";
@@ -91,9 +89,8 @@ static void try_policy(struct policy *policy, X509 *client, X509_REQ *csr,
 		return;
 	MUST(csr);
 	MUST(policy != policies[2] || !is_denied(client));
-	MUST(same_subject(client, csr) ||
-	     (what != AUTHORITY_REENROLL &&
-	      !X509_NAME_entry_count(X509_REQ_get_subject_name(csr))));
+	MUST(same_subject(client, csr) || (what != AUTHORITY_REENROLL &&
+					   !X509_NAME_entry_count(X509_REQ_get_subject_name(csr))));
 	MUST(!asks_for_more(client, csr));
 	if (what == AUTHORITY_REENROLL && policy == policies[1])
 		MUST(X509_verify(client, X509_get0_pubkey(anchor)) == 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * An EST-coaps Registrar that lies, for pledges that must not believe it.  It makes a CA and all that
- * it shows itself; of libcoap it takes CoAP and DTLS, and blocks are made here, by hand, so that they
- * can be wrong.
+ * An EST-coaps Registrar that lies, for pledges that must not believe it.  It makes a CA and all
+ * that it shows itself; of libcoap it takes CoAP and DTLS, and blocks are made here, by hand, so
+ * that they can be wrong.
  *
  *   liar [ADDR]:PORT DIR LIE     DIR/server.pem is for libcoap, DIR/real.pem is its CA
  *
@@ -35,14 +35,15 @@ static const struct lie {
 	const char *name;
 	enum when when;
 } lies[] = {
-	{ "none", OF_CRTS },	      { "strange-ca", OF_CRTS },     { "other-server", OF_CRTS },   { "five-cas", OF_CRTS },
-	{ "crts-garbage", OF_CRTS },  { "crts-empty", OF_CRTS },     { "crts-format", OF_CRTS },
-	{ "crts-endless", OF_CRTS },  { "crts-large", OF_CRTS },     { "crts-gap", OF_CRTS },
-	{ "crts-silent", OF_CRTS },   { "other-key", OF_SEN },	     { "other-ca", OF_SEN },
-	{ "other-subject", OF_SEN },  { "domain-subject", OF_SEN },  { "sen-garbage", OF_SEN },
-	{ "sen-empty", OF_SEN },      { "sen-format", OF_SEN },	     { "sen-trailing", OF_SEN },
-	{ "sen-endless", OF_SEN },    { "sen-large", OF_SEN },	     { "absurd-wait", OF_SEN },
-	{ "waits-for-ever", OF_SEN }, { "not-utf8", OF_SEN },	     { "expired", OF_SEN },
+	{ "none", OF_CRTS },	    { "strange-ca", OF_CRTS },	  { "other-server", OF_CRTS },
+	{ "five-cas", OF_CRTS },    { "crts-garbage", OF_CRTS },  { "crts-empty", OF_CRTS },
+	{ "crts-format", OF_CRTS }, { "crts-endless", OF_CRTS },  { "crts-large", OF_CRTS },
+	{ "crts-gap", OF_CRTS },    { "crts-silent", OF_CRTS },	  { "other-key", OF_SEN },
+	{ "other-ca", OF_SEN },	    { "other-subject", OF_SEN },  { "domain-subject", OF_SEN },
+	{ "sen-garbage", OF_SEN },  { "sen-empty", OF_SEN },	  { "sen-format", OF_SEN },
+	{ "sen-trailing", OF_SEN }, { "sen-endless", OF_SEN },	  { "sen-large", OF_SEN },
+	{ "absurd-wait", OF_SEN },  { "waits-for-ever", OF_SEN }, { "not-utf8", OF_SEN },
+	{ "expired", OF_SEN },
 };
 
 static const struct lie *lie;
@@ -121,7 +122,8 @@ static unsigned int block_of(const coap_pdu_t *request)
 	return coap_get_block(request, COAP_OPTION_BLOCK2, &block) ? block.num : 0;
 }
 
-/* BODY of LEN octets in blocks, or, if it is NULL, as many zeros; of "endless" there is always one more. */
+/* BODY of LEN octets in blocks, or, if it is NULL, as many zeros; of "endless" there is always one
+ * more. */
 static void say(const coap_pdu_t *request, coap_pdu_t *response, unsigned int format,
 		const uint8_t *body, size_t len)
 {
@@ -133,7 +135,7 @@ static void say(const coap_pdu_t *request, coap_pdu_t *response, unsigned int fo
 		at = endless ? 0 : len;
 	n = len - at < SIZE ? len - at : SIZE;
 	coap_pdu_set_code(response, lie->when == OF_CRTS ? COAP_RESPONSE_CODE_CONTENT
-							  : COAP_RESPONSE_CODE_CHANGED);
+							 : COAP_RESPONSE_CODE_CHANGED);
 	add_number(response, COAP_OPTION_CONTENT_FORMAT, format);
 	if (len > SIZE || endless)
 		add_number(response, COAP_OPTION_BLOCK2,
@@ -164,10 +166,10 @@ static void on_crts(coap_resource_t *resource, coap_session_t *session, const co
 	if (is("crts-empty"))
 		len = 0;
 	say(request, response, format, zeros ? NULL : der,
-	    is("crts-garbage")		       ? 300
-	    : is("crts-endless")	       ? LARGE
+	    is("crts-garbage")			 ? 300
+	    : is("crts-endless")		 ? LARGE
 	    : is("crts-large") || is("crts-gap") ? 100000
-					       : (size_t)len);
+						 : (size_t)len);
 	coap_pdu_set_code(response, COAP_RESPONSE_CODE_CONTENT);
 	free(der);
 	sk_X509_free(certs);
@@ -218,8 +220,8 @@ static void on_sen(coap_resource_t *resource, coap_session_t *session, const coa
 	}
 	if (is("sen-garbage") || is("sen-endless") || is("sen-large") || is("sen-empty")) {
 		say(request, response, format, NULL,
-		    is("sen-garbage")	? 300
-		    : is("sen-empty")	? 0
+		    is("sen-garbage") ? 300
+		    : is("sen-empty") ? 0
 		    : is("sen-large") ? 100000
 				      : LARGE);
 		coap_pdu_set_code(response, COAP_RESPONSE_CODE_CHANGED);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# shellcheck disable=SC2034,SC2317 # for common.sh; called through check
+# shellcheck disable=SC2015,SC2034,SC2086,SC2317 # for common.sh; called through check
 #
 # A pledge and a Registrar that lies to it: `jpledge enroll' ends with status 1 and one line that says where and
 # what, stores nothing, and what was stored stays; soon, and in little memory.
@@ -39,7 +39,7 @@ sys.exit(ret)' "$work/$lie/used" \
 		>"$work/$lie/said" 2>"$work/$lie.err.log"
 }
 
-# ended LIE STATUS TEXT: as it should when it is not believed?
+# ended_well LIE STATUS TEXT: as it should when it is not believed?
 ended_well() {
 	local lie=$1 status=$2 text=$3
 	[ "$status" = 1 ] || { echo "# status $status"; return 1; }
@@ -94,7 +94,7 @@ stays() { # what was there is not touched by a lie
 	cp "$work"/none/out/* "$work/other-key/out" && before=$(cat "$work"/other-key/out/*) || return 1
 	lies other-key || return 1
 	! enrols other-key 20 && [ "$(cat "$work"/other-key/out/*)" = "$before" ] &&
-		[ "$(ls -A "$work/other-key/out" | xargs)" = "ca.pem ldevid.pem" ]
+		[ "$(echo $(ls -A "$work/other-key/out"))" = "ca.pem ldevid.pem" ]
 	set -- $?
 	stop "$liar"
 	return "$1"

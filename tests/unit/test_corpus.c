@@ -126,16 +126,11 @@ static void test_trace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_jpy),
-		cmocka_unit_test(test_linkformat),
-		cmocka_unit_test(test_grasp),
-		cmocka_unit_test(test_sixtisch),
-		cmocka_unit_test(test_csr),
-		cmocka_unit_test(test_certs),
-		cmocka_unit_test(test_multipart),
-		cmocka_unit_test(test_pemfile),
-		cmocka_unit_test(test_serials),
-		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_jpy),	  cmocka_unit_test(test_linkformat),
+		cmocka_unit_test(test_grasp),	  cmocka_unit_test(test_sixtisch),
+		cmocka_unit_test(test_csr),	  cmocka_unit_test(test_certs),
+		cmocka_unit_test(test_multipart), cmocka_unit_test(test_pemfile),
+		cmocka_unit_test(test_serials),	  cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_trace),
 	};
 

@@ -315,9 +315,14 @@ static void test_lists_not_plain(void **state)
 	FILE *f;
 
 	(void)state;
-	assert_false(read_policy("1\n", "4711\n\xef\xbb\xbf" "4711\n", 0, NULL));
+	assert_false(read_policy("1\n",
+				 "4711\n\xef\xbb\xbf"
+				 "4711\n",
+				 0, NULL));
 	assert_non_null(strstr(err, "deny:2: "));
-	assert_false(read_policy("\xff\xfe" "4", NULL, 0, NULL));
+	assert_false(read_policy("\xff\xfe"
+				 "4",
+				 NULL, 0, NULL));
 	assert_false(read_policy("47\x1b[D11\n", NULL, 0, NULL));
 	assert_false(read_policy("4710\r4711\r", NULL, 0, NULL));
 	assert_true(read_policy("4711 # M\xc3\xbcller's\n", NULL, 0, NULL));
