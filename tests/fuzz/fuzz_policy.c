@@ -35,12 +35,13 @@ static void set_up(void)
 		return;
 	certs = pemfile_read_certs(ANCHOR, 1, err, sizeof(err));
 	MUST(certs);
+	policies[0] = policy_new(&config, NULL, err, sizeof(err));
+	policies[1] = policy_new(&config, NULL, err, sizeof(err));
+	MUST(policies[1] && !policy_set_cas(policies[1], certs));
 	anchor = sk_X509_pop(certs);
 	sk_X509_free(certs);
-	policies[0] = policy_new(&config, NULL, NULL, err, sizeof(err));
-	policies[1] = policy_new(&config, anchor, NULL, err, sizeof(err));
 	config.deny = memory_file((const uint8_t *)list, sizeof(list) - 1);
-	policies[2] = policy_new(&config, NULL, NULL, err, sizeof(err));
+	policies[2] = policy_new(&config, NULL, err, sizeof(err));
 	MUST(policies[0] && policies[1] && policies[2]);
 }
 
