@@ -148,8 +148,9 @@ $(BUILD)/tests/test_health: UNIT_WITH := ctl/jpd/health.c -Wl,--wrap=clock_getti
 	-Wl,--wrap=event_new
 
 # Runs every fuzz target over its corpus, once.
-$(BUILD)/tests/test_corpus: UNIT_WITH := $(wildcard tests/fuzz/fuzz_*.c)
-$(BUILD)/tests/test_corpus: $(wildcard tests/fuzz/fuzz*.[ch])
+$(BUILD)/tests/test_corpus: UNIT_WITH := $(wildcard tests/fuzz/fuzz_*.c) \
+	$(addprefix ctl/jpreg/,csr.c policy.c record.c serials.c dtls_name.c trace.c)
+$(BUILD)/tests/test_corpus: $(wildcard tests/fuzz/*.[ch])
 
 # What a lab program needs besides the common library's sources.
 $(BUILD)/tests/coap_answer_test: LAB_WITH := ctl/jpd/coap_answer.c ctl/jpd/announce_links.c
@@ -276,11 +277,19 @@ $(BUILD)/fuzz/fuzz_jpy: FUZZ_WITH := ctl/common/jpy.c ctl/common/cbor_item.c
 $(BUILD)/fuzz/fuzz_grasp: FUZZ_WITH := $(addprefix ctl/common/,grasp.c cbor_item.c addr.c)
 $(BUILD)/fuzz/fuzz_linkformat: FUZZ_WITH := $(addprefix ctl/common/,linkformat.c brski_link.c addr.c)
 $(BUILD)/fuzz/fuzz_sixtisch: FUZZ_WITH := ctl/common/sixtisch.c
+$(BUILD)/fuzz/fuzz_csr: FUZZ_WITH := ctl/jpreg/csr.c
+$(BUILD)/fuzz/fuzz_certs: FUZZ_WITH := ctl/common/certs.c
+$(BUILD)/fuzz/fuzz_multipart: FUZZ_WITH := $(addprefix ctl/common/,multipart.c cbor_item.c)
+$(BUILD)/fuzz/fuzz_pemfile: FUZZ_WITH := ctl/common/pemfile.c
+$(BUILD)/fuzz/fuzz_serials: FUZZ_WITH := ctl/jpreg/serials.c
+$(BUILD)/fuzz/fuzz_policy: FUZZ_WITH := $(addprefix ctl/jpreg/,policy.c csr.c serials.c record.c) ctl/common/pemfile.c
+$(BUILD)/fuzz/fuzz_trace: FUZZ_WITH := $(addprefix ctl/jpreg/,trace.c dtls_name.c) \
+	$(addprefix ctl/common/,jpy.c cbor_item.c addr.c words.c)
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(COMMON_SRC) $(wildcard tests/fuzz/*.h tests/unit/guard.h ctl/common/*.h)
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(COMMON_SRC) $(wildcard tests/fuzz/*.h tests/unit/guard.h ctl/common/*.h ctl/jpreg/*.[ch])
 	@mkdir -p $(@D)
 	$(call say,CLANG,$@)$(CLANG) -std=gnu17 -D_GNU_SOURCE -DJPX_LIBFUZZER $(WARN) -Iinclude \
-		-iquote ctl/common -g -O1 -fsanitize=fuzzer,address,undefined $< $(FUZZ_WITH) -o $@ -lcbor
+		-iquote ctl/common -g -O1 -fsanitize=fuzzer,address,undefined $< $(FUZZ_WITH) -o $@ -lcbor -lcrypto -lsqlite3
 .PHONY: fuzz
 fuzz: $(FUZZ)
 	$(Q)for f in $^; do mkdir -p $$f.corpus && $$f -max_total_time=$(FUZZ_SECONDS) -max_len=2048 \

@@ -24,9 +24,11 @@
 #define SUITES "ECDHE-ECDSA-AES128-CCM8:ECDHE-ECDSA-AES128-CCM:ECDHE-ECDSA-AES128-GCM-SHA256"
 
 #define CHAIN_MAX 4
-#define WAITS_MAX 20  /* 5.03s in a row */
-#define WAIT_MAX  60  /* s; RFC 8995 5.6 */
-#define STALL_S	  120 /* without an answer, whatever libcoap says */
+#define WAITS_MAX 20			 /* 5.03s in a row */
+#define WAIT_MAX  60			 /* s; RFC 8995 5.6 */
+#define LATER_MAX (WAITS_MAX * WAIT_MAX) /* s; a longer wait is not begun */
+#define STALL_S	  120			 /* without an answer, whatever libcoap says */
+#define BODY_MAX  16384			 /* octets of an answer: CHAIN_MAX large certificates */
 
 /* Sessions, each with the same request, so that who lost only the answer gets the same certificate.
  */
@@ -60,6 +62,8 @@ struct est_client {
 	X509 *self;
 	uint8_t *csr;
 	size_t csr_len;
+	uint8_t *body; /* of the answer, as far as it is here */
+	size_t body_len;
 	struct est_result result;
 	char why[200];
 };
@@ -205,6 +209,24 @@ static void take_cacerts(struct est_client *c, const uint8_t *body, size_t len)
 	request(c);
 }
 
+/* A Registrar may give us a name of its domain's, but none of another device. */
+static bool names_another(const X509 *self, const X509 *cert)
+{
+	X509_NAME *names[2] = { X509_get_subject_name(self), X509_get_subject_name(cert) };
+	const ASN1_STRING *serial[2] = { NULL, NULL };
+	int at;
+
+	for (int i = 0; i < 2; i++) {
+		at = X509_NAME_get_index_by_NID(names[i], NID_serialNumber, -1);
+		if (at >= 0)
+			serial[i] = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(names[i], at));
+	}
+	return serial[0] && serial[1] &&
+	       (ASN1_STRING_length(serial[0]) != ASN1_STRING_length(serial[1]) ||
+		memcmp(ASN1_STRING_get0_data(serial[0]), ASN1_STRING_get0_data(serial[1]),
+		       (size_t)ASN1_STRING_length(serial[0])));
+}
+
 static void take_cert(struct est_client *c, X509 *cert)
 {
 	char why[120];
@@ -216,6 +238,8 @@ static void take_cert(struct est_client *c, X509 *cert)
 	c->result.cert = cert;
 	if (EVP_PKEY_eq(X509_get0_pubkey(cert), c->result.key) != 1)
 		finish(c, "the certificate is for another key than ours");
+	else if (names_another(c->self, cert))
+		finish(c, "the certificate names a device with another serial number than ours");
 	else if (!verifies(c->result.cacerts, cert, NULL, why, sizeof(why)))
 		finish(c, "the certificate is not of the Registrar's CA: %s", why);
 	else
@@ -289,6 +313,15 @@ static void release(coap_session_t *session, void *body)
 	free(body);
 }
 
+/* The content format of this step's answer. */
+static unsigned int format_wanted(const struct est_client *c)
+{
+	return c->step != EST_CERTIFICATE	   ? EST_FORMAT_CERTS
+	       : c->config->want == EST_SERVER_KEY ? EST_FORMAT_MULTIPART
+	       : is_06(c)			   ? EST_FORMAT_CERTS
+						   : EST_FORMAT_CERT;
+}
+
 /* The request of this step. */
 static void request(struct est_client *c)
 {
@@ -299,10 +332,6 @@ static void request(struct est_client *c)
 				   EST_WELL_KNOWN "/skg" },
 	};
 	bool posts = c->step == EST_CERTIFICATE;
-	int accept = !posts				 ? EST_FORMAT_CERTS
-		     : c->config->want == EST_SERVER_KEY ? EST_FORMAT_MULTIPART
-		     : is_06(c)				 ? EST_FORMAT_CERTS
-							 : EST_FORMAT_CERT;
 	coap_optlist_t *options = NULL;
 	coap_pdu_t *pdu =
 		coap_new_pdu(COAP_MESSAGE_CON,
@@ -311,13 +340,14 @@ static void request(struct est_client *c)
 	size_t token_len;
 	bool made;
 
+	c->body_len = 0;
 	coap_session_new_token(c->session, &token_len, c->token_bytes);
 	c->token = (coap_bin_const_t){ token_len, c->token_bytes };
 	made = pdu && coap_add_token(pdu, token_len, c->token_bytes) &&
 	       add_path(&options, posts ? paths[c->config->profile][c->config->want]
 					: EST_WELL_KNOWN "/crts") &&
 	       (!posts || add_number(&options, COAP_OPTION_CONTENT_FORMAT, EST_FORMAT_CSR)) &&
-	       add_number(&options, COAP_OPTION_ACCEPT, (unsigned int)accept) &&
+	       add_number(&options, COAP_OPTION_ACCEPT, format_wanted(c)) &&
 	       coap_add_optlist_pdu(pdu, &options);
 	coap_delete_optlist(options);
 	if (made && posts) {
@@ -351,6 +381,12 @@ static unsigned int max_age(const coap_pdu_t *pdu)
 /* The same request again, later (RFC 9148 4.7). */
 static void wait_for(struct est_client *c, unsigned int seconds)
 {
+	if (seconds > LATER_MAX) {
+		finish(c,
+		       "the Registrar has nothing for us for %u s; try again then, or another one",
+		       seconds);
+		return;
+	}
 	if (++c->waits > WAITS_MAX) {
 		finish(c, "the Registrar asked for patience %d times", WAITS_MAX);
 		return;
@@ -365,11 +401,60 @@ static void refused(struct est_client *c, const coap_pdu_t *pdu)
 {
 	coap_pdu_code_t code = coap_pdu_get_code(pdu);
 	const uint8_t *text = NULL;
-	size_t len = 0;
+	char said[121];
+	size_t len = 0, n = 0;
 
 	coap_get_data(pdu, &len, &text);
-	finish(c, "the Registrar refused: %u.%02u%s%.*s", code >> 5, code & 0x1f, len ? ", " : "",
-	       (int)(len < 120 ? len : 120), text ? (const char *)text : "");
+	/* For a terminal, and for JSON, which takes nothing that is not UTF-8. */
+	for (; n < len && n < sizeof(said) - 1; n++)
+		said[n] = text[n] >= ' ' && text[n] <= '~' ? (char)text[n] : '?';
+	said[n] = '\0';
+	finish(c, "the Registrar refused: %u.%02u%s%s", code >> 5, code & 0x1f, n ? ", " : "",
+	       said);
+}
+
+/* Without the option anything may be in it, and what it is will be seen. */
+static bool is_of_format(const coap_pdu_t *pdu, unsigned int want, unsigned int *format)
+{
+	coap_opt_iterator_t iterator;
+	coap_opt_t *option = coap_check_option(pdu, COAP_OPTION_CONTENT_FORMAT, &iterator);
+
+	*format = option ? coap_decode_var_bytes(coap_opt_value(option), coap_opt_length(option))
+			 : want;
+	return *format == want;
+}
+
+/* What is in PDU, a block or all of it, behind what is here.  Is that all?  libcoap would put it
+ * together itself, as long as blocks come and there is memory. */
+static bool is_whole(struct est_client *c, const coap_pdu_t *pdu)
+{
+	size_t len = 0, offset = 0, total = 0;
+	const uint8_t *data = NULL;
+	coap_block_t block;
+	uint8_t *more;
+
+	coap_get_data_large(pdu, &len, &data, &offset, &total);
+	if (!coap_get_block(pdu, COAP_OPTION_BLOCK2, &block))
+		block.m = 0;
+	if (total > BODY_MAX || offset > BODY_MAX || len > BODY_MAX - offset) {
+		finish(c, "the Registrar's answer has more than %d octets", BODY_MAX);
+		return false;
+	}
+	if (offset > c->body_len || (block.m && !len)) {
+		finish(c, "a block of the Registrar's answer is missing");
+		return false;
+	}
+	if (len && offset == c->body_len) {
+		more = realloc(c->body, offset + len);
+		if (!more) {
+			finish(c, "no memory for the Registrar's answer");
+			return false;
+		}
+		c->body = more;
+		memcpy(c->body + offset, data, len);
+		c->body_len += len;
+	}
+	return !block.m;
 }
 
 static coap_response_t on_answer(coap_session_t *session, const coap_pdu_t *sent,
@@ -377,8 +462,9 @@ static coap_response_t on_answer(coap_session_t *session, const coap_pdu_t *sent
 {
 	struct est_client *c = coap_session_get_app_data(session);
 	coap_pdu_code_t code = coap_pdu_get_code(pdu);
-	size_t len = 0, offset, total;
-	const uint8_t *body = NULL;
+	const uint8_t *body;
+	unsigned int format;
+	size_t len;
 
 	(void)sent;
 	(void)mid;
@@ -388,10 +474,14 @@ static coap_response_t on_answer(coap_session_t *session, const coap_pdu_t *sent
 		wait_for(c, max_age(pdu));
 	} else if (COAP_RESPONSE_CLASS(code) != 2) {
 		refused(c, pdu);
-	} else {
-		coap_get_data_large(pdu, &len, &body, &offset, &total);
+	} else if (!is_of_format(pdu, format_wanted(c), &format)) {
+		finish(c, "the Registrar answered in content format %u, not %u", format,
+		       format_wanted(c));
+	} else if (is_whole(c, pdu)) {
 		c->waits = 0;
 		heard(c, 0);
+		body = c->body;
+		len = c->body_len;
 		if (is_06(c) && (c->step == EST_CACERTS || c->config->want != EST_SERVER_KEY) &&
 		    !est_unwrap(&body, &len))
 			finish(c, "what the Registrar answered is not in a CBOR byte string: is it "
@@ -583,8 +673,7 @@ struct est_client *est_client_new(struct event_base *base, struct coaploop *loop
 	c->deadline = evtimer_new(base, on_deadline, c);
 	if (!c->end || !c->timer || !c->deadline || !read_self(c, err, err_len))
 		goto fail;
-	coap_context_set_block_mode(coaploop_context(loop),
-				    COAP_BLOCK_USE_LIBCOAP | COAP_BLOCK_SINGLE_BODY);
+	coap_context_set_block_mode(coaploop_context(loop), COAP_BLOCK_USE_LIBCOAP);
 	coap_register_response_handler(coaploop_context(loop), on_answer);
 	coap_register_nack_handler(coaploop_context(loop), on_nack);
 	coap_register_event_handler(coaploop_context(loop), on_event);
@@ -619,5 +708,6 @@ void est_client_free(struct est_client *c)
 	EVP_PKEY_free(c->result.key);
 	X509_free(c->self);
 	OPENSSL_free(c->csr);
+	free(c->body);
 	free(c);
 }

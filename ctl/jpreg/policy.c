@@ -140,12 +140,19 @@ static bool names_itself(X509 *client, X509_REQ *csr, bool may_leave_out)
 {
 	X509_NAME *subject = X509_REQ_get_subject_name(csr);
 	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(csr);
-	GENERAL_NAMES *asked = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
-	GENERAL_NAMES *has = X509_get_ext_d2i(client, NID_subject_alt_name, NULL, NULL);
+	/* -1: there is none; without names and with another number it cannot be read, or is there
+	 * twice, and who knows whom it names. */
+	int asked_is = -1, has_is;
+	GENERAL_NAMES *asked =
+		extensions ? X509V3_get_d2i(extensions, NID_subject_alt_name, &asked_is, NULL)
+			   : NULL;
+	GENERAL_NAMES *has = X509_get_ext_d2i(client, NID_subject_alt_name, &has_is, NULL);
 	bool itself = !X509_NAME_cmp(subject, X509_get_subject_name(client)) ||
 		      (may_leave_out && !X509_NAME_entry_count(subject));
 
-	if (asked)
+	if ((!asked && asked_is != -1) || (!has && has_is != -1))
+		itself = false;
+	else if (asked)
 		itself = itself && has && same_names(asked, has);
 	else if (has && !may_leave_out)
 		itself = false;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define SERIAL_MAX 64 /* ub-serial-number of X.520 */
+#define LINE_MAX_  254
 #define LINES_MAX  1000000
 
 struct serials {
@@ -26,13 +27,37 @@ static char *word_of(char *line)
 {
 	char *end;
 
-	line[strcspn(line, "#\r\n")] = '\0';
+	line[strcspn(line, "#")] = '\0';
 	while (isspace((unsigned char)*line))
 		line++;
 	end = line + strlen(line);
 	while (end > line && isspace((unsigned char)end[-1]))
 		*--end = '\0';
 	return line;
+}
+
+/* The next line of F without its end, whatever octets are in it: its length, -1 at the end of the
+ * file, -2 if it is longer than CAP. */
+static int read_line(FILE *f, char *line, int cap)
+{
+	int n = 0, c;
+
+	while ((c = getc(f)) != EOF && c != '\n') {
+		if (n == cap)
+			return -2;
+		line[n++] = (char)c;
+	}
+	line[n] = '\0';
+	return n || c != EOF ? n : -1;
+}
+
+/* A list that an editor saved as UTF-16, or with a byte order mark, would name none of the devices
+ * that one reads in it. */
+static bool is_plain(const char *word)
+{
+	while (*word >= ' ' && *word <= '~')
+		word++;
+	return !*word;
 }
 
 static bool add(struct serials *s, const char *word)
@@ -54,20 +79,28 @@ struct serials *serials_read(const char *file, char *err, size_t err_len)
 {
 	struct serials *s = calloc(1, sizeof(*s));
 	FILE *f = fopen(file, "re");
-	char line[256], *word;
+	char line[LINE_MAX_ + 1], *word;
 	unsigned long n = 0;
+	int len;
 
 	if (!s || !f) {
 		snprintf(err, err_len, "%s: %s", file, f ? "no memory" : strerror(errno));
 		goto fail;
 	}
-	while (fgets(line, sizeof(line), f)) {
+	while ((len = read_line(f, line, LINE_MAX_)) != -1) {
 		n++;
-		if (!strchr(line, '\n') && !feof(f)) {
+		if (len < 0) {
 			snprintf(err, err_len, "%s:%lu: a line too long", file, n);
 			goto fail;
 		}
-		word = word_of(line);
+		word = memchr(line, '\0', (size_t)len) ? NULL : word_of(line);
+		if (!word || !is_plain(word)) {
+			snprintf(err, err_len,
+				 "%s:%lu: a character that is none of a serial number's; try "
+				 "saving the list as plain ASCII",
+				 file, n);
+			goto fail;
+		}
 		if (!*word)
 			continue;
 		if (strlen(word) > SERIAL_MAX) {

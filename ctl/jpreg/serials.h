@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A list of devices' serial numbers from a file: one a line, # begins a comment.
+ * A list of devices' serial numbers from a file: one a line in printable ASCII, # begins a
+ * comment.
  */
 #ifndef JPX_JPREG_SERIALS_H
 #define JPX_JPREG_SERIALS_H

@@ -19,10 +19,17 @@
 #define FUZZ_TARGET(name) int name(const uint8_t *input, size_t len)
 #endif
 
+int fuzz_certs(const uint8_t *input, size_t len);
+int fuzz_csr(const uint8_t *input, size_t len);
 int fuzz_grasp(const uint8_t *input, size_t len);
 int fuzz_jpy(const uint8_t *input, size_t len);
 int fuzz_linkformat(const uint8_t *input, size_t len);
+int fuzz_multipart(const uint8_t *input, size_t len);
+int fuzz_pemfile(const uint8_t *input, size_t len);
+int fuzz_policy(const uint8_t *input, size_t len);
+int fuzz_serials(const uint8_t *input, size_t len);
 int fuzz_sixtisch(const uint8_t *input, size_t len);
+int fuzz_trace(const uint8_t *input, size_t len);
 
 #define MUST(cond)                                                                                 \
 	do {                                                                                       \

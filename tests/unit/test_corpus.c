@@ -81,13 +81,57 @@ static void test_sixtisch(void **state)
 	run_corpus(fuzz_sixtisch, "tests/fuzz/corpus-sixtisch", 10);
 }
 
+static void test_csr(void **state)
+{
+	(void)state;
+	run_corpus(fuzz_csr, "tests/fuzz/corpus-csr", 17);
+}
+
+static void test_certs(void **state)
+{
+	(void)state;
+	run_corpus(fuzz_certs, "tests/fuzz/corpus-certs", 13);
+}
+
+static void test_multipart(void **state)
+{
+	(void)state;
+	run_corpus(fuzz_multipart, "tests/fuzz/corpus-multipart", 15);
+}
+
+static void test_pemfile(void **state)
+{
+	(void)state;
+	run_corpus(fuzz_pemfile, "tests/fuzz/corpus-pemfile", 17);
+}
+
+static void test_serials(void **state)
+{
+	(void)state;
+	run_corpus(fuzz_serials, "tests/fuzz/corpus-serials", 11);
+}
+
+static void test_policy(void **state)
+{
+	(void)state;
+	run_corpus(fuzz_policy, "tests/fuzz/corpus-policy", 15);
+}
+
+static void test_trace(void **state)
+{
+	(void)state;
+	run_corpus(fuzz_trace, "tests/fuzz/corpus-trace", 12);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_jpy),
-		cmocka_unit_test(test_linkformat),
-		cmocka_unit_test(test_grasp),
-		cmocka_unit_test(test_sixtisch),
+		cmocka_unit_test(test_jpy),	  cmocka_unit_test(test_linkformat),
+		cmocka_unit_test(test_grasp),	  cmocka_unit_test(test_sixtisch),
+		cmocka_unit_test(test_csr),	  cmocka_unit_test(test_certs),
+		cmocka_unit_test(test_multipart), cmocka_unit_test(test_pemfile),
+		cmocka_unit_test(test_serials),	  cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_trace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 
 #include "../../ctl/jpreg/policy.h"
+#include "../../ctl/jpreg/serials.h"
 #include "pki.h"
 
 static EVP_PKEY *maker_key, *ca_key, *key;
@@ -271,6 +272,12 @@ static void test_other_names(void **state)
 	assert_int_equal(judge_alt(named, AUTHORITY_ENROLL, "DNS:own"), AUTHORITY_DONE);
 	assert_int_equal(judge_alt(named, AUTHORITY_ENROLL, "DNS:out"), AUTHORITY_FORBIDDEN);
 	assert_int_equal(judge_alt(named, AUTHORITY_ENROLL, NULL), AUTHORITY_DONE);
+	/* What cannot be read is not none. */
+	assert_int_equal(judge_alt(named, AUTHORITY_ENROLL, "DER:0401ff"), AUTHORITY_FORBIDDEN);
+	assert_int_equal(judge_alt(ldevid, AUTHORITY_ENROLL, "DER:0401ff"), AUTHORITY_FORBIDDEN);
+	assert_int_equal(judge_alt(ldevid, AUTHORITY_REENROLL, "DER:0401ff"), AUTHORITY_FORBIDDEN);
+	assert_int_equal(X509_add_ext(named, e, -1), 1); /* twice is not none, either */
+	assert_int_equal(judge_alt(named, AUTHORITY_REENROLL, NULL), AUTHORITY_FORBIDDEN);
 	X509_EXTENSION_free(e);
 	X509_free(named);
 }
@@ -300,6 +307,32 @@ static void test_lists(void **state)
 				 NULL, 0, NULL));
 	assert_non_null(strstr(err, "allow:3: "));
 	X509_free(nameless);
+}
+
+/* A list that cannot name whom it seems to name is none: of those denied, nobody would be. */
+static void test_lists_not_plain(void **state)
+{
+	FILE *f;
+
+	(void)state;
+	assert_false(read_policy("1\n",
+				 "4711\n\xef\xbb\xbf"
+				 "4711\n",
+				 0, NULL));
+	assert_non_null(strstr(err, "deny:2: "));
+	assert_false(read_policy("\xff\xfe"
+				 "4",
+				 NULL, 0, NULL));
+	assert_false(read_policy("47\x1b[D11\n", NULL, 0, NULL));
+	assert_false(read_policy("4710\r4711\r", NULL, 0, NULL));
+	assert_true(read_policy("4711 # M\xc3\xbcller's\n", NULL, 0, NULL));
+	for (int end = 0; end < 2; end++) {
+		f = fopen(pki_file("zero"), "w");
+		fwrite("1\n4711\0\n", 1, end ? 8 : 7, f);
+		fclose(f);
+		assert_null(serials_read(pki_file("zero"), err, sizeof(err)));
+		assert_non_null(strstr(err, "zero:2: "));
+	}
 }
 
 static void test_rate(void **state)
@@ -377,6 +410,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_chain_without_end, begin, end),
 		cmocka_unit_test_setup_teardown(test_names, begin, end),
 		cmocka_unit_test_setup_teardown(test_other_names, begin, end),
+		cmocka_unit_test_setup_teardown(test_lists_not_plain, begin, end),
 		cmocka_unit_test_setup_teardown(test_lists, begin, end),
 		cmocka_unit_test_setup_teardown(test_rate, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_anchors, begin, end),
