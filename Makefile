@@ -149,7 +149,7 @@ $(BUILD)/tests/test_health: UNIT_WITH := ctl/jpd/health.c -Wl,--wrap=clock_getti
 
 # Runs every fuzz target over its corpus, once.
 $(BUILD)/tests/test_corpus: UNIT_WITH := $(wildcard tests/fuzz/fuzz_*.c) \
-	$(addprefix ctl/jpreg/,csr.c policy.c record.c serials.c dtls_name.c trace.c)
+	$(addprefix ctl/jpreg/,crl.c csr.c policy.c record.c serials.c dtls_name.c trace.c)
 $(BUILD)/tests/test_corpus: $(wildcard tests/fuzz/*.[ch])
 
 # What a lab program needs besides the common library's sources.
@@ -282,7 +282,7 @@ $(BUILD)/fuzz/fuzz_certs: FUZZ_WITH := ctl/common/certs.c
 $(BUILD)/fuzz/fuzz_multipart: FUZZ_WITH := $(addprefix ctl/common/,multipart.c cbor_item.c)
 $(BUILD)/fuzz/fuzz_pemfile: FUZZ_WITH := ctl/common/pemfile.c
 $(BUILD)/fuzz/fuzz_serials: FUZZ_WITH := ctl/jpreg/serials.c
-$(BUILD)/fuzz/fuzz_policy: FUZZ_WITH := $(addprefix ctl/jpreg/,policy.c csr.c serials.c record.c) ctl/common/pemfile.c
+$(BUILD)/fuzz/fuzz_policy: FUZZ_WITH := $(addprefix ctl/jpreg/,policy.c crl.c csr.c serials.c record.c) ctl/common/pemfile.c
 $(BUILD)/fuzz/fuzz_trace: FUZZ_WITH := $(addprefix ctl/jpreg/,trace.c dtls_name.c) \
 	$(addprefix ctl/common/,jpy.c cbor_item.c addr.c words.c)
 

@@ -20,9 +20,6 @@
 #include "multipart.h"
 #include "pemfile.h"
 
-/* RFC 9148 3: the mandatory one first; the others for Registrars of another mind. */
-#define SUITES "ECDHE-ECDSA-AES128-CCM8:ECDHE-ECDSA-AES128-CCM:ECDHE-ECDSA-AES128-GCM-SHA256"
-
 #define CHAIN_MAX 4
 #define WAITS_MAX 20			 /* 5.03s in a row */
 #define WAIT_MAX  60			 /* s; RFC 8995 5.6 */
@@ -578,14 +575,6 @@ static bool wrap_csr(struct est_client *c)
 	return c->csr;
 }
 
-static int set_up_tls(void *tls, coap_dtls_pki_t *pki)
-{
-	(void)pki;
-	/* As on the Registrar's side: a tag of eight octets is 64 bits of security to OpenSSL. */
-	SSL_set_security_level(tls, 0);
-	return SSL_set_cipher_list(tls, SUITES) && SSL_set1_groups_list(tls, "P-256:P-384");
-}
-
 static bool read_self(struct est_client *c, char *err, size_t err_len)
 {
 	EVP_PKEY *own = pemfile_read_key(c->config->key, err, err_len);
@@ -609,6 +598,8 @@ static bool read_self(struct est_client *c, char *err, size_t err_len)
 	return made;
 }
 
+/* Which suites are offered is libcoap's choice: 4.3.1 asks nobody before it sends a ClientHello.  The
+ * mandatory one is among them, and Registrars take it first (RFC 9148 3). */
 static bool begin_session(struct est_client *c)
 {
 	const struct est_config *config = c->config;
@@ -618,7 +609,6 @@ static bool begin_session(struct est_client *c)
 		.check_common_ca = config->ca != NULL, /* libcoap reads the file for this alone */
 		.cert_chain_validation = 1,
 		.cert_chain_verify_depth = CHAIN_MAX,
-		.additional_tls_setup_call_back = set_up_tls,
 		.pki_key = { .key_type = COAP_PKI_KEY_PEM,
 			     .key.pem = { config->ca, config->cert, config->key } },
 	};
