@@ -15,7 +15,7 @@ libconfuse-dev libsystemd-dev libcap-ng-dev libcmocka-dev
 libcoap3-dev libc-ares-dev libsqlite3-dev libcurl4-openssl-dev libgmime-3.0-dev
 libclang-rt-dev python3-docutils
 libcoap3-bin openssl iproute2 iputils-ping ethtool procps util-linux python3 jq
-avahi-daemon avahi-utils dbus dnsmasq-base lighttpd lighttpd-mod-openssl tshark'
+avahi-daemon avahi-utils dbus dnsmasq-base lighttpd lighttpd-mod-openssl tshark python3-cbor2'
 
 bench_packages='nginx libnginx-mod-stream'
 
