@@ -131,3 +131,83 @@ unsigned int usage_check_number(struct argp_state *state, const char *option, co
 		argp_error(state, "%s: \"%s\" is no number from %u to %u", option, arg, min, max);
 	return (unsigned int)n;
 }
+
+/* ---- a program of verbs ---- */
+
+static const struct usage_program *running; /* argp gives its callbacks no other way */
+
+static const char *verb_word(unsigned int i)
+{
+	return running->verbs[i].name;
+}
+
+static const char *verb_text(unsigned int i)
+{
+	return running->verbs[i].help;
+}
+
+struct command {
+	const struct usage_verb *verb;
+	int at; /* index of the verb in argv */
+};
+
+static error_t parse_command(int key, char *arg, struct argp_state *state)
+{
+	struct command *command = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		usage_check_choice(state, "VERB", arg, verb_word);
+		for (command->verb = running->verbs; strcmp(command->verb->name, arg) != 0;)
+			command->verb++;
+		/* what follows belongs to the verb */
+		command->at = state->next - 1;
+		state->next = state->argc;
+		break;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "%s", running->no_verb);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static char *verb_help(int key, const char *text, void *input)
+{
+	(void)input;
+	return key == ARGP_KEY_HELP_POST_DOC ? usage_verbs(verb_word, verb_text, running->tail)
+					     : (char *)text;
+}
+
+static int fail(const char *fmt, ...)
+{
+	va_list ap;
+	int ret;
+
+	va_start(ap, fmt);
+	ret = usage_vfail(running->name, fmt, ap);
+	va_end(ap);
+	return ret;
+}
+
+int usage_run(const struct usage_program *program, int argc, char **argv)
+{
+	const struct argp argp = {
+		.parser = parse_command,
+		.args_doc = "VERB [ARGUMENT...]",
+		.doc = program->doc,
+		.help_filter = verb_help,
+	};
+	struct command command = { 0 };
+	int ret;
+
+	running = program;
+	argp_err_exit_status = 2;
+	argv[0] = (char *)program->name;
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &command);
+	ret = command.verb->run(argc - command.at, argv + command.at);
+	if (fflush(stdout) || ferror(stdout))
+		ret = fail("standard output: cannot write all of it; is the disk full?");
+	return ret;
+}

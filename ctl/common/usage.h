@@ -29,6 +29,24 @@ void usage_check_ifname(struct argp_state *state, const char *what, const char *
 char *usage_verbs(const char *(*name)(unsigned int i), const char *(*help)(unsigned int i),
 		  const char *tail);
 
+struct usage_verb {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help; /* a line */
+};
+
+/* A program that is nothing but its verbs. */
+struct usage_program {
+	const char *name, *doc;
+	const char *tail;		/* of --help, behind the list of verbs */
+	const char *no_verb;		/* what to say to who says none */
+	const struct usage_verb *verbs; /* NULL as a name behind the last */
+};
+
+/* Finds the verb in ARGV and runs it with what follows; its exit status, or 1 where not all could be
+ * written to standard output.  Ends the program with status 2 if there is no such verb. */
+int usage_run(const struct usage_program *program, int argc, char **argv);
+
 /* Says to stderr, after all that was printed so far, that PROGRAM failed, with everything but
  * printable characters replaced: it may quote what came over the network.  Returns EXIT_FAILURE. */
 int usage_vfail(const char *program, const char *fmt, va_list ap);
