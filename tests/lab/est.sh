@@ -261,6 +261,67 @@ sys.exit(not answered or wrong)
 END
 }
 
+# half_open N: so many pledges that return the cookie, and then say nothing more.
+half_open() {
+	in_ns proxy python3 - "$registrar" "$1" <<'END'
+import os, socket, sys
+
+def u(n, size):
+    return n.to_bytes(size, "big")
+
+# P-256, uncompressed points, ECDSA with SHA-256.
+extensions = bytes.fromhex("000a00040002" "0017" "000b00020100" "000d00040002" "0403")
+
+def hello(random, cookie, seq):
+    body = b"\xfe\xfd" + random + b"\0" + bytes([len(cookie)]) + cookie + bytes.fromhex("0002c0ae" "0100") + u(len(extensions), 2) + extensions
+    size = u(len(body), 3)
+    message = b"\x01" + size + u(seq, 2) + b"\0\0\0" + size + body
+    return b"\x16\xfe\xfd\0\0" + u(seq, 6) + u(len(message), 2) + message
+
+def jpy(header, inside):
+    return b"\x82\x48" + header + b"\x58" + bytes([len(inside)]) + inside
+
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.connect((sys.argv[1], 7634))
+s.settimeout(5)
+begun = 0
+for i in range(int(sys.argv[2])):
+    header, random = os.urandom(8), os.urandom(32)
+    s.send(jpy(header, hello(random, b"", 0)))
+    while True:
+        answer = s.recv(2048)
+        if answer[2:10] == header and answer[12 + 13] == 3:
+            break
+    cookie = answer[12 + 25 + 3:]
+    s.send(jpy(header, hello(random, cookie, 1)))
+    answer = s.recv(2048)
+    # A ServerHello: the first of our flight.
+    begun += answer[2:10] == header and answer[10] == 0x59 and answer[13] == 0x16
+print(f"# {begun} handshakes begun")
+sys.exit(begun != int(sys.argv[2]))
+END
+}
+
+# More than there are places: newcomers take those of others who did not go on, and never of who did.
+crowded() {
+	stop "$jpreg_pid"
+	serve --max-pledges 16 && half_open 100 && [ "$(counter pledges)" -le 16 ] && [ "$(counter pledges_evicted)" -ge 84 ] &&
+		enrols draft-21 || return 1
+	(sleep 0.2; half_open 200) >"$work/half_open" 2>&1 &
+	local crowd=$!
+	bad_blocks >"$work/blocks" 2>&1 && wait $crowd && ! has '^not ok' "$work/blocks" && return 0
+	cat "$work/blocks" "$work/half_open" | sed 's/^/# /'
+	return 1
+}
+
+# They are forgotten.
+vanished() {
+	stop "$jpreg_pid"
+	serve --idle 2 && half_open 50 && [ "$(counter pledges)" = 50 ] && wait_for none_left
+}
+
+none_left() { [ "$(counter pledges)" = 0 ]; }
+
 rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$jpreg_pid/status"; }
 
 stays_small() {
@@ -426,6 +487,10 @@ openssl x509 -inform DER -in "$work/blocks.der" -out "$work/blocks.pem"
 check revokes revokes
 check revokes-nothing revokes_nothing
 
+check crowded crowded
+check vanished vanished
+stop "$jpreg_pid"
+serve
 check killed killed
 check same-after same_after
 check disk-full disk_full
