@@ -304,7 +304,7 @@ static int set_up(struct registrar *r, struct settings *s)
 		return -1;
 	}
 	r->server = est_server_new(service_base(r->service), s->profile, r->authority, r->policy,
-				   &gate->coap);
+				   r->key, r->chain, &gate->coap);
 	if (!r->server)
 		return -1;
 	gate->key = r->key;

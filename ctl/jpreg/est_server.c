@@ -20,6 +20,7 @@
 #include "est.h"
 #include "log.h"
 #include "multipart.h"
+#include "serverkey.h"
 
 /* A block of 1024 octets, its options, DTLS, JPY and IPv6 fit into 1280 octets together. */
 #define MTU 1100
@@ -133,6 +134,7 @@ struct asking {
 	int format;   /* to answer in */
 	X509 *client; /* a reference */
 	char who[200];
+	bool enveloped;	     /* the key that is made is to be */
 	coap_async_t *later; /* once it has to wait */
 	bool told;
 	bool abandoned; /* nobody waits for it but the authority */
@@ -144,6 +146,8 @@ struct est_server {
 	const struct function *functions;
 	struct authority *authority;
 	struct policy *policy;
+	EVP_PKEY *key; /* the Registrar's */
+	STACK_OF(X509) * chain;
 	struct gate *gate;
 	struct coaploop *loop;
 	LIST_HEAD(, upload) uploads;
@@ -278,33 +282,41 @@ static long write_chain(STACK_OF(X509) * certs, uint8_t **out)
 
 /* Key and certificate (RFC 9148 4.8); /skc has the latter alone, where /skg has a certs-only
  * message. */
-static long write_key(const struct authority_answer *answer, bool alone, uint8_t **out)
+static long write_key(struct est_server *server, const struct asking *asking, uint8_t **out)
 {
-	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(answer->key);
-	uint8_t *key = NULL, *cert = NULL;
-	int key_len = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &key) : -1;
+	const struct authority_answer *answer = &asking->answer;
+	bool alone = !strcmp(asking->function->name, "skc");
 	int format = alone ? EST_FORMAT_CERT : EST_FORMAT_CERTS;
+	uint8_t *key = NULL, *cert = NULL;
+	long key_len = asking->enveloped ? serverkey_enveloped(answer->key, asking->client,
+							       sk_X509_value(server->chain, 0),
+							       server->key, &key)
+					 : serverkey_plain(answer->key, &key);
 	long cert_len = write_certs(answer->certs, format, &cert), len = -1;
 
 	*out = NULL;
 	if (key_len > 0 && cert_len > 0) {
 		const struct multipart_part parts[] = {
-			{ EST_FORMAT_KEY, key, (size_t)key_len },
+			{ asking->enveloped ? EST_FORMAT_SERVERKEY : EST_FORMAT_KEY, key,
+			  (size_t)key_len },
 			{ (uint16_t)format, cert, (size_t)cert_len },
 		};
 
 		len = multipart_write(parts, 2, out);
 	}
-	PKCS8_PRIV_KEY_INFO_free(info);
-	OPENSSL_clear_free(key, key_len > 0 ? (size_t)key_len : 0);
+	if (key)
+		OPENSSL_cleanse(key, key_len > 0 ? (size_t)key_len : 0);
+	free(key);
 	free(cert);
 	return len;
 }
 
-static long write_answer(const struct function *function, int format,
-			 const struct authority_answer *answer, uint8_t **out)
+static long write_answer(struct est_server *server, const struct asking *asking, uint8_t **out)
 {
-	switch (function->what) {
+	const struct authority_answer *answer = &asking->answer;
+	int format = asking->format;
+
+	switch (asking->function->what) {
 	case AUTHORITY_CSRATTRS:
 		*out = malloc(answer->attrs_len ? answer->attrs_len : 1);
 		if (!*out)
@@ -312,7 +324,7 @@ static long write_answer(const struct function *function, int format,
 		memcpy(*out, answer->attrs, answer->attrs_len);
 		return (long)answer->attrs_len;
 	case AUTHORITY_SERVERKEYGEN:
-		return write_key(answer, !strcmp(function->name, "skc"), out);
+		return write_key(server, asking, out);
 	case AUTHORITY_CACERTS:
 		return format == EST_FORMAT_MULTIPART ? write_chain(answer->certs, out)
 						      : write_certs(answer->certs, format, out);
@@ -442,6 +454,18 @@ static X509_REQ *read_csr(struct est_server *server, struct asking *asking,
 	return NULL;
 }
 
+/* How is the key to be protected that is to be made?  False: as CSR wants it, it cannot be. */
+static bool read_protection(struct asking *asking, X509_REQ *csr)
+{
+	struct authority_answer *answer = &asking->answer;
+	enum serverkey_how how =
+		serverkey_wanted(csr, asking->client, answer->why, sizeof(answer->why));
+
+	asking->enveloped = how == SERVERKEY_ENVELOPED;
+	answer->verdict = AUTHORITY_BAD_REQUEST;
+	return how != SERVERKEY_CANNOT;
+}
+
 /* Judges, and asks where the judgement is good. */
 static void ask(struct est_server *server, struct asking *asking, const struct sockaddr_in *from,
 		const uint8_t *body, size_t len)
@@ -461,6 +485,10 @@ static void ask(struct est_server *server, struct asking *asking, const struct s
 		request.csr = read_csr(server, asking, from, request.der, request.der_len);
 		if (!request.csr)
 			return;
+	}
+	if (function->what == AUTHORITY_SERVERKEYGEN && !read_protection(asking, request.csr)) {
+		X509_REQ_free(request.csr);
+		return;
 	}
 	answer->verdict = policy_judge(server->policy, asking->client, function->what, request.csr,
 				       &answer->retry_s, answer->why, sizeof(answer->why));
@@ -491,7 +519,7 @@ static void finish(struct est_server *server, struct asking *asking, coap_resour
 		goto out;
 	}
 	if (answer->verdict == AUTHORITY_DONE)
-		out_len = write_answer(function, asking->format, answer, &out);
+		out_len = write_answer(server, asking, &out);
 	/* A multipart body is CBOR already. */
 	if (out_len >= 0 && server->profile == EST_COAPS_06 &&
 	    asking->format != EST_FORMAT_MULTIPART)
@@ -715,8 +743,8 @@ static int add_resources(coap_context_t *context, const struct function *offered
 }
 
 struct est_server *est_server_new(struct event_base *base, enum est_profile profile,
-				  struct authority *authority, struct policy *policy,
-				  struct sockaddr_in *where)
+				  struct authority *authority, struct policy *policy, EVP_PKEY *key,
+				  STACK_OF(X509) * chain, struct sockaddr_in *where)
 {
 	struct est_server *server = calloc(1, sizeof(*server));
 	coap_context_t *context;
@@ -727,6 +755,8 @@ struct est_server *est_server_new(struct event_base *base, enum est_profile prof
 	server->functions = profile == EST_COAPS_06 ? functions_06 : functions;
 	server->authority = authority;
 	server->policy = policy;
+	server->key = key;
+	server->chain = chain;
 	LIST_INIT(&server->uploads);
 	LIST_INIT(&server->askings);
 	server->loop = coaploop_new(base);

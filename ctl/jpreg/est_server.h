@@ -19,10 +19,10 @@
 struct est_server;
 
 /* On the loopback interface, in BASE; *WHERE: where gate_config.coap is to point to.  NULL after an
- * error has been logged.  AUTHORITY and POLICY outlive it. */
+ * error has been logged.  AUTHORITY, POLICY, and the Registrar's KEY and CHAIN outlive it. */
 struct est_server *est_server_new(struct event_base *base, enum est_profile profile,
-				  struct authority *authority, struct policy *policy,
-				  struct sockaddr_in *where);
+				  struct authority *authority, struct policy *policy, EVP_PKEY *key,
+				  STACK_OF(X509) * chain, struct sockaddr_in *where);
 
 /* Whose word it takes on who asks: before the first datagram comes. */
 void est_server_set_gate(struct est_server *server, struct gate *gate);

@@ -39,7 +39,7 @@ idevid() {
 	local file=$1 ca=$2 subject=$3
 	shift 3
 	openssl req -new "${key[@]}" -subj "$subject" -keyout "$work/$file.key" -out "$work/$file.req" 2>>"$work/req.log" &&
-		printf 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n' >"$work/ext" &&
+		printf 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\n' >"$work/ext" &&
 		signs "$ca" "$file" "$@"
 }
 
@@ -177,9 +177,9 @@ name_of() {
 	openssl x509 -inform DER -in "$work/$1" -noout -subject -nameopt rfc2253 | sed 's/^subject=//'
 }
 
-server_key() {
-	csr skg "$me" && ask skg draft-06 2.04 est/skg -m post -t 286 -f "$work/skg.csr" &&
-		python3 - "$work/skg" <<'END' >"$work/skg.parts" && openssl pkey -inform DER -in "$work/skg.284" -pubout -out "$work/skg.pub" &&
+# Takes a multipart body apart: FILE.FORMAT each; prints the formats.
+parts() { # FILE
+	python3 - "$1" <<'END'
 import sys
 body = open(sys.argv[1], "rb").read()
 assert body[0] == 0x84
@@ -195,9 +195,28 @@ for _ in range(2):
 assert at == len(body)
 print(*parts)
 END
-		[ "$(cat "$work/skg.parts")" = "284 281" ] && p7_to_pem skg.281 skg.pem &&
+}
+
+server_key() {
+	csr skg "$me" && ask skg draft-06 2.04 est/skg -m post -t 286 -f "$work/skg.csr" && [ "$(parts "$work/skg")" = "284 281" ] &&
+		openssl pkey -inform DER -in "$work/skg.284" -pubout -out "$work/skg.pub" && p7_to_pem skg.281 skg.pem &&
 		[ "$(openssl x509 -in "$work/skg.pem" -noout -pubkey)" = "$(cat "$work/skg.pub")" ] &&
 		openssl verify -CAfile "$work/state/ca.pem" "$work/skg.pem" >>"$work/verify.log"
+}
+
+# For the key of the pledge's certificate, signed by the Registrar; openssl opens it.
+enveloped_key() {
+	"$build/tests/est_blocks" enveloped "$work/pledge.pem" "$work/env.csr" &&
+		ask env draft-06 2.04 est/skc -m post -t 286 -f "$work/env.csr" && [ "$(parts "$work/env")" = "280 287" ] &&
+		openssl cms -decrypt -inform DER -in "$work/env.280" -recip "$work/pledge.pem" -inkey "$work/pledge.key" -outform DER \
+			-out "$work/env.signed" 2>>"$work/cms.log" &&
+		openssl cms -verify -inform DER -in "$work/env.signed" -CAfile "$work/state/ca.pem" -purpose any -out "$work/env.key" 2>>"$work/cms.log" &&
+		[ "$(openssl pkey -inform DER -in "$work/env.key" -pubout)" = "$(openssl x509 -inform DER -in "$work/env.287" -noout -pubkey)" ]
+}
+
+no_such_envelope() { # HOW LOGGED
+	"$build/tests/est_blocks" "$1" "$work/pledge.pem" "$work/env.csr" &&
+		ask env draft-06 4.00 est/skg -m post -t 286 -f "$work/env.csr" && logged "$2"
 }
 
 renews() {
@@ -449,6 +468,9 @@ bad_blocks() {
 }
 check bad-blocks bad_blocks
 check server-key server_key
+check enveloped-key enveloped_key
+check not-symmetric no_such_envelope symmetric 'by a symmetric key'
+check not-for-a-stranger no_such_envelope stranger "for a key that is not its certificate's"
 check renews renews
 
 check method ask none draft-02 4.05 est/sen

@@ -5,6 +5,8 @@
  * DTLS are libcoap's.  And one that says which session its request is for.
  *
  *   est_blocks [ADDR%IF]:PORT IDENTITY.pem CSR.der     prints "ok NAME" or "not ok NAME"
+ *   est_blocks enveloped IDENTITY.pem OUT.der          a CSR that wants its key encrypted for IDENTITY's
+ *   est_blocks symmetric IDENTITY.pem OUT.der          ... by a symmetric key; "stranger": for another's
  *
  * Exit: 0 all passed, 1 something failed.
  */
@@ -12,6 +14,7 @@
 #include <netinet/in.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +198,41 @@ static void run(const char *identity)
 	ok(linked(identity, 9) == 400, "linked-to-another");
 }
 
+/* RFC 7030 4.4.1: openssl's command writes no attribute of that kind. */
+static int write_csr(const char *how, const char *identity, const char *out)
+{
+	const char *oid = strcmp(how, "symmetric") ? "1.2.840.113549.1.9.16.2.54"
+						   : "1.2.840.113549.1.9.16.2.37";
+	FILE *f = fopen(identity, "r"), *o = fopen(out, "wb");
+	X509 *own = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+	const ASN1_OCTET_STRING *id = own ? X509_get0_subject_key_id(own) : NULL;
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509_REQ *req = X509_REQ_new();
+	uint8_t name[20] = { 1, 2, 3 }, *der = NULL;
+	int len = 0;
+	bool written = false;
+
+	if (id && o) {
+		if (strcmp(how, "stranger") != 0)
+			memcpy(name, ASN1_STRING_get0_data(id), sizeof(name));
+		X509_REQ_set_subject_name(req, X509_get_subject_name(own));
+		X509_REQ_set_pubkey(req, key);
+		X509_REQ_add1_attr_by_txt(req, oid, V_ASN1_OCTET_STRING, name, sizeof(name));
+		X509_REQ_sign(req, key, EVP_sha256());
+		len = i2d_X509_REQ(req, &der);
+		written = len > 0 && fwrite(der, (size_t)len, 1, o) == 1;
+	}
+	if (f)
+		fclose(f);
+	if (o && fclose(o))
+		written = false;
+	OPENSSL_free(der);
+	X509_REQ_free(req);
+	X509_free(own);
+	EVP_PKEY_free(key);
+	return !written;
+}
+
 int main(int argc, char **argv)
 {
 	coap_dtls_pki_t pki = { .version = COAP_DTLS_PKI_SETUP_VERSION };
@@ -203,6 +241,8 @@ int main(int argc, char **argv)
 	char err[160];
 	FILE *f;
 
+	if (argc == 4 && *argv[1] != '[')
+		return write_csr(argv[1], argv[2], argv[3]);
 	if (argc != 4 || jpx_endpoint_parse(argv[1], 0, &to, err, sizeof(err)) ||
 	    !(f = fopen(argv[3], "rb"))) {
 		printf("not ok est_blocks: usage: est_blocks [ADDR%%IF]:PORT IDENTITY.pem "
