@@ -40,6 +40,7 @@ enum {
 	OPT_SERVER_KEYGEN,
 	OPT_TIMEOUT,
 	OPT_PROFILE,
+	OPT_ATTRIBUTES,
 	OPT_JSON
 };
 
@@ -52,6 +53,8 @@ static const struct argp_option option_list[] = {
 	  "Believe only Registrars of this CA (of reenroll: DIR/ca.pem); without it, any", 0 },
 	{ "out", OPT_OUT, "DIR", 0, "Where ldevid.pem and ca.pem go (.)", 0 },
 	{ "server-keygen", OPT_SERVER_KEYGEN, NULL, 0, "Let the Registrar make the key", 0 },
+	{ "attributes", OPT_ATTRIBUTES, NULL, 0,
+	  "Ask first which attributes the request should have", 0 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0,
 	  "How long a Registrar may say nothing (" STRING(EST_PATIENCE_S) ")", 0 },
 	{ "profile", OPT_PROFILE, "NAME", 0,
@@ -64,6 +67,7 @@ struct options {
 	const char *ifname, *identity, *ca, *out;
 	struct sockaddr_in6 proxy; /* port 0: to be found */
 	enum est_want want;
+	bool attributes;
 	enum est_profile profile;
 	unsigned int patience_s;
 	bool json;
@@ -92,6 +96,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!est_profile_parse(arg, &o->profile))
 			argp_error(state, "--profile: \"%s\" is neither rfc9148 nor est-coaps-06",
 				   arg);
+		break;
+	case OPT_ATTRIBUTES:
+		o->attributes = true;
 		break;
 	case OPT_TIMEOUT:
 		o->patience_s = usage_check_number(state, "--timeout", arg, 1, TIMEOUT_MAX);
@@ -185,13 +192,14 @@ struct enroll {
 	char server[JPX_ENDPOINT_STRLEN];
 	bool stored;
 	char why[400]; /* it failed */
-	char subject[200], not_after[40], suite[64];
+	char subject[200], not_after[40], suite[64], attributes[400];
 };
 
 static void on_step(void *arg, enum est_step step)
 {
 	static const char *const words[EST_STEPS] = { "DTLS handshake with", "CA certificates from",
-						      "certificate from", "patience asked for by" };
+						      "CSR attributes from", "certificate from",
+						      "patience asked for by" };
 	const struct enroll *e = arg;
 
 	if (isatty(STDERR_FILENO) && !e->options->json)
@@ -224,6 +232,7 @@ static void on_done(void *arg, const struct est_result *result)
 		fputs("\r\033[K", stderr);
 	if (result->suite)
 		snprintf(e->suite, sizeof(e->suite), "%s", result->suite);
+	snprintf(e->attributes, sizeof(e->attributes), "%s", result->attributes);
 	if (result->why) {
 		snprintf(e->why, sizeof(e->why), "%s: %s", e->server, result->why);
 	} else {
@@ -249,11 +258,14 @@ static int tell(const struct enroll *e)
 		       "%s/ca.pem its CA\n",
 		       e->server, (double)ms / 1000, e->suite, e->subject, e->not_after,
 		       e->options->out, e->options->out);
+		if (*e->attributes)
+			printf("CSR attributes that it named: %s\n", e->attributes);
 		return EXIT_SUCCESS;
 	}
-	object = json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:I}", "enrolled", e->stored, "proxy",
-			   e->server, "error", e->stored ? "" : e->why, "subject", e->subject,
-			   "not_after", e->not_after, "suite", e->suite, "ms", (json_int_t)ms);
+	object = json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "enrolled", e->stored,
+			   "proxy", e->server, "error", e->stored ? "" : e->why, "subject",
+			   e->subject, "not_after", e->not_after, "suite", e->suite, "attributes",
+			   e->attributes, "ms", (json_int_t)ms);
 	ret = object ? json_dumpf(object, stdout, JSON_COMPACT) : -1;
 	json_decref(object);
 	if (ret)
@@ -267,6 +279,7 @@ static int enroll(struct options *o)
 	char identity[NAME_MAX_], ca[NAME_MAX_];
 	const struct est_events events = { on_step, on_done };
 	struct est_config config = { .want = o->want,
+				     .attributes = o->attributes,
 				     .profile = o->profile,
 				     .patience_s = o->patience_s };
 	struct enroll e = { .options = o, .base = event_base_new() };

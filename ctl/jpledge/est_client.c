@@ -202,9 +202,114 @@ static void take_cacerts(struct est_client *c, const uint8_t *body, size_t len)
 		       why);
 		return;
 	}
-	go_on(c, EST_CERTIFICATE);
+	go_on(c, c->config->attributes ? EST_ATTRS : EST_CERTIFICATE);
 	request(c);
 }
+
+/* ---- the request for a certificate ---- */
+
+/* ace-coap-est-06 5.2 */
+static bool wrap_csr(struct est_client *c)
+{
+	uint8_t *body = malloc(c->csr_len);
+	long len = -1;
+
+	if (body) {
+		memcpy(body, c->csr, c->csr_len);
+		len = est_wrap(&body, (long)c->csr_len);
+	}
+	OPENSSL_free(c->csr);
+	c->csr = len > 0 ? OPENSSL_memdup(body, (size_t)len) : NULL;
+	c->csr_len = c->csr ? (size_t)len : 0;
+	free(body);
+	return c->csr;
+}
+
+/* A CSR for KEY that names us as our certificate does, with LINK as its challengePassword (LEN
+ * octets; 0: none), as the profile has it. */
+static bool make_csr(struct est_client *c, EVP_PKEY *key, const uint8_t *link, int link_len)
+{
+	X509_REQ *req = X509_REQ_new();
+	int len = -1;
+
+	OPENSSL_free(c->csr);
+	c->csr = NULL;
+	if (req && key && X509_REQ_set_subject_name(req, X509_get_subject_name(c->self)) &&
+	    X509_REQ_set_pubkey(req, key) &&
+	    (!link_len || X509_REQ_add1_attr_by_NID(req, NID_pkcs9_challengePassword, MBSTRING_ASC,
+						    link, link_len)) &&
+	    X509_REQ_sign(req, key, EVP_sha256()))
+		len = i2d_X509_REQ(req, &c->csr);
+	c->csr_len = len > 0 ? (size_t)len : 0;
+	X509_REQ_free(req);
+	ERR_clear_error();
+	return c->csr_len && (!is_06(c) || wrap_csr(c));
+}
+
+/* ---- attributes ---- */
+
+/* Adds the object identifier in ANY, an attribute or one alone (RFC 7030 4.5.2), to the list.
+ * False: it is neither. */
+static bool add_attribute(struct est_client *c, const ASN1_TYPE *any, bool *link)
+{
+	char *list = c->result.attributes, oid[80];
+	const size_t used = strlen(list), cap = sizeof(c->result.attributes);
+	ASN1_SEQUENCE_ANY *inner = NULL;
+	const ASN1_OBJECT *object = NULL;
+	const uint8_t *at;
+
+	if (ASN1_TYPE_get(any) == V_ASN1_SEQUENCE) {
+		at = any->value.sequence->data;
+		inner = d2i_ASN1_SEQUENCE_ANY(NULL, &at, any->value.sequence->length);
+		any = sk_ASN1_TYPE_num(inner) > 0 ? sk_ASN1_TYPE_value(inner, 0) : NULL;
+	}
+	if (any && ASN1_TYPE_get(any) == V_ASN1_OBJECT)
+		object = any->value.object;
+	if (object && OBJ_obj2txt(oid, sizeof(oid), object, 1) > 0 && used + strlen(oid) + 2 < cap)
+		snprintf(list + used, cap - used, "%s%s", used ? " " : "", oid);
+	*link |= object && OBJ_obj2nid(object) == NID_pkcs9_challengePassword;
+	sk_ASN1_TYPE_pop_free(inner, ASN1_TYPE_free);
+	return object;
+}
+
+/* Anew, and linked to this session: as challengePassword it has what no other has (RFC 7030 3.5).
+ */
+static bool link_csr(struct est_client *c)
+{
+	coap_tls_library_t library;
+	SSL *ssl = coap_session_get_tls(c->session, &library);
+	uint8_t unique[64], text[128];
+	size_t len = ssl && library == COAP_TLS_LIBRARY_OPENSSL
+			     ? SSL_get_finished(ssl, unique, sizeof(unique))
+			     : 0;
+
+	if (!len || len > sizeof(unique))
+		return false;
+	return make_csr(c, c->result.key, text, EVP_EncodeBlock(text, unique, (int)len));
+}
+
+static void take_attributes(struct est_client *c, const uint8_t *body, size_t len)
+{
+	const uint8_t *end = body;
+	ASN1_SEQUENCE_ANY *all = d2i_ASN1_SEQUENCE_ANY(NULL, &end, (long)len);
+	bool good = all && end == body + len, link = false;
+
+	*c->result.attributes = '\0';
+	for (int i = 0; good && i < sk_ASN1_TYPE_num(all); i++)
+		good = add_attribute(c, sk_ASN1_TYPE_value(all, i), &link);
+	sk_ASN1_TYPE_pop_free(all, ASN1_TYPE_free);
+	ERR_clear_error();
+	if (!good) {
+		finish(c, "the Registrar's CSR attributes cannot be read");
+	} else if (link && c->config->want != EST_SERVER_KEY && !link_csr(c)) {
+		finish(c, "no CSR can be made that is linked to this session");
+	} else {
+		go_on(c, EST_CERTIFICATE);
+		request(c);
+	}
+}
+
+/* ---- certificates ---- */
 
 /* A Registrar may give us a name of its domain's, but none of another device. */
 static bool names_another(const X509 *self, const X509 *cert)
@@ -313,7 +418,8 @@ static void release(coap_session_t *session, void *body)
 /* The content format of this step's answer. */
 static unsigned int format_wanted(const struct est_client *c)
 {
-	return c->step != EST_CERTIFICATE	   ? EST_FORMAT_CERTS
+	return c->step == EST_ATTRS		   ? EST_FORMAT_ATTRS
+	       : c->step != EST_CERTIFICATE	   ? EST_FORMAT_CERTS
 	       : c->config->want == EST_SERVER_KEY ? EST_FORMAT_MULTIPART
 	       : is_06(c)			   ? EST_FORMAT_CERTS
 						   : EST_FORMAT_CERT;
@@ -342,7 +448,8 @@ static void request(struct est_client *c)
 	c->token = (coap_bin_const_t){ token_len, c->token_bytes };
 	made = pdu && coap_add_token(pdu, token_len, c->token_bytes) &&
 	       add_path(&options, posts ? paths[c->config->profile][c->config->want]
-					: EST_WELL_KNOWN "/crts") &&
+				  : c->step == EST_ATTRS ? EST_WELL_KNOWN "/att"
+							 : EST_WELL_KNOWN "/crts") &&
 	       (!posts || add_number(&options, COAP_OPTION_CONTENT_FORMAT, EST_FORMAT_CSR)) &&
 	       add_number(&options, COAP_OPTION_ACCEPT, format_wanted(c)) &&
 	       coap_add_optlist_pdu(pdu, &options);
@@ -469,6 +576,10 @@ static coap_response_t on_answer(coap_session_t *session, const coap_pdu_t *sent
 		return COAP_RESPONSE_OK;
 	if (code == COAP_RESPONSE_CODE_SERVICE_UNAVAILABLE) {
 		wait_for(c, max_age(pdu));
+	} else if (c->step == EST_ATTRS && code == COAP_RESPONSE_CODE_NOT_FOUND) {
+		heard(c, 0);
+		go_on(c, EST_CERTIFICATE); /* it wants none */
+		request(c);
 	} else if (COAP_RESPONSE_CLASS(code) != 2) {
 		refused(c, pdu);
 	} else if (!is_of_format(pdu, format_wanted(c), &format)) {
@@ -479,12 +590,14 @@ static coap_response_t on_answer(coap_session_t *session, const coap_pdu_t *sent
 		heard(c, 0);
 		body = c->body;
 		len = c->body_len;
-		if (is_06(c) && (c->step == EST_CACERTS || c->config->want != EST_SERVER_KEY) &&
+		if (is_06(c) && (c->step != EST_CERTIFICATE || c->config->want != EST_SERVER_KEY) &&
 		    !est_unwrap(&body, &len))
 			finish(c, "what the Registrar answered is not in a CBOR byte string: is it "
 				  "of est-coaps-06?");
 		else if (c->step == EST_CACERTS)
 			take_cacerts(c, body, len);
+		else if (c->step == EST_ATTRS)
+			take_attributes(c, body, len);
 		else if (c->config->want == EST_SERVER_KEY)
 			take_key(c, body, len);
 		else
@@ -538,43 +651,6 @@ static int on_event(coap_session_t *session, const coap_event_t event)
 
 /* ---- beginning ---- */
 
-/* A CSR that names us as our certificate does: with a new key, or, of a key that the server is to
- * make, with the one that we have, which is ignored (RFC 9148 4.8). */
-static bool make_csr(struct est_client *c, EVP_PKEY *own)
-{
-	X509_REQ *req = X509_REQ_new();
-	EVP_PKEY *key = own;
-	int len;
-
-	if (c->config->want != EST_SERVER_KEY)
-		key = c->result.key = issue_key();
-	if (req && key && X509_REQ_set_subject_name(req, X509_get_subject_name(c->self)) &&
-	    X509_REQ_set_pubkey(req, key) && X509_REQ_sign(req, key, EVP_sha256())) {
-		len = i2d_X509_REQ(req, &c->csr);
-		c->csr_len = len > 0 ? (size_t)len : 0;
-	}
-	X509_REQ_free(req);
-	ERR_clear_error();
-	return c->csr_len;
-}
-
-/* ace-coap-est-06 5.2 */
-static bool wrap_csr(struct est_client *c)
-{
-	uint8_t *body = malloc(c->csr_len);
-	long len = -1;
-
-	if (body) {
-		memcpy(body, c->csr, c->csr_len);
-		len = est_wrap(&body, (long)c->csr_len);
-	}
-	OPENSSL_free(c->csr);
-	c->csr = len > 0 ? OPENSSL_memdup(body, (size_t)len) : NULL;
-	c->csr_len = c->csr ? (size_t)len : 0;
-	free(body);
-	return c->csr;
-}
-
 static bool read_self(struct est_client *c, char *err, size_t err_len)
 {
 	EVP_PKEY *own = pemfile_read_key(c->config->key, err, err_len);
@@ -587,7 +663,12 @@ static bool read_self(struct est_client *c, char *err, size_t err_len)
 		if (X509_check_private_key(c->self, own) != 1)
 			snprintf(err, err_len, "%s: not the certificate of the key in %s",
 				 c->config->cert, c->config->key);
-		else if (make_csr(c, own) && (!is_06(c) || wrap_csr(c)))
+		/* Of a key that the Registrar is to make, the one that we have is ignored (RFC 9148
+		 * 4.8). */
+		else if (make_csr(c,
+				  c->config->want == EST_SERVER_KEY ? own
+								    : (c->result.key = issue_key()),
+				  NULL, 0))
 			made = true;
 		else
 			snprintf(err, err_len, "OpenSSL can make no request");
@@ -598,8 +679,8 @@ static bool read_self(struct est_client *c, char *err, size_t err_len)
 	return made;
 }
 
-/* Which suites are offered is libcoap's choice: 4.3.1 asks nobody before it sends a ClientHello.  The
- * mandatory one is among them, and Registrars take it first (RFC 9148 3). */
+/* Which suites are offered is libcoap's choice: 4.3.1 asks nobody before it sends a ClientHello.
+ * The mandatory one is among them, and Registrars take it first (RFC 9148 3). */
 static bool begin_session(struct est_client *c)
 {
 	const struct est_config *config = c->config;

@@ -8,6 +8,7 @@
 
 #include <netinet/in.h>
 #include <openssl/x509.h>
+#include <stdbool.h>
 
 #include "est_profile.h"
 
@@ -18,7 +19,7 @@ struct est_client;
 enum est_want { EST_ENROLL, EST_REENROLL, EST_SERVER_KEY };
 
 /* What it is about to do, for who watches. */
-enum est_step { EST_HANDSHAKE, EST_CACERTS, EST_CERTIFICATE, EST_WAIT, EST_STEPS };
+enum est_step { EST_HANDSHAKE, EST_CACERTS, EST_ATTRS, EST_CERTIFICATE, EST_WAIT, EST_STEPS };
 
 struct est_config {
 	struct sockaddr_in6 server;	 /* a join port, or the Registrar's */
@@ -27,6 +28,7 @@ struct est_config {
 	const char *ca; /* PEM file: whose Registrars to believe; NULL: any, if its CA is the one
 			   that it gives us */
 	enum est_want want;
+	bool attributes; /* ask which attributes the CSR should have (RFC 7030 4.5) */
 	enum est_profile profile;
 	unsigned int patience_s; /* with a Registrar that says nothing; EST_PATIENCE_S */
 };
@@ -38,7 +40,8 @@ struct est_result {
 	STACK_OF(X509) * cacerts;
 	X509 *cert;
 	EVP_PKEY *key;
-	const char *suite; /* of DTLS */
+	const char *suite;    /* of DTLS */
+	char attributes[400]; /* object identifiers that the Registrar named, a blank between */
 };
 
 struct est_events {

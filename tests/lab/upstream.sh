@@ -93,6 +93,16 @@ attributes() {
 	est_mode attrs && ask 2.05 att && [ "$(xxd -p "$work/answer")" = 300906072b060101010116 ]
 }
 
+# What the EST server asks for, the pledge does: here, to link the request to its session, which jpreg checks.
+pledge_attributes() {
+	est_mode attrs && enrolls 5 --attributes && has 'CSR attributes that it named: 1.3.6.1.1.1.1.22' "$work/said" &&
+		est_mode link && enrolls 6 --attributes && has 'named: 1.2.840.113549.1.9.7 1.3.6.1.1.1.1.22' "$work/said" &&
+		est_mode plain && enrolls 7 --attributes --json && [ "$(jq -r .attributes "$work/said")" = "" ] || return 1
+	est_mode link
+	# The request that came to the EST server says so.
+	has challengePassword "$est/log" && est_mode plain
+}
+
 no_attributes() {
 	est_mode plain && ask 4.04 att
 }
@@ -178,6 +188,7 @@ check renews renews
 check server-key server_key
 check attributes attributes
 check no-attributes no_attributes
+check pledge-attributes pledge_attributes
 check separate-answer separate
 check same-record same_record
 check late late

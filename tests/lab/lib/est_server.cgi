@@ -49,6 +49,8 @@ case ${PATH_INFO-} in
 	exit
 	;;
 /csrattrs)
+	# challengePassword, and the MAC address of RFC 2307 as an attribute with a set of values
+	[ "$mode" != link ] || { printf MBgGCSqGSIb3DQEJBzALBgcrBgEBAQEWMQA= | answer 200 application/csrattrs; exit; }
 	[ "$mode" != attrs ] || { printf MAkGBysGAQEBARY= | answer 200 application/csrattrs; exit; }
 	printf 'Status: 204\r\n\r\n'
 	exit
@@ -61,6 +63,7 @@ printf '%s\n' "${SSL_CLIENT_CERT-}" | openssl x509 -noout -ext extendedKeyUsage 
 [ "${CONTENT_TYPE-}" = application/pkcs10 ] || refuse 415
 openssl base64 -d -out "$work/req.der"
 openssl req -inform DER -in "$work/req.der" -noout 2>>log || refuse 400
+openssl req -inform DER -in "$work/req.der" -noout -text 2>>log | grep challengePassword >>log || true
 
 case $mode in
 later) refuse 202 "Retry-After: $arg" ;;
