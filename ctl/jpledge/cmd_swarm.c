@@ -30,6 +30,10 @@
 #define REASON_LEN  120
 #define OTHER_FDS   32
 
+#define STRING_(x)  #x
+#define STRING(x)   STRING_(x)
+#define PROXIES_MAX 16
+
 enum {
 	OPT_PROXY = 256,
 	OPT_IDENTITIES,
@@ -42,7 +46,9 @@ enum {
 };
 
 static const struct argp_option option_list[] = {
-	{ "proxy", OPT_PROXY, "[ADDR%IF]:PORT", 0, "The join port, or a Registrar's coaps port",
+	{ "proxy", OPT_PROXY, "[ADDR%IF]:PORT", 0,
+	  "The join port, or a Registrar's coaps port; several of them, up to " STRING(
+		  PROXIES_MAX) ", by turns",
 	  0 },
 	{ "identities", OPT_IDENTITIES, "DIR", 0, "Where `jpledge mint' put device-N.pem", 0 },
 	{ "ca", OPT_CA, "FILE", 0, "Believe only Registrars of this CA", 0 },
@@ -56,7 +62,8 @@ static const struct argp_option option_list[] = {
 
 struct options {
 	const char *identities, *ca;
-	struct sockaddr_in6 proxy;
+	struct sockaddr_in6 proxies[PROXIES_MAX]; /* by turns */
+	unsigned int proxy_count;
 	unsigned int count, first, rate;
 	bool one_address, json;
 };
@@ -78,7 +85,7 @@ struct swarm {
 	struct coaploop *loop;
 	struct event *tick;
 	struct member *members;
-	unsigned int begun, active, most, enrolled, failed, waits;
+	unsigned int begun, active, most, enrolled, failed, waits, sessions;
 	uint64_t since, shown;
 	unsigned int *handshakes, *enrolments; /* ms, of those that were done */
 	unsigned int handshake_count;
@@ -98,7 +105,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case OPT_PROXY:
-		if (jpx_endpoint_parse(arg, 5684, &o->proxy, err, sizeof(err)))
+		if (o->proxy_count == PROXIES_MAX)
+			argp_error(state, "--proxy: not more than %d", PROXIES_MAX);
+		if (jpx_endpoint_parse(arg, 5684, &o->proxies[o->proxy_count++], err, sizeof(err)))
 			argp_error(state, "--proxy: %s", err);
 		break;
 	case OPT_IDENTITIES:
@@ -126,7 +135,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		argp_error(state, "\"%s\" is no option", arg);
 		break;
 	case ARGP_KEY_END:
-		if (!o->proxy.sin6_port)
+		if (!o->proxy_count)
 			argp_error(state, "--proxy is missing: where do they go? `jpledge discover "
 					  "IF' tells");
 		if (!o->identities)
@@ -134,8 +143,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				state,
 				"--identities is missing: `jpledge mint DIR --count N' makes them");
 		/* Elsewhere many addresses would have to be routed. */
-		if (!IN6_IS_ADDR_LINKLOCAL(&o->proxy.sin6_addr))
-			o->one_address = true;
+		for (unsigned int i = 0; i < o->proxy_count; i++)
+			if (!IN6_IS_ADDR_LINKLOCAL(&o->proxies[i].sin6_addr))
+				o->one_address = true;
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -187,6 +197,7 @@ static void on_done(void *arg, const struct est_result *result)
 	} else {
 		s->enrolments[s->enrolled++] = (unsigned int)(jpx_now_ms() - m->since);
 	}
+	s->sessions += result->sessions;
 	s->active--;
 	est_client_free(m->client);
 	m->client = NULL;
@@ -197,20 +208,21 @@ static void begin(struct swarm *s)
 {
 	static const struct est_events events = { on_step, on_done };
 	struct member *m = &s->members[s->begun];
+	const struct sockaddr_in6 *proxy = &s->options->proxies[s->begun % s->options->proxy_count];
 	char err[400];
 
 	m->swarm = s;
 	snprintf(m->identity, sizeof(m->identity), "%s/device-%u.pem", s->options->identities,
 		 s->options->first + s->begun);
 	m->config = (struct est_config){ .patience_s = EST_PATIENCE_S,
-					 .server = s->options->proxy,
+					 .server = *proxy,
 					 .key = m->identity,
 					 .cert = m->identity,
 					 .ca = s->options->ca };
 	if (!s->options->one_address) {
 		m->from = (struct sockaddr_in6){ .sin6_family = AF_INET6,
 						 .sin6_addr = addresses_nth(s->begun),
-						 .sin6_scope_id = s->options->proxy.sin6_scope_id };
+						 .sin6_scope_id = proxy->sin6_scope_id };
 		m->config.from = &m->from;
 	}
 	s->begun++;
@@ -306,12 +318,12 @@ static int tell(struct swarm *s)
 		for (unsigned int i = 0; i < REASONS_MAX && s->reasons[i].count; i++)
 			json_object_set_new(reasons, s->reasons[i].why,
 					    json_integer(s->reasons[i].count));
-		object = json_pack("{s:i, s:i, s:i, s:i, s:i, s:f, s:o, s:o, s:o}", "pledges",
+		object = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:o, s:o, s:o}", "pledges",
 				   s->options->count, "enrolled", s->enrolled, "failed", s->failed,
-				   "at_once", s->most, "waits", s->waits, "seconds", seconds,
-				   "handshake_ms", times_json(s->handshakes, s->handshake_count),
-				   "enrolment_ms", times_json(s->enrolments, s->enrolled),
-				   "reasons", reasons);
+				   "at_once", s->most, "waits", s->waits, "sessions", s->sessions,
+				   "seconds", seconds, "handshake_ms",
+				   times_json(s->handshakes, s->handshake_count), "enrolment_ms",
+				   times_json(s->enrolments, s->enrolled), "reasons", reasons);
 		ret = object ? json_dumpf(object, stdout, JSON_COMPACT) : -1;
 		json_decref(object);
 		if (ret)
@@ -324,6 +336,9 @@ static int tell(struct swarm *s)
 		row(t, "handshake", s->handshakes, s->handshake_count);
 		row(t, "enrolment", s->enrolments, s->enrolled);
 		table_print(t);
+		if (s->sessions > s->enrolled + s->failed)
+			printf("%u sessions were lost and made anew\n",
+			       s->sessions - s->enrolled - s->failed);
 		for (unsigned int i = 0; i < REASONS_MAX && s->reasons[i].count; i++)
 			printf("%u failed: %s\n", s->reasons[i].count, s->reasons[i].why);
 	}
@@ -379,10 +394,38 @@ static int run(struct swarm *s)
 	return ret;
 }
 
+/* The Nth proxy's interface; 0: one before it is there, too. */
+static unsigned int new_interface(const struct options *o, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (o->proxies[i].sin6_scope_id == o->proxies[n].sin6_scope_id)
+			return 0;
+	return o->proxies[n].sin6_scope_id;
+}
+
+static void remove_addresses(const struct options *o, unsigned int interfaces)
+{
+	for (unsigned int i = 0; i < interfaces; i++)
+		if (new_interface(o, i))
+			addresses_remove(new_interface(o, i), o->count);
+}
+
+/* Each interface has them all. */
+static int add_addresses(const struct options *o, char *err, size_t err_len)
+{
+	for (unsigned int i = 0; i < o->proxy_count; i++) {
+		if (!new_interface(o, i) ||
+		    !addresses_add(new_interface(o, i), o->count, err, err_len))
+			continue;
+		remove_addresses(o, i);
+		return -1;
+	}
+	return 0;
+}
+
 static int swarm(const struct options *o)
 {
 	struct swarm s = { .options = o, .base = event_base_new() };
-	unsigned int ifindex = o->proxy.sin6_scope_id;
 	bool addressed = false;
 	char err[200] = "";
 	int ret;
@@ -397,7 +440,7 @@ static int swarm(const struct options *o)
 		ret = jpledge_fail(
 			"%u pledges take as many open files and some; raise that limit (ulimit -n)",
 			o->count);
-	else if (!o->one_address && addresses_add(ifindex, o->count, err, sizeof(err)))
+	else if (!o->one_address && add_addresses(o, err, sizeof(err)))
 		ret = jpledge_fail("%s", err);
 	else {
 		addressed = !o->one_address;
@@ -405,7 +448,7 @@ static int swarm(const struct options *o)
 				  : tell(&s);
 	}
 	if (addressed)
-		addresses_remove(ifindex, o->count);
+		remove_addresses(o, o->proxy_count);
 	coaploop_free(s.loop);
 	if (s.base)
 		event_base_free(s.base);
@@ -420,7 +463,7 @@ int cmd_swarm(int argc, char **argv)
 	static const struct argp argp = {
 		.options = option_list,
 		.parser = parse,
-		.doc = "Lets many pledges enrol through one join port, each with an identity, a "
+		.doc = "Lets many pledges enrol through join ports, each with an identity, a "
 		       "link-local address and a "
 		       "DTLS session of its own, and tells how long it took and what failed. "
 		       "Nothing is stored.",

@@ -46,7 +46,6 @@ struct est_client {
 	struct coaploop *loop;
 	coap_session_t *session;
 	uint64_t session_since; /* ms */
-	unsigned int sessions;
 	bool connected;		/* once, at least */
 	struct event *deadline; /* of silence */
 	bool again;		/* with a new session, when the timer is over */
@@ -125,7 +124,7 @@ static void lost(struct est_client *c, const char *why)
 {
 	if (c->over || c->again)
 		return;
-	if (c->sessions == SESSIONS_MAX || jpx_now_ms() - c->session_since < LOST_MS) {
+	if (c->result.sessions == SESSIONS_MAX || jpx_now_ms() - c->session_since < LOST_MS) {
 		finish(c, "%s", why);
 		return;
 	}
@@ -699,7 +698,7 @@ static bool begin_session(struct est_client *c)
 		coap_session_release(c->session);
 	}
 	c->again = false;
-	c->sessions++;
+	c->result.sessions++;
 	c->session_since = jpx_now_ms();
 	c->session = coaploop_dtls_session(c->loop, &config->server, config->from, &pki);
 	if (!c->session)

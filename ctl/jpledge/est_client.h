@@ -41,6 +41,7 @@ struct est_result {
 	X509 *cert;
 	EVP_PKEY *key;
 	const char *suite;    /* of DTLS */
+	unsigned int sessions; /* of DTLS that it took; what was lost within one is not counted */
 	char attributes[400]; /* object identifiers that the Registrar named, a blank between */
 };
 

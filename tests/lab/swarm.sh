@@ -79,7 +79,7 @@ lost_some() {
 	[ "$(cat "$work"/lossy[12].log | sed -n 's/.*"lost":\([0-9]*\).*/\1/p' | awk '{ n += $1 } END { print n }')" -gt "$pledges" ]
 }
 
-lab_up 1
+lab_up 2
 room_for_neighbours
 check mint "$build/jpledge" mint "$work/makers" --count $((3 * pledges))
 check serves serve
@@ -91,6 +91,25 @@ check stateful-one-each one_each $((pledges + 1))
 check by-xdp by_xdp
 check addresses-gone addresses_gone
 check no-drops no_drops
+# Over several ports by turns, each on an interface of its own.
+two_ports() {
+	jpd_stop
+	conf+="
+port pj1 {}"
+	proxy_up || return 1
+	port=$(status '.services[] | select(.name == "stateless") | .join_port')
+	in_ns pledge timeout 100 "$build/jpledge" swarm --proxy "[$(pj_address pj0)%pl0]:$port" --proxy "[$(pj_address pj1)%pl1]:$port" \
+		--identities "$work/makers" --count 20 --json >"$work/two.json" 2>"$work/swarm.log" && [ "$(jq .enrolled "$work/two.json")" = 20 ] && by_port
+}
+
+by_port() { # about the same for each
+	local each
+	mapfile -t each < <(stats '.ports[].to_registrar.packets')
+	[ "${#each[@]}" = 2 ] && [ "${each[0]}" -ge 50 ] && [ "${each[1]}" -ge 50 ] && return 0
+	stats '.ports' | sed 's/^/# /'
+	return 1
+}
+check two-ports two_ports
 check lossy lossy
 check lossy-swarm swarm stateless $((2 * pledges + 1)) --rate 100
 check lossy-one-each one_each $((2 * pledges + 1))
