@@ -332,3 +332,24 @@ bool linkformat_selects(const char *filter, size_t len, const struct linkformat_
 	}
 	return true;
 }
+
+struct selection {
+	const char *filter;
+	size_t filter_len;
+	bool selected;
+};
+
+static void judge(void *arg, const struct linkformat_link *link)
+{
+	struct selection *s = arg;
+
+	s->selected = linkformat_selects(s->filter, s->filter_len, link);
+}
+
+bool linkformat_text_selected(const char *filter, size_t filter_len, const char *link, size_t len)
+{
+	struct selection s = { .filter = filter, .filter_len = filter_len };
+	size_t fault;
+
+	return linkformat_walk(link, len, judge, &s, &fault) == 1 && s.selected;
+}

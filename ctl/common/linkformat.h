@@ -51,4 +51,7 @@ bool linkformat_is(struct linkformat_text text, const char *word);
  * coap_get_query() makes it, is decoded.  What is no filter selects nothing. */
 bool linkformat_selects(const char *filter, size_t len, const struct linkformat_link *link);
 
+/* The same of one link as text, LINK of LEN octets, well formed. */
+bool linkformat_text_selected(const char *filter, size_t filter_len, const char *link, size_t len);
+
 #endif

@@ -75,27 +75,6 @@ static void put_in_order(const struct discovery_port *port, uint64_t seed,
 	}
 }
 
-struct selection {
-	const char *filter;
-	size_t filter_len;
-	bool selected;
-};
-
-static void ask(void *arg, const struct linkformat_link *link)
-{
-	struct selection *s = arg;
-
-	s->selected = linkformat_selects(s->filter, s->filter_len, link);
-}
-
-static bool is_selected(const char *link, size_t len, const char *filter, size_t filter_len)
-{
-	struct selection s = { .filter = filter, .filter_len = filter_len };
-	size_t fault;
-
-	return linkformat_walk(link, len, ask, &s, &fault) == 1 && s.selected;
-}
-
 size_t announce_links(const struct discovery_port *port, const char *filter, size_t filter_len,
 		      uint64_t seed, char *buf, size_t len)
 {
@@ -113,7 +92,7 @@ size_t announce_links(const struct discovery_port *port, const char *filter, siz
 						  sizeof(link));
 
 			if (got <= 0 || (size_t)got >= sizeof(link) ||
-			    !is_selected(link, (size_t)got, filter, filter_len))
+			    !linkformat_text_selected(filter, filter_len, link, (size_t)got))
 				continue;
 			if (used + (used > 0) + (size_t)got > len)
 				return 0;

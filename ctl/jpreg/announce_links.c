@@ -34,27 +34,6 @@ static const struct row {
 	{ "coaps", false, "/" EST_SHORT "/skc>;rt=\"" EST_RT ".skc\";ct=" EST_CT_SKG },
 };
 
-struct selection {
-	const char *filter;
-	size_t filter_len;
-	bool selected;
-};
-
-static void judge(void *arg, const struct linkformat_link *link)
-{
-	struct selection *s = arg;
-
-	s->selected = linkformat_selects(s->filter, s->filter_len, link);
-}
-
-static bool is_selected(const char *link, size_t len, const char *filter, size_t filter_len)
-{
-	struct selection s = { .filter = filter, .filter_len = filter_len };
-	size_t fault;
-
-	return linkformat_walk(link, len, judge, &s, &fault) == 1 && s.selected;
-}
-
 size_t announce_links_write(const struct in6_addr *addr, uint16_t jpy, uint16_t coaps,
 			    const char *filter, size_t filter_len, char *buf, size_t len)
 {
@@ -68,7 +47,7 @@ size_t announce_links_write(const struct in6_addr *addr, uint16_t jpy, uint16_t 
 				   rows[i].jpy ? jpy : coaps, rows[i].rest);
 
 		if (got <= 0 || (size_t)got >= sizeof(link) ||
-		    !is_selected(link, (size_t)got, filter, filter_len))
+		    !linkformat_text_selected(filter, filter_len, link, (size_t)got))
 			continue;
 		if (used + (used > 0) + (size_t)got > len)
 			return 0;

@@ -5,7 +5,6 @@
  */
 #include <argp.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,17 +51,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
-}
-
-static int fail(const char *fmt, ...)
-{
-	va_list ap;
-	int ret;
-
-	va_start(ap, fmt);
-	ret = usage_vfail("jpreg", fmt, ap);
-	va_end(ap);
-	return ret;
 }
 
 static void hex(const uint8_t *bytes, size_t len, char *text)
@@ -125,7 +113,7 @@ int cmd_issued(int argc, char **argv)
 	snprintf(file, sizeof(file), "%s/issued.db", s.dir);
 	record = record_open(file, false, err, sizeof(err));
 	if (!record)
-		return fail("%s", err);
+		return jpreg_fail("%s", err);
 	if (s.json) {
 		list.array = json_array();
 		object = json_pack("{s:o}", "issued", list.array);
@@ -141,9 +129,9 @@ int cmd_issued(int argc, char **argv)
 		printf("\n");
 	json_decref(object);
 	if (ret || list.failed)
-		return fail("%s: cannot be read to its end: %s", file,
-			    ret ? strerror(-ret) : "no memory");
+		return jpreg_fail("%s: cannot be read to its end: %s", file,
+				  ret ? strerror(-ret) : "no memory");
 	if (fflush(stdout) || ferror(stdout))
-		return fail("standard output: cannot write all of it; is the disk full?");
+		return jpreg_fail("standard output: cannot write all of it; is the disk full?");
 	return EXIT_SUCCESS;
 }

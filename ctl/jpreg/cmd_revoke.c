@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <openssl/bn.h>
 #include <openssl/pem.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,17 +33,6 @@ struct settings {
 	unsigned int days;
 	int serials; /* where they begin in argv, 0: none */
 };
-
-static int fail(const char *fmt, ...)
-{
-	va_list ap;
-	int ret;
-
-	va_start(ap, fmt);
-	ret = usage_vfail("jpreg", fmt, ap);
-	va_end(ap);
-	return ret;
-}
 
 /* ---- revoke ---- */
 
@@ -109,24 +97,25 @@ int cmd_revoke(int argc, char **argv)
 	/* It is not for us to make one. */
 	record = record_open(file, false, err, sizeof(err));
 	if (!record)
-		return fail("%s", err);
+		return jpreg_fail("%s", err);
 	record_close(record);
 	record = record_open(file, true, err, sizeof(err));
 	if (!record)
-		return fail("%s", err);
+		return jpreg_fail("%s", err);
 	for (int i = s.serials; !ret && i < argc; i++) {
 		size_t len = read_serial(argv[i], serial);
 
 		if (!len)
-			ret = fail("\"%.50s\" is no serial number: hexadecimal, as `jpreg issued' "
-				   "prints "
-				   "it",
-				   argv[i]);
+			ret = jpreg_fail(
+				"\"%.50s\" is no serial number: hexadecimal, as `jpreg issued' "
+				"prints "
+				"it",
+				argv[i]);
 		else if ((ret = record_revoke(record, serial, len, time(NULL), err, sizeof(err))))
-			ret = ret == -ENOENT
-				      ? fail("%s: no certificate with serial number %s was issued",
-					     file, argv[i])
-				      : fail("%s", err);
+			ret = ret == -ENOENT ? jpreg_fail("%s: no certificate with serial number "
+							  "%s was issued",
+							  file, argv[i])
+					     : jpreg_fail("%s", err);
 		else
 			printf("%s: revoked\n", argv[i]);
 	}
@@ -208,5 +197,5 @@ int cmd_crl(int argc, char **argv)
 
 	argv[0] = "jpreg crl";
 	argp_parse(&argp, argc, argv, 0, NULL, &s);
-	return print_crl(&s, err, sizeof(err)) ? fail("%s", err) : EXIT_SUCCESS;
+	return print_crl(&s, err, sizeof(err)) ? jpreg_fail("%s", err) : EXIT_SUCCESS;
 }

@@ -5,6 +5,9 @@
 #ifndef JPX_JPREG_H
 #define JPX_JPREG_H
 
+/* A sentence on standard error; returns EXIT_FAILURE. */
+int jpreg_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 int cmd_relay(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_issued(int argc, char **argv);

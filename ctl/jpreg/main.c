@@ -4,6 +4,7 @@
  * its own; options without one are relay's, which was there before there were verbs.
  */
 #include <argp.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -24,11 +25,23 @@ static const struct usage_verb verbs[] = {
 static const struct usage_program program = {
 	.name = "jpreg",
 	.doc = "The Registrar's end of constrained Join Proxies.\v",
-	.tail = "`jpreg VERB --help' tells the options of a verb. Exit status: 0 done or ended by a "
+	.tail = "`jpreg VERB --help' tells the options of a verb. Exit status: 0 done or ended by "
+		"a "
 		"signal, 1 failed, 2 wrong usage.",
 	.no_verb = "no verb; try `jpreg serve --help' or `jpreg relay --help'",
 	.verbs = verbs,
 };
+
+int jpreg_fail(const char *fmt, ...)
+{
+	va_list ap;
+	int ret;
+
+	va_start(ap, fmt);
+	ret = usage_vfail("jpreg", fmt, ap);
+	va_end(ap);
+	return ret;
+}
 
 /* Of relay's, and not asking for help with the verbs? */
 static bool is_option(const char *word)
