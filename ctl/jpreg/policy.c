@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "certs.h"
 #include "crl.h"
 #include "csr.h"
 #include "pemfile.h"
@@ -180,13 +181,16 @@ static bool is_repeated(struct policy *policy, const uint8_t client[32], X509_RE
 static bool is_too_often(struct policy *policy, X509 *client, enum authority_what what,
 			 X509_REQ *csr, char *why, size_t why_len)
 {
+	char device[256];
 	uint8_t print[32];
 	long count = -1;
 
 	if (!policy->record || !policy->per_day)
 		return false;
 	if (X509_digest(client, EVP_sha256(), print, NULL))
-		count = record_count(policy->record, print, time(NULL) - DAY_S);
+		count = record_count(policy->record, print,
+				     certs_subject(client, device, sizeof(device)),
+				     time(NULL) - DAY_S);
 	if (count < 0)
 		snprintf(why, why_len, "the record of what was issued cannot be read");
 	else if (count >= (long)policy->per_day &&

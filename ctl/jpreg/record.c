@@ -30,6 +30,7 @@ static const char schema[] = "BEGIN IMMEDIATE;"
 			     " not_after INTEGER NOT NULL,"
 			     " certificate BLOB NOT NULL);"
 			     "CREATE INDEX by_client ON issued (client, issued);"
+			     "CREATE INDEX by_device ON issued (device, issued);"
 			     "CREATE TABLE revoked ("
 			     " serial BLOB PRIMARY KEY,"
 			     " at INTEGER NOT NULL);"
@@ -74,7 +75,9 @@ static bool prepare(struct record *r, bool writable)
 		  "SELECT certificate FROM issued WHERE client = ?1 AND request = ?2 "
 		  "ORDER BY n DESC LIMIT 1",
 		  false },
-		{ &r->count, "SELECT count(*) FROM issued WHERE client = ?1 AND issued >= ?2",
+		{ &r->count,
+		  "SELECT count(*) FROM issued WHERE issued >= ?2 AND "
+		  "(client = ?1 OR (device = ?3 AND ?3 <> ''))",
 		  false },
 		{ &r->each,
 		  "SELECT serial, client, request, subject, device, issued, not_after, "
@@ -257,14 +260,15 @@ long record_find(struct record *r, const uint8_t *client, const uint8_t *request
 	return len;
 }
 
-long record_count(struct record *r, const uint8_t *client, time_t since)
+long record_count(struct record *r, const uint8_t *client, const char *device, time_t since)
 {
 	sqlite3_stmt *s = r->count;
 	long count = -ENOMEM;
 	int ret;
 
 	if (!sqlite3_bind_blob(s, 1, client, SHA256_LEN, SQLITE_STATIC) &&
-	    !sqlite3_bind_int64(s, 2, since)) {
+	    !sqlite3_bind_int64(s, 2, since) &&
+	    !sqlite3_bind_text(s, 3, device, -1, SQLITE_STATIC)) {
 		ret = sqlite3_step(s);
 		count = ret == SQLITE_ROW ? (long)sqlite3_column_int64(s, 0) : error_of(ret);
 	}

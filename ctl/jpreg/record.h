@@ -44,8 +44,9 @@ int record_add(struct record *record, const struct record_entry *entry, char *er
 long record_find(struct record *record, const uint8_t *client, const uint8_t *request, uint8_t *buf,
 		 size_t cap);
 
-/* How many were issued to DEVICE's certificate CLIENT since SINCE; a negative errno. */
-long record_count(struct record *record, const uint8_t *client, time_t since);
+/* How many were issued since SINCE to who has certificate CLIENT or, if it is not empty, the
+ * subject DEVICE: renewed ones are other certificates of the same subject.  A negative errno. */
+long record_count(struct record *record, const uint8_t *client, const char *device, time_t since);
 
 /* The certificate with that serial number is revoked from WHEN on; for ever.  0, also if it was
  * before; -ENOENT: none was issued with it; another negative errno with a sentence in ERR. */

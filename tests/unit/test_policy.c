@@ -10,6 +10,7 @@
 
 #include "../../ctl/jpreg/policy.h"
 #include "../../ctl/jpreg/serials.h"
+#include "certs.h"
 #include "pki.h"
 
 static EVP_PKEY *maker_key, *ca_key, *key;
@@ -345,6 +346,7 @@ static void test_rate(void **state)
 				  .certificate_len = 1,
 				  .not_after = time(NULL) + 86400 };
 	static uint8_t der[16384];
+	char name[256];
 	X509_REQ *csr;
 	sqlite3 *db;
 	size_t len;
@@ -362,6 +364,15 @@ static void test_rate(void **state)
 	}
 	assert_int_equal(judge(ldevid, AUTHORITY_REENROLL, pki_request(key, "4711", 0, NULL)),
 			 AUTHORITY_DONE);
+	/* ... but not if those were of its name: a chain of renewals is one device's. */
+	e.device = certs_subject(ldevid, name, sizeof(name));
+	memset(e.client, 1, sizeof(e.client));
+	for (e.serial[0] = 20; e.serial[0] < 22; e.serial[0]++)
+		assert_int_equal(record_add(record, &e, err, sizeof(err)), 0);
+	assert_int_equal(judge(ldevid, AUTHORITY_REENROLL, pki_request(key, "4711", 0, NULL)),
+			 AUTHORITY_UNAVAILABLE);
+	e.device = "d";
+	assert_int_equal(X509_digest(idevid, EVP_sha256(), e.client, NULL), 1);
 	assert_true(read_policy(NULL, NULL, 0, record));
 	assert_int_equal(judge(idevid, AUTHORITY_ENROLL, pki_request(key, NULL, 0, NULL)),
 			 AUTHORITY_DONE);

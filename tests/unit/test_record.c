@@ -89,9 +89,12 @@ static void test_adds_and_finds(void **state)
 	for (size_t i = 0; i < sizeof(buf); i++)
 		assert_int_equal(buf[i], 0xee);
 	assert_int_equal(record_find(r, client, other, buf, sizeof(buf)), 0);
-	assert_int_equal(record_count(r, client, 0), 3);
-	assert_int_equal(record_count(r, client, 1011), 2);
-	assert_int_equal(record_count(r, other, 0), 0);
+	assert_int_equal(record_count(r, client, "", 0), 3);
+	assert_int_equal(record_count(r, client, "", 1011), 2);
+	assert_int_equal(record_count(r, other, "", 0), 0);
+	assert_int_equal(record_count(r, other, "CN=another", 0), 0);
+	/* the same device, by another certificate */
+	assert_true(record_count(r, other, "CN=d", 0) > 3);
 	assert_int_equal(stat(pki_file("issued.db"), &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	record_close(r);
