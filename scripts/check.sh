@@ -82,7 +82,7 @@ wanted packet packets-common &&
 	run packet packets-common env JPX_COMMON_PROGRAM=1 "$build/tests/packets" packets
 # Labs have namespaces and directories of their own and wait for timers most of their time: three at once,
 # those that take longest first.  What measures, floods, or watches the whole machine has it to itself.
-first='discovery icmp coap_answer stateful dns_sd ask enroll swarm'
+first='discovery icmp coap_answer stateful dns_sd upstream ask enroll swarm est'
 alone='badinput crowd engines flows heal lossy many netwatch stateful_ops tun'
 at_once=3
 declare -A name_of=()
