@@ -136,7 +136,7 @@ holds_certificate() { # DIRECTORY DEVICE
 # One device by each way; the first is shown whole, of the others a line.
 n=0
 enrol() { # NAME PORT OPTION...
-	local name=$1 registrar="[2001:db8:2::52]:$2" fast sock how
+	local name=$1 registrar="[2001:db8:2::52]:$2" fast sock
 	shift 2
 	n=$((n + 1))
 	ctl attach pj0 --registrar "$registrar" "$@" >"$tmp/attach.log" 2>&1 || fail "attach failed"

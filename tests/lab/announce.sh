@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# shellcheck disable=SC2034,SC2317 # for common.sh; called through check
+# shellcheck disable=SC2034,SC2086,SC2317 # for common.sh; words; called through check
 #
 # Nobody is told of anybody: `jpreg serve --announce' is found by jpd, by CoAP and by GRASP, in either mode; jpd is
 # found by the pledge, which comes back with a certificate.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# shellcheck shell=bash disable=SC2154 # from common.sh
+# shellcheck shell=bash disable=SC2034,SC2154 # for the tests; from common.sh
 #
 # An EST server that is not of jpx (est_server.cgi behind lighttpd), beside the Registrar, at
 # https://[::1]:8443/.well-known/est.  Sourced behind common.sh.
 est=$work/est-server
-est_url=https://[::1]:8443/.well-known/est
+est_url="https://[::1]:8443/.well-known/est"
 est_key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
 
 # sign NAME SUBJECT CA EXTENSION...: NAME.key and NAME.pem in $est
