@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 #include <event2/event.h>
+#include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -52,6 +53,8 @@ static void release(struct https_request *request)
 	curl_multi_remove_handle(request->https->multi, request->curl);
 	curl_easy_cleanup(request->curl);
 	curl_slist_free_all(request->headers);
+	if (request->body)
+		OPENSSL_cleanse(request->body, request->len); /* it may have a key in it */
 	free(request->body);
 	free(request);
 }

@@ -80,6 +80,7 @@ bool mime_parts_each(const char *type, const void *body, size_t len,
 	}
 	if (object)
 		g_object_unref(object);
+	OPENSSL_cleanse(bytes->data, bytes->len); /* the stream's, until it goes */
 	g_object_unref(parser);
 	g_object_unref(stream);
 	return good;

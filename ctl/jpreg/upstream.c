@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "certs.h"
 #include "https.h"
@@ -29,8 +30,9 @@
 #define HELD_S	     600 /* that an answer is kept for it */
 #define RETRY_S	     60	 /* where the EST server names no time */
 #define RETRY_MAX_S  86400
-#define CA_FIRST_S   10	  /* between attempts to get the CA's certificates */
-#define CA_REFRESH_S 3600 /* ... once we have some */
+#define ENDS_SOON_S  (30 * 86400) /* our own certificate: it is time for another */
+#define CA_FIRST_S   10		  /* between attempts to get the CA's certificates */
+#define CA_REFRESH_S 3600	  /* ... once we have some */
 
 /* What one pledge asked for, until it has been told. */
 struct job {
@@ -43,7 +45,8 @@ struct job {
 	X509_REQ *csr;
 	authority_told *told; /* NULL: nobody waits */
 	void *arg;
-	struct event *timer; /* the pledge's patience; once there is an answer, how long it is kept */
+	struct event
+		*timer; /* the pledge's patience; once there is an answer, how long it is kept */
 	bool answered;
 	struct authority_answer answer;
 };
@@ -133,9 +136,8 @@ static STACK_OF(X509) * read_certs(const char *base64)
 
 static STACK_OF(X509) * read_certs_answer(const struct https_answer *http)
 {
-	return is_type(http->type, "application/pkcs7-mime") && http->body
-		       ? read_certs(http->body)
-		       : NULL;
+	return is_type(http->type, "application/pkcs7-mime") && http->body ? read_certs(http->body)
+									   : NULL;
 }
 
 /* ---- the CA's certificates ---- */
@@ -479,8 +481,8 @@ static unsigned int running(struct upstream *upstream, const struct issuance *is
 	struct job *job;
 
 	LIST_FOREACH(job, &upstream->jobs, list)
-		if (!job->answered && !memcmp(job->issuance.client, issuance->client,
-					      sizeof(job->issuance.client)))
+		if (!job->answered &&
+		    !memcmp(job->issuance.client, issuance->client, sizeof(job->issuance.client)))
 			n++;
 	return n;
 }
@@ -646,6 +648,7 @@ static bool is_registrar(X509 *cert)
 
 static int read_identity(struct upstream *upstream, const char *file, char *err, size_t err_len)
 {
+	time_t soon = time(NULL) + ENDS_SOON_S;
 	X509 *cert;
 
 	upstream->key = pemfile_read_key(file, err, err_len);
@@ -664,6 +667,10 @@ static int read_identity(struct upstream *upstream, const char *file, char *err,
 	} else if (X509_cmp_current_time(X509_get0_notAfter(cert)) <= 0) {
 		snprintf(err, err_len, "%s: the certificate has expired", file);
 	} else {
+		if (X509_cmp_time(X509_get0_notAfter(cert), &soon) < 0)
+			jpx_warning("%s: the certificate ends in less than 30 days; with a new "
+				    "one, start anew",
+				    file);
 		if (!is_registrar(cert))
 			jpx_warning("%s: the certificate has no extendedKeyUsage id-kp-cmcRA: the "
 				    "EST server may not take us for a Registrar",

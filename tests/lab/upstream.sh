@@ -180,6 +180,7 @@ check nine nine
 lab_up 1
 check est-server-starts est_server_start
 check serves serve_upstream
+check ends-soon logged 'ends in less than 30 days'
 check ca-known logged "the EST server's CA is .*Issuing CA"
 check proxy proxy_up
 check enrolls enrolls 1
