@@ -125,6 +125,7 @@ TEST_DEFS := -DJPX_TEST_DIR='"tests/unit"'
 $(BUILD)/tests/test_jpreg_peers: UNIT_WITH := ctl/jpreg/peers.c
 $(BUILD)/tests/test_csr: UNIT_WITH := ctl/jpreg/csr.c
 $(BUILD)/tests/test_record: UNIT_WITH := ctl/jpreg/record.c
+$(BUILD)/tests/test_mime_parts: UNIT_WITH := ctl/jpreg/mime_parts.c
 $(BUILD)/tests/test_policy: UNIT_WITH := $(addprefix ctl/jpreg/,policy.c serials.c crl.c csr.c record.c)
 $(BUILD)/tests/test_ca: UNIT_WITH := $(addprefix ctl/jpreg/,ca.c authority.c csr.c issuance.c record.c)
 
