@@ -28,7 +28,7 @@ registrar_runs() {
 
 has_files() {
 	local f
-	for f in $(grep -o '^| `.*` |' "$page" | grep -o '`[^`]*`' | tr -d '`'); do
+	for f in $(sed -n '/^| file /,/^$/p' "$page" | grep -o '^| `.*` |' | grep -o '`[^`]*`' | tr -d '`'); do
 		[ -e "$work/registrar/$f" ] || { echo "# no $f"; return 1; }
 	done
 	[ "$(stat -c %a "$work/registrar/ca.key")" = 600 ]
