@@ -631,8 +631,11 @@ static int on_event(coap_session_t *session, const coap_event_t event)
 		return 0;
 	switch (event) {
 	case COAP_EVENT_DTLS_CONNECTED:
-		c->connected = true;
-		heard(c, 0);
+		/* Another handshake is no answer: who does no more than that is silent. */
+		if (!c->connected) {
+			c->connected = true;
+			heard(c, 0);
+		}
 		if (c->step == EST_HANDSHAKE) {
 			go_on(c, EST_CACERTS);
 			request(c);
