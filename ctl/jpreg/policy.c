@@ -22,8 +22,9 @@
 #define AUTH_LEVEL  2	 /* 112 bits: no SHA-1, no RSA below 2048 bits, in the whole chain */
 
 struct policy {
-	X509_STORE *store; /* of both below */
-	STACK_OF(X509) * anchors, *cas;
+	X509_STORE *anchors;
+	X509_STORE *store; /* of the next */
+	STACK_OF(X509) * cas;
 	STACK_OF(X509_CRL) * crls;
 	struct record *record;
 	struct serials *allow, *deny;
@@ -69,13 +70,13 @@ static bool is_ours(const struct policy *policy, X509 *client)
 	return ours;
 }
 
-int policy_verify_client(struct policy *policy, X509 *client, STACK_OF(X509) * chain)
+static int verify(const struct policy *policy, X509_STORE *store, X509 *client,
+		  STACK_OF(X509) * chain)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	int ret = X509_V_ERR_OUT_OF_MEM;
-	char why[160];
 
-	if (ctx && X509_STORE_CTX_init(ctx, policy->store, client, chain)) {
+	if (ctx && X509_STORE_CTX_init(ctx, store, client, chain)) {
 		X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx), AUTH_LEVEL);
 		/* A maker's issuing CA may be trusted without its root. */
 		X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN);
@@ -83,8 +84,21 @@ int policy_verify_client(struct policy *policy, X509 *client, STACK_OF(X509) * c
 		if (ret == X509_V_OK && is_on_a_list(policy, X509_STORE_CTX_get0_chain(ctx)))
 			ret = X509_V_ERR_CERT_REVOKED;
 	}
-	if (ret == X509_V_OK && policy->record && is_ours(policy, client) &&
-	    was_revoked(policy, client))
+	X509_STORE_CTX_free(ctx);
+	return ret;
+}
+
+int policy_verify_client(struct policy *policy, X509 *client, STACK_OF(X509) * chain)
+{
+	int ret = verify(policy, policy->anchors, client, chain);
+	bool ours = is_ours(policy, client);
+	char why[160];
+
+	/* The root of our CA may be that of others, who issue to whom they like: what they have
+	 * below it is nothing to us. */
+	if (ret != X509_V_OK && ours)
+		ret = verify(policy, policy->store, client, NULL);
+	if (ret == X509_V_OK && ours && policy->record && was_revoked(policy, client))
 		ret = X509_V_ERR_CERT_REVOKED;
 	/* Without keyUsage a key may do everything (RFC 5280 4.2.1.3). */
 	if (ret == X509_V_OK &&
@@ -92,7 +106,6 @@ int policy_verify_client(struct policy *policy, X509 *client, STACK_OF(X509) * c
 		ret = X509_V_ERR_INVALID_PURPOSE;
 	if (ret == X509_V_OK && !csr_key_will_do(X509_get0_pubkey(client), why, sizeof(why)))
 		ret = X509_V_ERR_EE_KEY_TOO_SMALL;
-	X509_STORE_CTX_free(ctx);
 	ERR_clear_error();
 	return ret;
 }
@@ -233,15 +246,13 @@ enum authority_verdict policy_judge(struct policy *policy, X509 *client, enum au
 
 /* ---- beginning and end ---- */
 
-static X509_STORE *store_of(STACK_OF(X509) * anchors, STACK_OF(X509) * cas)
+static X509_STORE *store_of(STACK_OF(X509) * certs)
 {
 	X509_STORE *store = X509_STORE_new();
 	bool good = store;
 
-	for (int i = 0; good && i < sk_X509_num(anchors); i++)
-		good = X509_STORE_add_cert(store, sk_X509_value(anchors, i)) == 1;
-	for (int i = 0; good && i < sk_X509_num(cas); i++)
-		good = X509_STORE_add_cert(store, sk_X509_value(cas, i)) == 1;
+	for (int i = 0; good && i < sk_X509_num(certs); i++)
+		good = X509_STORE_add_cert(store, sk_X509_value(certs, i)) == 1;
 	if (good)
 		return store;
 	X509_STORE_free(store);
@@ -251,7 +262,7 @@ static X509_STORE *store_of(STACK_OF(X509) * anchors, STACK_OF(X509) * cas)
 int policy_set_cas(struct policy *policy, STACK_OF(X509) * cas)
 {
 	STACK_OF(X509) *copy = X509_chain_up_ref(cas);
-	X509_STORE *store = copy ? store_of(policy->anchors, copy) : NULL;
+	X509_STORE *store = copy ? store_of(copy) : NULL;
 
 	if (!store) {
 		sk_X509_pop_free(copy, X509_free);
@@ -274,22 +285,24 @@ struct policy *policy_new(const struct policy_config *config, struct record *rec
 			  size_t err_len)
 {
 	struct policy *policy = calloc(1, sizeof(*policy));
+	STACK_OF(X509) * anchors;
 
 	snprintf(err, err_len, "no memory");
 	if (!policy)
 		return NULL;
 	policy->record = record;
 	policy->per_day = config->per_day;
-	policy->anchors = pemfile_read_certs(config->anchors, ANCHORS_MAX, err, err_len);
-	policy->store = policy->anchors ? store_of(policy->anchors, NULL) : NULL;
-	if (policy->store && config->crl) {
+	anchors = pemfile_read_certs(config->anchors, ANCHORS_MAX, err, err_len);
+	policy->anchors = anchors ? store_of(anchors) : NULL;
+	sk_X509_pop_free(anchors, X509_free);
+	if (policy->anchors && config->crl) {
 		policy->crls = crl_read(config->crl, err, err_len);
 		if (!policy->crls) {
 			policy_free(policy);
 			return NULL;
 		}
 	}
-	if (policy->store && !read_list(&policy->allow, config->allow, err, err_len) &&
+	if (policy->anchors && !read_list(&policy->allow, config->allow, err, err_len) &&
 	    !read_list(&policy->deny, config->deny, err, err_len))
 		return policy;
 	policy_free(policy);
@@ -300,8 +313,8 @@ void policy_free(struct policy *policy)
 {
 	if (!policy)
 		return;
+	X509_STORE_free(policy->anchors);
 	X509_STORE_free(policy->store);
-	sk_X509_pop_free(policy->anchors, X509_free);
 	sk_X509_pop_free(policy->cas, X509_free);
 	sk_X509_CRL_pop_free(policy->crls, X509_CRL_free);
 	serials_free(policy->allow);

@@ -212,6 +212,80 @@ static enum authority_verdict judge(X509 *client, enum authority_what what, X509
 	return verdict;
 }
 
+/* A CA called CN below ISSUER (NULL: by itself). */
+static X509 *authority(const char *cn, EVP_PKEY *its_key, X509 *issuer, EVP_PKEY *issuer_key)
+{
+	X509_NAME *name = issue_name(cn);
+	struct issue_request r = {
+		.kind = ISSUE_CA,
+		.key = its_key,
+		.subject = name,
+		.not_before = time(NULL) - 86400,
+		.not_after = time(NULL) + 86400,
+	};
+	X509 *cert = issue_certificate(&r);
+	X509_EXTENSION *e =
+		X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, "critical,CA:TRUE");
+	int at = cert ? X509_get_ext_by_NID(cert, NID_basic_constraints, -1) : -1;
+
+	assert_true(at >= 0);
+	X509_EXTENSION_free(X509_delete_ext(cert, at)); /* it allows nobody below it */
+	assert_int_equal(X509_add_ext(cert, e, -1), 1);
+	X509_EXTENSION_free(e);
+	if (issuer)
+		assert_int_equal(X509_set_issuer_name(cert, X509_get_subject_name(issuer)), 1);
+	assert_true(X509_sign(cert, issuer ? issuer_key : its_key, EVP_sha256()) > 0);
+	X509_NAME_free(name);
+	return cert;
+}
+
+/* Our authority tells us of its CA, which has a root, which is the root of others, too. */
+static void test_cas(void **state)
+{
+	EVP_PKEY *root_key = issue_key(), *keys[2] = { issue_key(), issue_key() };
+	X509 *root = authority("root", root_key, NULL, NULL);
+	X509 *subs[2] = { authority("ours", keys[0], root, root_key),
+			  authority("others", keys[1], root, root_key) };
+	X509 *ours = pki_cert(subs[0], keys[0], key, "4711", -1, 1);
+	X509 *others = pki_cert(subs[1], keys[1], key, "4711", -1, 1);
+	STACK_OF(X509) *cas = sk_X509_new_null(), *chain = sk_X509_new_null();
+
+	(void)state;
+	assert_true(read_policy(NULL, NULL, 0, NULL));
+	sk_X509_push(cas, subs[0]);
+	sk_X509_push(cas, root);
+	assert_int_not_equal(policy_verify_client(policy, ours, NULL), X509_V_OK);
+	assert_int_equal(policy_verify_client(policy, ldevid, NULL), X509_V_OK);
+	assert_int_equal(policy_set_cas(policy, cas), 0);
+	assert_int_equal(policy_verify_client(policy, ours, NULL), X509_V_OK);
+	assert_int_equal(judge(ours, AUTHORITY_REENROLL, pki_request(key, "4711", 0, NULL)),
+			 AUTHORITY_DONE);
+	/* The makers are whom they were, and the CA before is ours no more. */
+	assert_int_equal(policy_verify_client(policy, idevid, NULL), X509_V_OK);
+	assert_int_not_equal(policy_verify_client(policy, ldevid, NULL), X509_V_OK);
+	assert_int_equal(judge(ldevid, AUTHORITY_REENROLL, pki_request(key, "4711", 0, NULL)),
+			 AUTHORITY_FORBIDDEN);
+	sk_X509_push(chain, subs[1]);
+	sk_X509_push(chain, root);
+	assert_int_not_equal(policy_verify_client(policy, others, chain), X509_V_OK);
+	/* ... unless it is a maker's. */
+	write_certs("maker.pem", root);
+	assert_true(read_policy(NULL, NULL, 0, NULL));
+	assert_int_equal(policy_verify_client(policy, others, chain), X509_V_OK);
+	assert_int_equal(judge(others, AUTHORITY_REENROLL, pki_request(key, "4711", 0, NULL)),
+			 AUTHORITY_FORBIDDEN);
+	sk_X509_free(cas);
+	sk_X509_free(chain);
+	for (unsigned int i = 0; i < 2; i++) {
+		X509_free(subs[i]);
+		EVP_PKEY_free(keys[i]);
+	}
+	X509_free(ours);
+	X509_free(others);
+	X509_free(root);
+	EVP_PKEY_free(root_key);
+}
+
 static void test_names(void **state)
 {
 	X509 *forged;
@@ -419,6 +493,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_clients, begin, end),
 		cmocka_unit_test_setup_teardown(test_chain_without_end, begin, end),
+		cmocka_unit_test_setup_teardown(test_cas, begin, end),
 		cmocka_unit_test_setup_teardown(test_names, begin, end),
 		cmocka_unit_test_setup_teardown(test_other_names, begin, end),
 		cmocka_unit_test_setup_teardown(test_lists_not_plain, begin, end),
