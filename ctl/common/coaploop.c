@@ -153,8 +153,7 @@ void coaploop_pace(struct coaploop *loop, const char *name, unsigned int per_sec
 	loop->tokens_at = jpx_now_ms();
 }
 
-/* libcoap's timers are armed only when it is asked; after a call from outside of it, ask. */
-static void settle(struct coaploop *loop)
+void coaploop_wake(struct coaploop *loop)
 {
 	event_active(loop->event, EV_READ, 0);
 }
@@ -253,7 +252,7 @@ coap_session_t *coaploop_session(struct coaploop *loop, const struct sockaddr_in
 		errno = error;
 		return NULL;
 	}
-	settle(loop);
+	coaploop_wake(loop);
 	return session;
 }
 
@@ -270,7 +269,7 @@ coap_session_t *coaploop_dtls_session(struct coaploop *loop, const struct sockad
 	session = coap_new_client_session_pki(loop->context, from ? &source : NULL, &server,
 					      COAP_PROTO_DTLS, pki);
 	if (session)
-		settle(loop);
+		coaploop_wake(loop);
 	else if (!errno)
 		errno = EIO;
 	return session;
@@ -319,7 +318,7 @@ static coap_endpoint_t *open_endpoint(struct coaploop *loop, const struct sockad
 		errno = error;
 		return NULL;
 	}
-	settle(loop);
+	coaploop_wake(loop);
 	return endpoint;
 }
 
@@ -361,6 +360,6 @@ coap_endpoint_t *coaploop_loopback(struct coaploop *loop, struct sockaddr_in *wh
 		return NULL;
 	}
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	settle(loop);
+	coaploop_wake(loop);
 	return endpoint;
 }

@@ -16,6 +16,9 @@ struct coaploop *coaploop_new(struct event_base *base);
 void coaploop_free(struct coaploop *loop);
 coap_context_t *coaploop_context(struct coaploop *loop);
 
+/* libcoap's timers are armed only when it is asked; after a call from outside of it, ask. */
+void coaploop_wake(struct coaploop *loop);
+
 /* From now on LOOP reads at most PER_SECOND datagrams a second, and at once what came in two
  * seconds of silence; the kernel drops what its sockets cannot hold.  For servers: libcoap has
  * no bound to the errors that it answers with, and each that goes to another neighbour takes
@@ -37,9 +40,9 @@ coap_endpoint_t *coaploop_endpoint(struct coaploop *loop, const struct sockaddr_
  * with an RST and unknown critical options with 4.02, though RFC 7252 8.1 forbids it. */
 coap_endpoint_t *coaploop_listener(struct coaploop *loop, const struct sockaddr_in6 *addr);
 
-/* A client session over DTLS towards TO by PKI, which is read before this returns.  FROM: the address it
- * sends from, with a scope where it is link-local, or NULL.  To be released with coap_session_release().  NULL with
- * errno set. */
+/* A client session over DTLS towards TO by PKI, which is read before this returns.  FROM: the
+ * address it sends from, with a scope where it is link-local, or NULL.  To be released with
+ * coap_session_release().  NULL with errno set. */
 coap_session_t *coaploop_dtls_session(struct coaploop *loop, const struct sockaddr_in6 *to,
 				      const struct sockaddr_in6 *from, coap_dtls_pki_t *pki);
 

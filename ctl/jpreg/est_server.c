@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 
 #include "certs.h"
+#include "clock.h"
 #include "coaploop.h"
 #include "csr.h"
 #include "est.h"
@@ -26,6 +27,8 @@
 #define MTU 1100
 
 #define IDLE_S 60 /* of a session of libcoap's, which ends after the pledge's */
+
+#define LOST_MS 1000 /* after which libcoap has called us, where it does so at all */
 
 #define FORMATS_MAX 3
 #define BODY_MAX    (CSR_MAX + 3) /* it may be wrapped */
@@ -127,16 +130,19 @@ struct upload {
 
 /* A request that the authority was asked about.  Where it does not answer at once, the pledge gets
  * an empty ACK, and the answer in a message of its own later (RFC 9148 4.7, RFC 7252 5.2.2):
- * libcoap calls us with the same request once more. */
+ * libcoap calls us with the same request once more; or answers it by itself, and we never hear of
+ * it: a Hop-Limit that has become 0 by then, a block of an answer that is there by then. */
 struct asking {
 	LIST_ENTRY(asking) list;
 	const struct function *function;
 	int format;   /* to answer in */
 	X509 *client; /* a reference */
 	char who[200];
-	bool enveloped;	     /* the key that is made is to be */
-	coap_async_t *later; /* once it has to wait */
+	bool enveloped; /* the key that is made is to be */
+	struct est_server *server;
+	const coap_async_t *later; /* once it has to wait; not ours, and may be gone once TOLD */
 	bool told;
+	uint64_t told_ms;
 	bool abandoned; /* nobody waits for it but the authority */
 	struct authority_answer answer;
 };
@@ -423,6 +429,29 @@ static void forget(struct asking *asking)
 	free(asking);
 }
 
+static struct asking *find_asking(struct est_server *server, const coap_async_t *later)
+{
+	struct asking *asking;
+
+	LIST_FOREACH(asking, &server->askings, list)
+		if (asking->later == later)
+			return asking;
+	return NULL;
+}
+
+/* Forgets those that libcoap did not call us for. */
+static void forget_lost(struct est_server *server)
+{
+	struct asking *asking, *next;
+	uint64_t now = jpx_now_ms();
+
+	for (asking = LIST_FIRST(&server->askings); asking; asking = next) {
+		next = LIST_NEXT(asking, list);
+		if (asking->later && asking->told && now - asking->told_ms > LOST_MS)
+			forget(asking);
+	}
+}
+
 /* The authority has answered. */
 static void on_told(void *arg, struct authority_answer *answer)
 {
@@ -431,10 +460,13 @@ static void on_told(void *arg, struct authority_answer *answer)
 	asking->answer = *answer;
 	memset(answer, 0, sizeof(*answer));
 	asking->told = true;
-	if (asking->abandoned)
+	asking->told_ms = jpx_now_ms();
+	if (asking->abandoned) {
 		forget(asking);
-	else if (asking->later)
-		coap_async_trigger(asking->later);
+	} else if (asking->later) {
+		coap_async_trigger((coap_async_t *)asking->later);
+		coaploop_wake(asking->server->loop);
+	}
 }
 
 /* Reads the CSR that ASKING came with; NULL: it is none, or of another session than FROM's. */
@@ -552,11 +584,15 @@ out:
 static void wait(struct asking *asking, coap_session_t *session, const coap_pdu_t *request,
 		 coap_pdu_t *response)
 {
-	asking->later = coap_register_async(session, request, 0);
-	if (asking->later) {
-		coap_async_set_app_data(asking->later, asking);
+	coap_async_t *later = coap_register_async(session, request, 0);
+	struct asking *lost = later ? find_asking(asking->server, later) : NULL;
+
+	/* What libcoap has given back it may give again. */
+	if (lost)
+		forget(lost);
+	asking->later = later;
+	if (later)
 		return;
-	}
 	asking->abandoned = true;
 	refuse(response, COAP_RESPONSE_CODE_INTERNAL_ERROR, NULL);
 }
@@ -592,6 +628,7 @@ static void serve(struct est_server *server, const struct function *function,
 		refuse(response, COAP_RESPONSE_CODE_INTERNAL_ERROR, NULL);
 		return;
 	}
+	asking->server = server;
 	asking->function = function;
 	asking->format = format;
 	X509_up_ref(client);
@@ -633,15 +670,20 @@ static void on_request(coap_resource_t *resource, coap_session_t *session,
 	const struct function *function = coap_resource_get_userdata(resource);
 	const coap_address_t *from = coap_session_get_addr_remote(session);
 	coap_bin_const_t token = coap_pdu_get_token(request);
-	coap_async_t *later = coap_find_async(session, token);
+	const coap_async_t *later = coap_find_async(session, token);
+	struct asking *asking = later ? find_asking(server, later) : NULL;
 	coap_string_t *path;
 	X509 *client;
 
-	if (later) {
-		finish(server, coap_async_get_app_data(later), resource, session, request, query,
-		       response);
+	if (asking && asking->told) {
+		finish(server, asking, resource, session, request, query, response);
 		return;
 	}
+	if (later) {
+		refuse(response, COAP_RESPONSE_CODE_INTERNAL_ERROR, NULL);
+		return;
+	}
+	forget_lost(server);
 	if (!function) {
 		path = coap_get_uri_path(request);
 		function = path ? labelled(server, path) : NULL;
