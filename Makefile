@@ -129,7 +129,10 @@ $(BUILD)/tests/test_mime_parts: UNIT_WITH := ctl/jpreg/mime_parts.c
 $(BUILD)/tests/test_policy: UNIT_WITH := $(addprefix ctl/jpreg/,policy.c serials.c crl.c csr.c record.c)
 $(BUILD)/tests/test_ca: UNIT_WITH := $(addprefix ctl/jpreg/,ca.c authority.c csr.c issuance.c record.c)
 
-# It plays policy and gate itself.
+# It plays the EST server itself.
+$(BUILD)/tests/test_upstream: UNIT_WITH := $(addprefix ctl/jpreg/,upstream.c authority.c csr.c issuance.c record.c mime_parts.c) \
+	-Wl,--wrap=event_add
+# ... and this one policy and gate.
 $(BUILD)/tests/test_est_server: UNIT_WITH := $(addprefix ctl/jpreg/,est_server.c csr.c serverkey.c) -Wl,--wrap=coap_register_async
 
 $(BUILD)/tests/test_table: UNIT_WITH := ctl/jpd/table.c

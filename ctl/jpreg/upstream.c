@@ -40,7 +40,7 @@ struct job {
 	struct upstream *upstream;
 	enum authority_what what;
 	struct issuance issuance; /* of the record */
-	uint8_t der[32];	  /* SHA-256 of the CSR, also where ISSUANCE has none */
+	uint8_t der[32]; /* SHA-256 of the CSR, also where ISSUANCE has none; zeros: none */
 	X509 *client;
 	X509_REQ *csr;
 	authority_told *told; /* NULL: nobody waits */
@@ -557,10 +557,9 @@ static bool begin(struct upstream *upstream, const struct authority_request *req
 		snprintf(answer->why, sizeof(answer->why), "no memory");
 		return false;
 	}
-	job = request->csr ? find(upstream, like) : NULL;
-	if (job) {
+	job = find(upstream, like);
+	if (job)
 		return resume(job, like, answer);
-	}
 	if (request->what == AUTHORITY_ENROLL || request->what == AUTHORITY_REENROLL)
 		before = issuance_before(upstream->record, &like->issuance,
 					 X509_REQ_get0_pubkey(request->csr));
