@@ -374,6 +374,7 @@ struct key_parts {
 static bool on_part(void *arg, const char *type, const char *text)
 {
 	struct key_parts *parts = arg;
+	STACK_OF(X509) * certs;
 	const uint8_t *at;
 	uint8_t *der;
 	long len;
@@ -386,9 +387,14 @@ static bool on_part(void *arg, const char *type, const char *text)
 		free(der);
 		return parts->key;
 	}
-	if (is_type(type, "application/pkcs7-mime") && !parts->certs) {
-		parts->certs = read_certs(text);
-		parts->encrypted = !parts->certs;
+	if (is_type(type, "application/pkcs7-mime")) {
+		certs = read_certs(text);
+		if (!certs)
+			parts->encrypted = true;
+		else if (!parts->certs)
+			parts->certs = certs;
+		else
+			sk_X509_pop_free(certs, X509_free);
 	}
 	return true;
 }
@@ -403,8 +409,9 @@ static void on_key(void *arg, const struct https_answer *http)
 	} else if (!http->body ||
 		   !mime_parts_each(http->type, http->body, http->len, on_part, &parts) ||
 		   !parts.key || !parts.certs) {
-		is_nonsense(&job->answer, parts.encrypted ? "the key is encrypted"
-							  : "it has not a key and a certificate");
+		is_nonsense(&job->answer, parts.encrypted && !parts.key
+						  ? "the key is encrypted"
+						  : "it has not a key and a certificate");
 	} else {
 		take(job, parts.certs, parts.key);
 		if (job->answer.verdict == AUTHORITY_DONE) {

@@ -437,6 +437,12 @@ static void test_keys(void **state)
 	assert_int_equal(keyed(two, type, its, "AAAA").verdict, AUTHORITY_FAILED);
 	o = keyed(encrypted, type, "AAAA", certs);
 	assert_int_equal(o.verdict, AUTHORITY_FAILED);
+	assert_non_null(strstr(o.why, "encrypted"));
+	o = keyed(encrypted, type, certs, "AAAA");
+	assert_int_equal(o.verdict, AUTHORITY_FAILED);
+	assert_non_null(strstr(o.why, "encrypted"));
+	o = keyed(two, type, its, "AAAA");
+	assert_null(strstr(o.why, "encrypted"));
 	/* The serial number of the first is on record: no second one. */
 	o = keyed(two, type, its, certs);
 	assert_int_equal(o.verdict, AUTHORITY_UNAVAILABLE);
