@@ -135,6 +135,7 @@ $(BUILD)/tests/test_upstream: UNIT_WITH := $(addprefix ctl/jpreg/,upstream.c aut
 # ... and this one policy and gate.
 $(BUILD)/tests/test_est_server: UNIT_WITH := $(addprefix ctl/jpreg/,est_server.c csr.c serverkey.c) -Wl,--wrap=coap_register_async
 
+$(BUILD)/tests/test_mime_parts: UNIT_WITH := ctl/jpreg/mime_parts.c
 $(BUILD)/tests/test_table: UNIT_WITH := ctl/jpd/table.c
 $(BUILD)/tests/test_port_run: UNIT_WITH := ctl/jpctl/port_run.c
 $(BUILD)/tests/test_icmp_error: UNIT_WITH := ctl/jpd/icmp_error.c

@@ -101,7 +101,9 @@ long mime_base64_read(const char *text, uint8_t **out)
 		return -1;
 	}
 	EVP_DecodeInit(ctx);
-	good = EVP_DecodeUpdate(ctx, *out, &n, (const uint8_t *)text, (int)len) >= 0 &&
+	/* OpenSSL takes a hyphen for the end, as PEM has it there. */
+	good = !strchr(text, '-') &&
+	       EVP_DecodeUpdate(ctx, *out, &n, (const uint8_t *)text, (int)len) >= 0 &&
 	       EVP_DecodeFinal(ctx, *out + n, &rest) == 1 && n + rest > 0;
 	EVP_ENCODE_CTX_free(ctx);
 	if (good)
