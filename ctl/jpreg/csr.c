@@ -11,8 +11,8 @@
 #include <string.h>
 
 #define UNIQUE_MAX 64
-#define RSA_MIN 2048
-#define RSA_MAX 4096 /* verifying takes the longer the larger it is */
+#define RSA_MIN	   2048
+#define RSA_MAX	   4096 /* verifying takes the longer the larger it is */
 
 bool csr_key_will_do(EVP_PKEY *key, char *why, size_t why_len)
 {
@@ -78,6 +78,7 @@ bool csr_is_linked(X509_REQ *csr, const uint8_t *unique, size_t unique_len, char
 	if (unique_len && unique_len <= UNIQUE_MAX)
 		len = EVP_EncodeBlock(text, unique, (int)unique_len);
 	if (len && value && X509_ATTRIBUTE_count(attr) == 1 &&
+	    X509_REQ_get_attr_by_NID(csr, NID_pkcs9_challengePassword, at) < 0 &&
 	    ASN1_TYPE_get(value) != V_ASN1_BOOLEAN && ASN1_TYPE_get(value) != V_ASN1_NULL &&
 	    ASN1_TYPE_get(value) != V_ASN1_OBJECT)
 		said_len = ASN1_STRING_to_UTF8(&said, value->value.asn1_string);
