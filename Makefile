@@ -133,9 +133,9 @@ $(BUILD)/tests/test_ca: UNIT_WITH := $(addprefix ctl/jpreg/,ca.c authority.c csr
 $(BUILD)/tests/test_upstream: UNIT_WITH := $(addprefix ctl/jpreg/,upstream.c authority.c csr.c issuance.c record.c mime_parts.c) \
 	-Wl,--wrap=event_add
 # ... and this one policy and gate.
-$(BUILD)/tests/test_est_server: UNIT_WITH := $(addprefix ctl/jpreg/,est_server.c csr.c serverkey.c) -Wl,--wrap=coap_register_async
+$(BUILD)/tests/test_est_server: UNIT_WITH := $(addprefix ctl/jpreg/,est_server.c csr.c serverkey.c) -Wl,--wrap=coap_register_async \
+	-Wl,--wrap=free
 
-$(BUILD)/tests/test_mime_parts: UNIT_WITH := ctl/jpreg/mime_parts.c
 $(BUILD)/tests/test_table: UNIT_WITH := ctl/jpd/table.c
 $(BUILD)/tests/test_port_run: UNIT_WITH := ctl/jpctl/port_run.c
 $(BUILD)/tests/test_icmp_error: UNIT_WITH := ctl/jpd/icmp_error.c

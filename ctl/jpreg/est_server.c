@@ -9,6 +9,7 @@
 #include "est_server.h"
 
 #include <coap3/coap.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,10 +253,20 @@ static void echo_block(coap_session_t *session, const coap_pdu_t *request, coap_
 /* ---- answers
  * ------------------------------------------------------------------------------------- */
 
+/* What libcoap sends in blocks. */
+struct body {
+	size_t len;
+	uint8_t *data;
+};
+
 static void release(coap_session_t *session, void *data)
 {
+	struct body *body = data;
+
 	(void)session;
-	free(data);
+	OPENSSL_cleanse(body->data, body->len); /* it may be a key */
+	free(body->data);
+	free(body);
 }
 
 /* One certificate in FORMAT. */
@@ -538,7 +549,7 @@ static void finish(struct est_server *server, struct asking *asking, coap_resour
 {
 	const struct function *function = asking->function;
 	struct authority_answer *answer = &asking->answer;
-	uint8_t *out = NULL;
+	struct body *body = calloc(1, sizeof(*body));
 	long out_len = -1;
 	char name[160];
 
@@ -550,12 +561,12 @@ static void finish(struct est_server *server, struct asking *asking, coap_resour
 		refuse(response, COAP_RESPONSE_CODE_NOT_ACCEPTABLE, NULL);
 		goto out;
 	}
-	if (answer->verdict == AUTHORITY_DONE)
-		out_len = write_answer(server, asking, &out);
+	if (answer->verdict == AUTHORITY_DONE && body)
+		out_len = write_answer(server, asking, &body->data);
 	/* A multipart body is CBOR already. */
 	if (out_len >= 0 && server->profile == EST_COAPS_06 &&
 	    asking->format != EST_FORMAT_MULTIPART)
-		out_len = est_wrap(&out, out_len);
+		out_len = est_wrap(&body->data, out_len);
 	if (answer->verdict != AUTHORITY_DONE || out_len < 0) {
 		if (answer->verdict == AUTHORITY_DONE) {
 			answer->verdict = AUTHORITY_FAILED;
@@ -568,15 +579,19 @@ static void finish(struct est_server *server, struct asking *asking, coap_resour
 	coap_pdu_set_code(response, function->method == COAP_REQUEST_GET
 					    ? COAP_RESPONSE_CODE_CONTENT
 					    : COAP_RESPONSE_CODE_CHANGED);
-	/* OUT is libcoap's from here on, whatever it returns. */
+	body->len = (size_t)out_len;
+	/* BODY is libcoap's from here on, whatever it returns. */
 	if (!coap_add_data_large_response(resource, session, request, response, query,
-					  (uint16_t)asking->format, -1, 0, (size_t)out_len, out,
-					  release, out)) {
+					  (uint16_t)asking->format, -1, 0, body->len, body->data,
+					  release, body)) {
+		body = NULL;
 		refuse(response, COAP_RESPONSE_CODE_INTERNAL_ERROR, NULL);
 		goto out;
 	}
+	body = NULL;
 	log_issue(function, answer, name, asking->who);
 out:
+	free(body);
 	forget(asking);
 }
 

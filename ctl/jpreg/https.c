@@ -24,7 +24,7 @@ struct https_request {
 	https_told *told;
 	void *arg;
 	char *body; /* of the answer */
-	size_t len;
+	size_t len, room;
 	bool too_long;
 	char why[CURL_ERROR_SIZE];
 };
@@ -45,6 +45,14 @@ struct https {
 	LIST_HEAD(, watch) watches;
 };
 
+/* It may be a key. */
+static void wipe(char *body, size_t len)
+{
+	if (body)
+		OPENSSL_cleanse(body, len);
+	free(body);
+}
+
 /* ---- libcurl in the loop ---- */
 
 static void release(struct https_request *request)
@@ -53,9 +61,7 @@ static void release(struct https_request *request)
 	curl_multi_remove_handle(request->https->multi, request->curl);
 	curl_easy_cleanup(request->curl);
 	curl_slist_free_all(request->headers);
-	if (request->body)
-		OPENSSL_cleanse(request->body, request->len); /* it may have a key in it */
-	free(request->body);
+	wipe(request->body, request->len);
 	free(request);
 }
 
@@ -170,6 +176,7 @@ static int on_socket(CURL *curl, curl_socket_t fd, int what, void *arg, void *so
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct https_request *request = arg;
+	size_t room;
 	char *more;
 
 	n *= size;
@@ -177,10 +184,17 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 		request->too_long = true;
 		return 0;
 	}
-	more = realloc(request->body, request->len + n + 1);
-	if (!more)
-		return 0;
-	request->body = more;
+	if (request->len + n >= request->room) {
+		room = 2 * (request->len + n) + 1;
+		more = malloc(room);
+		if (!more)
+			return 0;
+		if (request->len)
+			memcpy(more, request->body, request->len);
+		wipe(request->body, request->len);
+		request->body = more;
+		request->room = room;
+	}
 	memcpy(request->body + request->len, data, n);
 	request->len += n;
 	request->body[request->len] = '\0';

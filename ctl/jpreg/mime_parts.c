@@ -62,12 +62,13 @@ bool mime_parts_each(const char *type, const void *body, size_t len,
 	if (!started)
 		g_mime_init();
 	started = true;
-	bytes = g_byte_array_new();
+	bytes = g_byte_array_sized_new((guint)(14 + strlen(type) + 4 + len));
 	g_byte_array_append(bytes, (const guint8 *)"Content-Type: ", 14);
 	g_byte_array_append(bytes, (const guint8 *)type, (guint)strlen(type));
 	g_byte_array_append(bytes, (const guint8 *)"\r\n\r\n", 4);
 	g_byte_array_append(bytes, body, (guint)len);
-	stream = g_mime_stream_mem_new_with_byte_array(bytes); /* BYTES is its own from now on */
+	stream = g_mime_stream_mem_new_with_byte_array(bytes);
+	g_mime_stream_mem_set_owner(GMIME_STREAM_MEM(stream), FALSE);
 	parser = g_mime_parser_new_with_stream(stream);
 	object = g_mime_parser_construct_part(parser, NULL);
 	if (object && GMIME_IS_MULTIPART(object)) {
@@ -80,9 +81,10 @@ bool mime_parts_each(const char *type, const void *body, size_t len,
 	}
 	if (object)
 		g_object_unref(object);
-	OPENSSL_cleanse(bytes->data, bytes->len); /* the stream's, until it goes */
 	g_object_unref(parser);
 	g_object_unref(stream);
+	OPENSSL_cleanse(bytes->data, bytes->len);
+	g_byte_array_unref(bytes);
 	return good;
 }
 

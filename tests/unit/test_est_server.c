@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <coap3/coap.h>
 #include <event2/event.h>
 #include <sys/socket.h>
@@ -67,6 +68,8 @@ static void ask(struct authority *self, const struct authority_request *request,
 void authority_answer_clear(struct authority_answer *answer)
 {
 	free(answer->attrs);
+	sk_X509_pop_free(answer->certs, X509_free);
+	EVP_PKEY_free(answer->key);
 	memset(answer, 0, sizeof(*answer));
 	cleared++;
 }
@@ -117,6 +120,19 @@ coap_async_t *__wrap_coap_register_async(coap_session_t *session, const coap_pdu
 	return no_async ? NULL : __real_coap_register_async(session, request, delay);
 }
 
+/* No memory is given back with the key in it. */
+static uint8_t secret[32];
+static unsigned int leaked;
+
+void __real_free(void *at);
+void __wrap_free(void *at);
+void __wrap_free(void *at)
+{
+	if (at && memmem(at, malloc_usable_size(at), secret, sizeof(secret)))
+		leaked++;
+	__real_free(at);
+}
+
 static struct authority authority = { ask, NULL };
 
 static int begin(void **state)
@@ -136,6 +152,7 @@ static int begin(void **state)
 	}
 	n_asked = cleared = 0;
 	no_async = at_once = false;
+	memset(secret, 0xa5, sizeof(secret));
 	return 0;
 }
 
@@ -362,6 +379,41 @@ static void test_ends(void **state)
 	assert_int_equal(cleared, 3);
 }
 
+/* A key that was made here, or by the authority, is nowhere once it has been sent. */
+static void test_key(void **state)
+{
+	struct authority_answer answer = { .verdict = AUTHORITY_DONE,
+					   .key = issue_key(),
+					   .certs = sk_X509_new_null() };
+	static const uint8_t head[] = { 0x44, 2,   0x77, 1,   'k', 'k', 'k',  'k', 0xb3, 'e',
+					's',  't', 3,	 's', 'k', 'g', 0x12, 1,   0x1e, 0xff };
+	X509_REQ *csr = pki_request(key, "1", 0, NULL);
+	static uint8_t message[17000];
+	BIGNUM *number = NULL;
+	size_t len;
+
+	(void)state;
+	memcpy(message, head, sizeof(head));
+	len = sizeof(head) + pki_der(csr, message + sizeof(head));
+	X509_REQ_free(csr);
+	assert_int_equal(EVP_PKEY_get_bn_param(answer.key, "priv", &number), 1);
+	assert_int_equal(BN_bn2binpad(number, secret, sizeof(secret)), sizeof(secret));
+	BN_clear_free(number);
+	sk_X509_push(answer.certs, client);
+	X509_up_ref(client);
+	leaked = 0;
+	assert_int_equal(send(fds[0], message, len, 0), len);
+	assert_true(is_empty_ack(hear(0, 500), 1));
+	asked[0].told(asked[0].arg, &answer);
+	assert_true(hear(0, 500) > 0);
+	assert_int_equal(got[1], 0x44);
+	acknowledge(0);
+	est_server_free(server);
+	server = NULL;
+	assert_int_equal(leaked, 0);
+	memset(secret, 0xa5, sizeof(secret));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +424,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_later_block, begin, end),
 		cmocka_unit_test_setup_teardown(test_abandoned, begin, end),
 		cmocka_unit_test_setup_teardown(test_ends, begin, end),
+		cmocka_unit_test_setup_teardown(test_key, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
