@@ -129,6 +129,8 @@ $(BUILD)/tests/test_mime_parts: UNIT_WITH := ctl/jpreg/mime_parts.c
 $(BUILD)/tests/test_policy: UNIT_WITH := $(addprefix ctl/jpreg/,policy.c serials.c crl.c csr.c record.c)
 $(BUILD)/tests/test_ca: UNIT_WITH := $(addprefix ctl/jpreg/,ca.c authority.c csr.c issuance.c record.c)
 
+$(BUILD)/tests/test_registrar_links: UNIT_WITH := ctl/jpreg/announce_links.c
+$(BUILD)/tests/test_issuance: UNIT_WITH := $(addprefix ctl/jpreg/,issuance.c record.c authority.c)
 # It plays the EST server itself.
 $(BUILD)/tests/test_upstream: UNIT_WITH := $(addprefix ctl/jpreg/,upstream.c authority.c csr.c issuance.c record.c mime_parts.c) \
 	-Wl,--wrap=event_add
