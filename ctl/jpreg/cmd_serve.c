@@ -137,6 +137,22 @@ static void check_upstream(const struct argp_state *state, const struct settings
 				  "has what it needs in --state-dir");
 }
 
+/* One address is told, for both ports. */
+static void check_announce(const struct argp_state *state, const struct settings *s)
+{
+	const struct in6_addr *coaps = &s->gate.coaps.sin6_addr;
+
+	if (s->announces && !IN6_IS_ADDR_UNSPECIFIED(coaps) &&
+	    !IN6_ARE_ADDR_EQUAL(coaps, &s->gate.jpy.sin6_addr))
+		argp_error(state, "--announce: --listen and --listen-jpy are at different "
+				  "addresses, and one is announced: give both the same, or "
+				  "leave --listen at [::]");
+	for (unsigned int i = 1; i < s->announces; i++)
+		for (unsigned int j = 0; j < i; j++)
+			if (!strcmp(s->announce[i], s->announce[j]))
+				argp_error(state, "--announce: %s is there twice", s->announce[i]);
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct settings *s = state->input;
@@ -218,6 +234,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--anchors is missing: whose devices may enrol? For "
 					  "example --anchors maker.pem");
 		check_upstream(state, s);
+		check_announce(state, s);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -85,6 +85,13 @@ no_interface() {
 		has 'there is no interface "nosuch"' "$work/usage"
 }
 
+bad_usage() { # TEXT OPTION...
+	local text=$1
+	shift
+	! "$build/jpreg" serve --anchors "$work/makers/maker.pem" --state-dir "$work/none" "$@" 2>"$work/usage" &&
+		has "$text" "$work/usage"
+}
+
 check mint "$build/jpledge" mint "$work/makers" --count 4
 lab_up 1
 check serves serve_at_gateway --announce gw0
@@ -103,5 +110,9 @@ check by-grasp-stateful by grasp-hear 'coap-ask dns-sd' stateful grasp 4
 check four-issued test "$(issued '.issued | length')" = 4
 check follows follows
 check no-interface no_interface
+check other-address bad_usage 'at different addresses' --announce gw0 --listen '[2001:db8:1::2]:5684'
+check another-address bad_usage 'at different addresses' --announce gw0 --listen '[2001:db8:1::2]:5684' \
+	--listen-jpy '[2001:db8:1::3]:7634'
+check one-interface-twice bad_usage 'gw0 is there twice' --announce gw0 --announce gw1 --announce gw0
 stop "$jpreg_pid"
 finish
