@@ -61,7 +61,7 @@ static long given(X509 *who)
 	uint8_t print[32];
 
 	assert_int_equal(X509_digest(who, EVP_sha256(), print, NULL), 1);
-	return record_count(record, print, 0);
+	return record_count(record, print, "", 0);
 }
 
 /* Notes CERT, which is its own from now on, for CLIENT. */
