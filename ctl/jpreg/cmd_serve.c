@@ -184,6 +184,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 				   "--upstream: \"%s\" does not begin with " HTTPS
 				   ": for example https://est.example/.well-known/est",
 				   arg);
+		if (strpbrk(arg, "?#"))
+			argp_error(state,
+				   "--upstream: \"%s\" has more than a path: what is asked for is "
+				   "added to it",
+				   arg);
 		s->upstream.url = arg;
 		break;
 	case OPT_UPSTREAM_CA:

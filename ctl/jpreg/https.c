@@ -248,7 +248,8 @@ int https_ask(struct https *https, const char *path, const char *type, const cha
 	r->arg = arg;
 	r->curl = curl_easy_init();
 	LIST_INSERT_HEAD(&https->requests, r, list);
-	snprintf(text, sizeof(text), "%s/%s", https->url, path);
+	snprintf(text, sizeof(text), "%s%s%s", https->url,
+		 https->url[strlen(https->url) - 1] == '/' ? "" : "/", path);
 	good = r->curl && set_up(r) && !curl_easy_setopt(r->curl, CURLOPT_URL, text);
 	if (good && body) {
 		snprintf(text, sizeof(text), "Content-Type: %s", type);

@@ -159,6 +159,11 @@ not_believed() { # OPTION...: of jpreg
 	serve_upstream "$@" && logged 'does not answer: .*certificate'
 }
 
+slash() {
+	stop "$jpreg_pid"
+	serve_upstream --upstream "$est_url/" && wait_for logged "the EST server's CA is"
+}
+
 unnamed_registrar() { # its certificate lacks cmcRA
 	stop "$jpreg_pid"
 	est_sign plain '/O=Example/CN=Registrar' sub keyUsage=critical,digitalSignature &&
@@ -214,9 +219,11 @@ check down down
 check starts-first starts_first
 check wrong-server not_believed --upstream-ca "$est/other.pem"
 check wrong-name not_believed --upstream https://localhost:8443/.well-known/est
+check slash slash
 check unnamed-registrar unnamed_registrar
 check http-is-refused bad_usage 'does not begin with https' --upstream http://x
-check needs-ca bad_usage -- '--upstream takes --upstream-ca' --upstream https://x
+check query-is-refused bad_usage 'more than a path' --upstream 'https://x/?y='
+check needs-ca bad_usage 'takes --upstream-ca' --upstream https://x
 check needs-identity bad_usage 'takes --identity' --upstream https://x --upstream-ca "$est/root.pem"
 check no-drops no_drops
 finish
