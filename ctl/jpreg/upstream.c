@@ -237,25 +237,24 @@ static void on_refresh(evutil_socket_t fd, short what, void *arg)
 		event_add(upstream->refresh, &tv);
 }
 
-/* Is CERT one that the CA made, or somebody whom it made a CA (BETWEEN)? */
-static bool is_of_ca(struct upstream *upstream, X509 *cert, STACK_OF(X509) * between)
+/* Is CERT one that the CA made, or somebody whom it made a CA (BETWEEN)?  X509_V_OK or why not. */
+static int verify(struct upstream *upstream, X509 *cert, STACK_OF(X509) * between)
 {
 	X509_STORE *store = X509_STORE_new();
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	int ret = X509_V_ERR_OUT_OF_MEM;
 	bool good = store && ctx;
 
 	for (int i = 0; good && i < sk_X509_num(upstream->cas); i++)
 		good = X509_STORE_add_cert(store, sk_X509_value(upstream->cas, i)) == 1;
 	if (good && X509_STORE_CTX_init(ctx, store, cert, between)) {
 		X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN);
-		good = X509_verify_cert(ctx) == 1;
-	} else {
-		good = false;
+		ret = X509_verify_cert(ctx) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(ctx);
 	}
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
 	ERR_clear_error();
-	return good;
+	return ret;
 }
 
 /* ---- jobs ---- */
@@ -330,12 +329,15 @@ static void take(struct job *job, STACK_OF(X509) * certs, EVP_PKEY *key)
 	struct upstream *upstream = job->upstream;
 	struct authority_answer *answer = &job->answer;
 	X509 *cert = take_cert_for(certs, key);
-	char subject[160];
+	int fault = cert ? verify(upstream, cert, certs) : X509_V_OK;
+	char subject[160], text[120];
 
 	if (!cert) {
 		is_nonsense(answer, "it has no certificate for the pledge's key");
-	} else if (!is_of_ca(upstream, cert, certs)) {
-		is_nonsense(answer, "the certificate is not of its CA");
+	} else if (fault != X509_V_OK) {
+		snprintf(text, sizeof(text), "the certificate is not of its CA: %s",
+			 X509_verify_cert_error_string(fault));
+		is_nonsense(answer, text);
 		X509_free(cert);
 	} else {
 		certs_subject(cert, subject, sizeof(subject));
@@ -570,7 +572,7 @@ static bool begin(struct upstream *upstream, const struct authority_request *req
 	if (request->what == AUTHORITY_ENROLL || request->what == AUTHORITY_REENROLL)
 		before = issuance_before(upstream->record, &like->issuance,
 					 X509_REQ_get0_pubkey(request->csr));
-	if (before && is_of_ca(upstream, before, NULL)) {
+	if (before && verify(upstream, before, NULL) == X509_V_OK) {
 		issuance_answer(answer, before);
 		return false;
 	}

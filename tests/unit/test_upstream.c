@@ -329,6 +329,11 @@ static void test_enroll(void **state)
 	assert_non_null(strstr(o.why, "not of its CA"));
 	o = enrolled(pki_cert(sub, sub_key, key, "4711", -9, -1), NULL);
 	assert_int_equal(o.verdict, AUTHORITY_FAILED);
+	assert_non_null(strstr(o.why, "expired"));
+	/* Its clock is before ours: who reads the log has to know. */
+	o = enrolled(pki_cert(sub, sub_key, key, "4711", 1, 2), NULL);
+	assert_int_equal(o.verdict, AUTHORITY_FAILED);
+	assert_non_null(strstr(o.why, "not yet valid"));
 	o = enrolled(pki_cert(NULL, NULL, key, "4711", -1, 1), NULL);
 	assert_int_equal(o.verdict, AUTHORITY_FAILED);
 	o = enrolled(pki_cert(sub, sub_key, key, "4711", -1, 1), sub);
