@@ -243,31 +243,31 @@ static void test_separate(void **state)
 {
 	(void)state;
 	get(0, 1, 'a', 4, 0, 0);
-	assert_true(is_empty_ack(hear(0, 500), 1));
+	assert_true(is_empty_ack(hear(0, 5000), 1));
 	assert_int_equal(n_asked, 1);
 	/* The same once more, and the same token for another: it is the one that waits. */
 	get(0, 1, 'a', 4, 0, 0);
-	assert_true(is_empty_ack(hear(0, 500), 1));
+	assert_true(is_empty_ack(hear(0, 5000), 1));
 	get(0, 2, 'a', 4, 0, 0);
-	assert_true(is_empty_ack(hear(0, 500), 2));
+	assert_true(is_empty_ack(hear(0, 5000), 2));
 	assert_int_equal(n_asked, 1);
 	assert_int_equal(cleared, 0);
 	/* The same token of somebody else is another one. */
 	get(1, 1, 'a', 4, 0, 0);
-	assert_true(is_empty_ack(hear(1, 500), 1));
+	assert_true(is_empty_ack(hear(1, 5000), 1));
 	assert_int_equal(n_asked, 2);
 	tell(1, AUTHORITY_LATER);
-	assert_true(is_separate(hear(1, 500), 0xa3, 'a', 4));
+	assert_true(is_separate(hear(1, 5000), 0xa3, 'a', 4));
 	assert_int_equal(got[8], 0xd1); /* Max-Age, of one octet */
 	assert_int_equal(got[10], 7);
 	acknowledge(1);
 	tell(0, AUTHORITY_DONE);
-	assert_true(is_separate(hear(0, 500), 0x45, 'a', 4));
+	assert_true(is_separate(hear(0, 5000), 0x45, 'a', 4));
 	acknowledge(0);
 	assert_int_equal(cleared, 2);
 	/* The token is free again. */
 	get(0, 3, 'a', 4, 0, 0);
-	assert_true(is_empty_ack(hear(0, 500), 3));
+	assert_true(is_empty_ack(hear(0, 5000), 3));
 	assert_int_equal(n_asked, 3);
 }
 
@@ -275,15 +275,15 @@ static void test_empty_token(void **state)
 {
 	(void)state;
 	get(0, 1, 0, 0, 0, 0);
-	assert_true(is_empty_ack(hear(0, 500), 1));
+	assert_true(is_empty_ack(hear(0, 5000), 1));
 	get(0, 2, 0, 0, 0, 0);
-	assert_true(is_empty_ack(hear(0, 500), 2));
+	assert_true(is_empty_ack(hear(0, 5000), 2));
 	assert_int_equal(n_asked, 1);
 	tell(0, AUTHORITY_DONE);
 	/* It comes again while the answer is on its way: that is another one. */
 	get(0, 3, 0, 0, 0, 0);
-	assert_true(is_separate(hear(0, 500), 0x45, 0, 0));
-	assert_true(is_empty_ack(hear(0, 500), 3));
+	assert_true(is_separate(hear(0, 5000), 0x45, 0, 0));
+	assert_true(is_empty_ack(hear(0, 5000), 3));
 	assert_int_equal(cleared, 1);
 	assert_int_equal(n_asked, 2);
 }
@@ -294,13 +294,13 @@ static void test_several(void **state)
 	(void)state;
 	for (uint8_t i = 0; i < 6; i++) {
 		get(i % 2, i, (uint8_t)('a' + i), 2, 0, 0);
-		assert_true(is_empty_ack(hear(i % 2, 500), i));
+		assert_true(is_empty_ack(hear(i % 2, 5000), i));
 	}
 	for (unsigned int i = 6; i-- > 0;)
 		tell(i, i % 3 ? AUTHORITY_FORBIDDEN : AUTHORITY_NONE);
 	/* RFC 7252 4.7: one, and the next when that was acknowledged. */
 	for (unsigned int i = 0; i < 6; i++) {
-		assert_true(hear(i % 2, 500) > 0);
+		assert_true(hear(i % 2, 5000) > 0);
 		assert_true(got[1] == 0x83 || got[1] == 0x84);
 		got[0] = 0x60;
 		got[1] = 0;
@@ -313,24 +313,24 @@ static void test_several(void **state)
 static void lost(unsigned int option, uint8_t value, uint8_t code)
 {
 	get(0, 1, 'a', 4, option, value);
-	assert_true(is_empty_ack(hear(0, 500), 1));
+	assert_true(is_empty_ack(hear(0, 5000), 1));
 	assert_int_equal(n_asked, 1);
 	if (option == BLOCK2) { /* now there is an answer with blocks */
 		at_once = true;
 		get(0, 2, 'b', 4, 0, 0);
-		assert_true(hear(0, 500) > 0 && got[1] == 0x45);
+		assert_true(hear(0, 5000) > 0 && got[1] == 0x45);
 		assert_int_equal(cleared, 1);
 		cleared = 0;
 		at_once = false;
 	}
 	tell(0, AUTHORITY_DONE);
-	assert_true(hear(0, 500) > 0);
+	assert_true(hear(0, 5000) > 0);
 	assert_int_equal(got[1], code);
 	acknowledge(0);
 	assert_int_equal(cleared, 0);
 	usleep(1100000);
 	get(0, 3, 'c', 4, 0, 0);
-	assert_true(is_empty_ack(hear(0, 500), 3));
+	assert_true(is_empty_ack(hear(0, 5000), 3));
 	assert_int_equal(cleared, 1);
 }
 
@@ -352,7 +352,7 @@ static void test_abandoned(void **state)
 	(void)state;
 	no_async = true;
 	get(0, 1, 'a', 4, 0, 0);
-	assert_true(hear(0, 500) > 0 && got[1] == 0xa0);
+	assert_true(hear(0, 5000) > 0 && got[1] == 0xa0);
 	assert_int_equal(cleared, 0);
 	tell(0, AUTHORITY_DONE);
 	assert_int_equal(cleared, 1);
@@ -365,9 +365,9 @@ static void test_ends(void **state)
 	(void)state;
 	get(0, 1, 'a', 4, 0, 0);
 	get(1, 1, 'a', 4, 0, 0);
-	assert_true(is_empty_ack(hear(0, 500), 1) && is_empty_ack(hear(1, 500), 1));
+	assert_true(is_empty_ack(hear(0, 5000), 1) && is_empty_ack(hear(1, 5000), 1));
 	get(1, 2, 'b', 4, 0, 0);
-	assert_true(is_empty_ack(hear(1, 500), 2));
+	assert_true(is_empty_ack(hear(1, 5000), 2));
 	close(fds[0]);
 	tell(0, AUTHORITY_DONE);
 	assert_int_equal(hear(1, 50), 0);
@@ -403,9 +403,9 @@ static void test_key(void **state)
 	X509_up_ref(client);
 	leaked = 0;
 	assert_int_equal(send(fds[0], message, len, 0), len);
-	assert_true(is_empty_ack(hear(0, 500), 1));
+	assert_true(is_empty_ack(hear(0, 5000), 1));
 	asked[0].told(asked[0].arg, &answer);
-	assert_true(hear(0, 500) > 0);
+	assert_true(hear(0, 5000) > 0);
 	assert_int_equal(got[1], 0x44);
 	acknowledge(0);
 	est_server_free(server);

@@ -125,6 +125,7 @@ static void run(unsigned int ms)
 		event_base_loop(base, EVLOOP_NONBLOCK);
 		usleep(1000);
 	} while (jpx_now_ms() < until);
+	event_base_loop(base, EVLOOP_NONBLOCK); /* who slept for long had no turn */
 }
 
 /* ---- who asks ---- */
