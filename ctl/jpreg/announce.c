@@ -141,11 +141,13 @@ static size_t links_for(void *arg, const struct in6_addr *from, const char *filt
 
 /* ---- addresses ---- */
 
-/* The interface's first of either kind, or ::. */
+/* The interface's first of either kind, or ::; but what was announced before, if it still has that:
+ * the kernel puts new ones, such as temporary ones (RFC 8981), before the others. */
 static void find_addresses(const struct announce *a, struct in6_addr *addr,
 			   struct in6_addr *link_local)
 {
 	const struct in6_addr *told = &a->config.jpy.sin6_addr;
+	bool any = IN6_IS_ADDR_UNSPECIFIED(told);
 	struct ifaddrs *all, *at;
 
 	*addr = *link_local = in6addr_any;
@@ -161,8 +163,9 @@ static void find_addresses(const struct announce *a, struct in6_addr *addr,
 		if (IN6_IS_ADDR_LINKLOCAL(found)) {
 			if (IN6_IS_ADDR_UNSPECIFIED(link_local))
 				*link_local = *found;
-		} else if (IN6_IS_ADDR_UNSPECIFIED(told) ? IN6_IS_ADDR_UNSPECIFIED(addr)
-							 : IN6_ARE_ADDR_EQUAL(told, found)) {
+		} else if (any ? IN6_IS_ADDR_UNSPECIFIED(addr) ||
+					   IN6_ARE_ADDR_EQUAL(&a->addr, found)
+			       : IN6_ARE_ADDR_EQUAL(told, found)) {
 			*addr = *found;
 		}
 	}

@@ -76,7 +76,9 @@ follows() {
 	serve_at_gateway --announce gw0 && logged 'no address that can be routed to' && silent 'rt=brski.rjp' || return 1
 	ns_ip gateway addr add 2001:db8:1::1/64 dev gw0 nodad
 	wait_for is "$jpy" group 'rt=brski.rjp' || return 1
-	ns_ip gateway addr add 2001:db8:1::77/64 dev gw0 nodad && ns_ip gateway addr del 2001:db8:1::1/64 dev gw0
+	# A second one changes nothing while the first is there; it is looked for every 10 s.
+	ns_ip gateway addr add 2001:db8:1::77/64 dev gw0 nodad && sleep 11 && is "$jpy" group 'rt=brski.rjp' || return 1
+	ns_ip gateway addr del 2001:db8:1::1/64 dev gw0
 	wait_for is "${jpy//1::1/1::77}" group 'rt=brski.rjp'
 }
 
