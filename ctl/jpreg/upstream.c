@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "certs.h"
+#include "csr.h"
 #include "https.h"
 #include "issuance.h"
 #include "log.h"
@@ -654,6 +655,30 @@ static bool is_registrar(X509 *cert)
 	return is;
 }
 
+/* RFC 9148 3: P-256 is what all pledges know.  A curve that nobody does would show as handshakes
+ * that fail. */
+static bool key_will_do(EVP_PKEY *key, const char *file, char *err, size_t err_len)
+{
+	char group[32] = "", why[160];
+	size_t len;
+
+	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC) {
+		snprintf(err, err_len,
+			 "%s: the key is not ECDSA's: pledges know no other (RFC 9148 3)", file);
+		return false;
+	}
+	if (!csr_key_will_do(key, why, sizeof(why))) {
+		snprintf(err, err_len, "%s: for pledges, %s", file, why);
+		return false;
+	}
+	if (!EVP_PKEY_get_group_name(key, group, sizeof(group), &len) ||
+	    strcmp(group, SN_X9_62_prime256v1) != 0)
+		jpx_warning("%s: the key is on %s: pledges need not know more than P-256 (RFC 9148 "
+			    "3), and those cannot enrol",
+			    file, group);
+	return true;
+}
+
 static int read_identity(struct upstream *upstream, const char *file, char *err, size_t err_len)
 {
 	time_t soon = time(NULL) + ENDS_SOON_S;
@@ -669,9 +694,8 @@ static int read_identity(struct upstream *upstream, const char *file, char *err,
 			 "%s: its first certificate is not its key's: our own certificate comes "
 			 "first, then what is between it and its CA",
 			 file);
-	} else if (EVP_PKEY_get_base_id(upstream->key) != EVP_PKEY_EC) {
-		snprintf(err, err_len,
-			 "%s: the key is not ECDSA's: pledges know no other (RFC 9148 3)", file);
+	} else if (!key_will_do(upstream->key, file, err, err_len)) {
+		/* ERR says it */
 	} else if (X509_cmp_current_time(X509_get0_notAfter(cert)) <= 0) {
 		snprintf(err, err_len, "%s: the certificate has expired", file);
 	} else {

@@ -25,6 +25,7 @@ static EVP_PKEY *root_key, *sub_key, *key, *other_key;
 static X509 *root, *sub, *registrar, *idevid, *idevid2;
 static X509_REQ *csr, *csr2, *csr3;
 static unsigned int told_of_ca;
+static char fault[400];
 
 /* ---- the EST server ---- */
 
@@ -190,26 +191,34 @@ static X509 *authority(const char *cn, EVP_PKEY *its_key, X509 *issuer, EVP_PKEY
 	return cert;
 }
 
-static void write_identity(void)
+static void write_identity(X509 *cert, EVP_PKEY *its_key)
 {
-	int old = umask(077);
+	mode_t old = umask(077);
 	FILE *f = fopen(pki_file("identity.pem"), "w");
 
-	umask((mode_t)old);
+	umask(old);
 	assert_non_null(f);
-	assert_int_equal(PEM_write_X509(f, registrar), 1);
-	assert_int_equal(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL), 1);
+	assert_int_equal(PEM_write_X509(f, cert), 1);
+	assert_int_equal(PEM_write_PrivateKey(f, its_key, NULL, NULL, 0, NULL, NULL), 1);
 	assert_int_equal(fclose(f), 0);
 	f = fopen(pki_file("root.pem"), "w");
 	assert_int_equal(PEM_write_X509(f, root), 1);
 	assert_int_equal(fclose(f), 0);
 }
 
-static int begin(void **state)
+static void start(void)
 {
 	struct upstream_config config = { .url = "https://x", .timeout_s = 120, .on_ca = on_ca };
-	char err[400];
 
+	config.ca_file = pki_file("root.pem");
+	config.identity = pki_file("identity.pem");
+	config.dir = pki_file("state");
+	*fault = '\0';
+	upstream = upstream_new(base, &config, fault, sizeof(fault));
+}
+
+static int begin(void **state)
+{
 	if (pki_begin(state))
 		return -1;
 	root_key = issue_key();
@@ -224,15 +233,12 @@ static int begin(void **state)
 	csr = pki_request(key, "4711", 0, NULL);
 	csr2 = pki_request(key, "4711", NID_netscape_comment, "2");
 	csr3 = pki_request(key, "4711", NID_netscape_comment, "3");
-	write_identity();
+	write_identity(registrar, key);
 	base = event_base_new();
-	config.ca_file = pki_file("root.pem");
-	config.identity = pki_file("identity.pem");
-	config.dir = pki_file("state");
 	n_calls = told_of_ca = 0;
-	upstream = upstream_new(base, &config, err, sizeof(err));
+	start();
 	if (!upstream)
-		printf("# %s\n", err);
+		printf("# %s\n", fault);
 	return upstream ? 0 : -1;
 }
 
@@ -296,6 +302,44 @@ static void test_ca(void **state)
 	assert_int_equal(o.verdict, AUTHORITY_DONE);
 	assert_int_equal(o.certs, 2);
 	X509_free(leaf);
+}
+
+/* Whether one that calls itself by KEY's certificate starts. */
+static bool starts(EVP_PKEY *its_key, int to)
+{
+	X509 *cert = pki_cert(sub, sub_key, its_key, "registrar", -9, to);
+
+	upstream->free(upstream);
+	write_identity(cert, its_key);
+	start();
+	X509_free(cert);
+	return upstream;
+}
+
+static void test_identity(void **state)
+{
+	EVP_PKEY *p384 = EVP_EC_gen("P-384"), *p521 = EVP_EC_gen("P-521"), *rsa = EVP_RSA_gen(2048);
+
+	(void)state;
+	assert_true(starts(p384, 9));
+	assert_true(starts(key, 9));
+	assert_false(starts(p521, 9));
+	assert_non_null(strstr(fault, "curve"));
+	write_identity(registrar, key);
+	start();
+	assert_false(starts(rsa, 9));
+	assert_non_null(strstr(fault, "ECDSA"));
+	write_identity(registrar, key);
+	start();
+	assert_false(starts(key, -1));
+	assert_non_null(strstr(fault, "expired"));
+	write_identity(registrar, other_key);
+	start();
+	assert_null(upstream);
+	assert_non_null(strstr(fault, "not its key's"));
+	EVP_PKEY_free(p384);
+	EVP_PKEY_free(p521);
+	EVP_PKEY_free(rsa);
 }
 
 /* ---- certificates ---- */
@@ -565,6 +609,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_ca, begin, end),
+		cmocka_unit_test_setup_teardown(test_identity, begin, end),
 		cmocka_unit_test_setup_teardown(test_enroll, begin, end),
 		cmocka_unit_test_setup_teardown(test_refusals, begin, end),
 		cmocka_unit_test_setup_teardown(test_keys, begin, end),
