@@ -364,8 +364,8 @@ static void answer_line(struct control *control, struct bufferevent *client, con
 	json_decref(request);
 }
 
-/* The client's time of silence begins now.  What libevent takes for now is from before the callback:
- * an order that took longer than CLIENT_IDLE_S would lose its answer. */
+/* The client's time of silence begins now.  What libevent takes for now is from before the
+ * callback: an order that took longer than CLIENT_IDLE_S would lose its answer. */
 static void start_idle(struct control *control, struct bufferevent *client)
 {
 	struct timeval idle = { .tv_sec = CLIENT_IDLE_S };
@@ -401,8 +401,22 @@ static void on_written(struct bufferevent *client, void *arg)
 		client_close(client, arg);
 }
 
+static bool has_said_more(struct bufferevent *client)
+{
+	char c;
+
+	return recv(bufferevent_getfd(client), &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 static void on_event(struct bufferevent *client, short what, void *arg)
 {
+	/* It was not silent: it waited for us, who were busy with another's order.  Of both
+	 * libevent tells the silence. */
+	if (what & BEV_EVENT_TIMEOUT && what & BEV_EVENT_READING && has_said_more(client)) {
+		start_idle(arg, client);
+		bufferevent_enable(client, EV_READ);
+		return;
+	}
 	/* Who says no more may still be listening.  An error or silence ends it at once. */
 	if (what & BEV_EVENT_EOF && evbuffer_get_length(bufferevent_get_output(client)))
 		bufferevent_disable(client, EV_READ);

@@ -252,6 +252,18 @@ half_a_request() { # others are served while one does not finish
 		assert ask(b"{\"verb\": \"status\"}")["ok"] and time.time() - t < 1'
 }
 
+kept_waiting() { # jpd has no time for anybody, for longer than a client may be silent
+	poke "import signal
+		c = s(); f = c.makefile()
+		c.sendall(b'{\"verb\": \"status\"}\n')
+		f.readline()
+		os.kill($jpd_pid, signal.SIGSTOP)
+		c.sendall(b'{\"verb\": \"status\"}\n')
+		time.sleep(31)
+		os.kill($jpd_pid, signal.SIGCONT)
+		assert json.loads(f.readline())['ok']"
+}
+
 unread_answers() { # of somebody who asks and never listens
 	poke 'c = s(); c.settimeout(2)
 		try:
@@ -499,6 +511,7 @@ check socket-200-connections lean many_connections
 check socket-deep-json lean deep_json
 check socket-wrong-json lean wrong_json
 check socket-half-a-request lean half_a_request
+check socket-kept-waiting kept_waiting
 check socket-unread-answers lean unread_answers
 
 for program in jpd jpctl jpreg jpledge; do
