@@ -20,17 +20,39 @@ bool issuance_of(const struct authority_request *request, struct issuance *issua
 			   NULL));
 }
 
+static bool read_serial(const X509 *cert, struct record_entry *entry)
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
+	BIGNUM *number = serial ? ASN1_INTEGER_to_BN(serial, NULL) : NULL;
+	bool will_do = number && BN_num_bytes(number) <= RECORD_SERIAL_MAX;
+
+	if (will_do)
+		entry->serial_len = (size_t)BN_bn2bin(number, entry->serial);
+	BN_free(number);
+	return will_do;
+}
+
+/* Or can that not be told? */
+static bool was_revoked(struct record *record, const X509 *cert)
+{
+	struct record_entry entry;
+
+	return !read_serial(cert, &entry) ||
+	       record_is_revoked(record, entry.serial, entry.serial_len) != 0;
+}
+
 X509 *issuance_before(struct record *record, const struct issuance *issuance, EVP_PKEY *key)
 {
 	long len = record_find(record, issuance->client, issuance->request, NULL, 0);
 	uint8_t *der = len > 0 ? malloc((size_t)len) : NULL;
 	X509 *cert = NULL;
 
-	if (der && record_find(record, issuance->client, issuance->request, der, (size_t)len) == len)
+	if (der &&
+	    record_find(record, issuance->client, issuance->request, der, (size_t)len) == len)
 		cert = certs_read_one(der, (size_t)len);
 	free(der);
 	if (cert && X509_cmp_current_time(X509_get0_notAfter(cert)) > 0 &&
-	    EVP_PKEY_eq(X509_get0_pubkey(cert), key) == 1)
+	    EVP_PKEY_eq(X509_get0_pubkey(cert), key) == 1 && !was_revoked(record, cert))
 		return cert;
 	X509_free(cert);
 	return NULL;
@@ -47,18 +69,6 @@ void issuance_answer(struct authority_answer *answer, X509 *cert)
 	X509_free(cert);
 	answer->verdict = AUTHORITY_FAILED;
 	snprintf(answer->why, sizeof(answer->why), "no memory");
-}
-
-static bool read_serial(const X509 *cert, struct record_entry *entry)
-{
-	const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
-	BIGNUM *number = serial ? ASN1_INTEGER_to_BN(serial, NULL) : NULL;
-	bool will_do = number && BN_num_bytes(number) <= RECORD_SERIAL_MAX;
-
-	if (will_do)
-		entry->serial_len = (size_t)BN_bn2bin(number, entry->serial);
-	BN_free(number);
-	return will_do;
 }
 
 static time_t time_of(const ASN1_TIME *time)

@@ -20,8 +20,8 @@ struct issuance {
 /* False: no memory. */
 bool issuance_of(const struct authority_request *request, struct issuance *issuance);
 
-/* The certificate that was issued for the same before, if it is for KEY and has not ended; else
- * NULL.  Whether its CA is still ours is the caller's to see. */
+/* The certificate that was issued for the same before, if it is for KEY, has not ended and was not
+ * revoked; else NULL.  Whether its CA is still ours is the caller's to see. */
 X509 *issuance_before(struct record *record, const struct issuance *issuance, EVP_PKEY *key);
 
 /* Notes down CERT, which CLIENT is to get, and makes it all that is in ANSWER, the reference the

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include "../../ctl/jpreg/issuance.h"
 #include "pki.h"
 
@@ -154,12 +156,30 @@ static void test_serials(void **state)
 	assert_int_equal(given(client), 3);
 }
 
+/* What was revoked is not given again: who asks gets another one. */
+static void test_revoked(void **state)
+{
+	struct issuance mine = of(AUTHORITY_ENROLL, client);
+	const uint8_t one = 1, two = 2;
+	char err[300];
+
+	(void)state;
+	assert_int_equal(note(&mine, numbered("1")), AUTHORITY_DONE);
+	assert_int_equal(record_revoke(record, &two, 1, time(NULL), err, sizeof(err)), -ENOENT);
+	assert_true(is_given_again(&mine, key));
+	assert_int_equal(record_revoke(record, &one, 1, time(NULL), err, sizeof(err)), 0);
+	assert_false(is_given_again(&mine, key));
+	assert_int_equal(note(&mine, numbered("2")), AUTHORITY_DONE);
+	assert_true(is_given_again(&mine, key));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_of, begin, end),
 		cmocka_unit_test_setup_teardown(test_again, begin, end),
 		cmocka_unit_test_setup_teardown(test_serials, begin, end),
+		cmocka_unit_test_setup_teardown(test_revoked, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
