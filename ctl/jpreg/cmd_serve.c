@@ -179,6 +179,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		s->ca.name = arg;
 		break;
 	case OPT_UPSTREAM:
+		/* First, and not quoted: a password in it would be seen in logs and by ps. */
+		if (strchr(arg, '@'))
+			argp_error(state, "--upstream: no user name belongs into the URL: the EST "
+					  "server knows us by --identity");
 		if (strncmp(arg, HTTPS, strlen(HTTPS)) || !arg[strlen(HTTPS)])
 			argp_error(state,
 				   "--upstream: \"%s\" does not begin with " HTTPS
@@ -250,7 +254,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 struct registrar {
 	struct service *service;
 	struct authority *authority;
-	struct record *record; /* the authority's */
 	struct policy *policy;
 	struct est_server *server;
 	struct gate *gate;
@@ -288,8 +291,7 @@ static int set_up_ca(struct registrar *r, const struct settings *s, char *err, s
 
 	r->authority = ca_new(&s->ca, err, err_len);
 	if (r->authority && !ca_registrar(r->authority, &r->key, &r->chain, err, err_len)) {
-		r->record = ca_record(r->authority);
-		r->policy = policy_new(&s->policy, r->record, err, err_len);
+		r->policy = policy_new(&s->policy, ca_record(r->authority), err, err_len);
 		if (r->policy && cas && sk_X509_push(cas, ca_certificate(r->authority)) &&
 		    !policy_set_cas(r->policy, cas))
 			ret = 0;
@@ -307,8 +309,7 @@ static int set_up_upstream(struct registrar *r, struct settings *s, char *err, s
 	r->authority = upstream_new(service_base(r->service), &s->upstream, err, err_len);
 	if (!r->authority || upstream_registrar(r->authority, &r->key, &r->chain, err, err_len))
 		return -1;
-	r->record = upstream_record(r->authority);
-	r->policy = policy_new(&s->policy, r->record, err, err_len);
+	r->policy = policy_new(&s->policy, upstream_record(r->authority), err, err_len);
 	return r->policy ? 0 : -1;
 }
 

@@ -37,8 +37,8 @@ _jpledge()
 	elif [[ $cur == -* ]]; then
 		case ${COMP_WORDS[1]} in
 		discover) _jpledge_offer < <(printf '%s\n' --seconds --way --json "${common// /$'\n'}") ;;
-		enroll) _jpledge_offer < <(printf '%s\n' --proxy --identity --ca --out --server-keygen --json "${common// /$'\n'}") ;;
-		reenroll) _jpledge_offer < <(printf '%s\n' --proxy --identity --ca --out --json "${common// /$'\n'}") ;;
+		enroll) _jpledge_offer < <(printf '%s\n' --proxy --identity --ca --out --server-keygen --attributes --profile --timeout --json "${common// /$'\n'}") ;;
+		reenroll) _jpledge_offer < <(printf '%s\n' --proxy --identity --ca --out --attributes --profile --timeout --json "${common// /$'\n'}") ;;
 		swarm) _jpledge_offer < <(printf '%s\n' --proxy --identities --ca --count --first --rate --one-address --json "${common// /$'\n'}") ;;
 		mint) _jpledge_offer < <(printf '%s\n' --count --first "${common// /$'\n'}") ;;
 		esac

@@ -221,6 +221,8 @@ check wrong-server not_believed --upstream-ca "$est/other.pem"
 check wrong-name not_believed --upstream https://localhost:8443/.well-known/est
 check slash slash
 check unnamed-registrar unnamed_registrar
+check password-is-refused bad_usage 'no user name belongs' --upstream https://u:secret@x
+check password-is-not-said eval '! has secret "$work/usage"'
 check http-is-refused bad_usage 'does not begin with https' --upstream http://x
 check query-is-refused bad_usage 'more than a path' --upstream 'https://x/?y='
 check needs-ca bad_usage 'takes --upstream-ca' --upstream https://x
