@@ -86,6 +86,7 @@ struct swarm {
 	struct event *tick;
 	struct member *members;
 	unsigned int begun, active, most, enrolled, failed, waits, sessions;
+	unsigned int flights_again, messages_again;
 	uint64_t since, shown;
 	unsigned int *handshakes, *enrolments; /* ms, of those that were done */
 	unsigned int handshake_count;
@@ -198,6 +199,8 @@ static void on_done(void *arg, const struct est_result *result)
 		s->enrolments[s->enrolled++] = (unsigned int)(jpx_now_ms() - m->since);
 	}
 	s->sessions += result->sessions;
+	s->flights_again += result->again.handshake;
+	s->messages_again += result->again.coap;
 	s->active--;
 	est_client_free(m->client);
 	m->client = NULL;
@@ -318,10 +321,12 @@ static int tell(struct swarm *s)
 		for (unsigned int i = 0; i < REASONS_MAX && s->reasons[i].count; i++)
 			json_object_set_new(reasons, s->reasons[i].why,
 					    json_integer(s->reasons[i].count));
-		object = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:o, s:o, s:o}", "pledges",
-				   s->options->count, "enrolled", s->enrolled, "failed", s->failed,
-				   "at_once", s->most, "waits", s->waits, "sessions", s->sessions,
-				   "seconds", seconds, "handshake_ms",
+		object = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:{s:i, s:i}, s:f, s:o, s:o, "
+				   "s:o}",
+				   "pledges", s->options->count, "enrolled", s->enrolled, "failed",
+				   s->failed, "at_once", s->most, "waits", s->waits, "sessions",
+				   s->sessions, "retransmissions", "handshake", s->flights_again,
+				   "coap", s->messages_again, "seconds", seconds, "handshake_ms",
 				   times_json(s->handshakes, s->handshake_count), "enrolment_ms",
 				   times_json(s->enrolments, s->enrolled), "reasons", reasons);
 		ret = object ? json_dumpf(object, stdout, JSON_COMPACT) : -1;
@@ -336,6 +341,8 @@ static int tell(struct swarm *s)
 		row(t, "handshake", s->handshakes, s->handshake_count);
 		row(t, "enrolment", s->enrolments, s->enrolled);
 		table_print(t);
+		printf("retransmissions: %u flights of handshakes, %u CoAP messages\n",
+		       s->flights_again, s->messages_again);
 		if (s->sessions > s->enrolled + s->failed)
 			printf("%u sessions were lost and made anew\n",
 			       s->sessions - s->enrolled - s->failed);

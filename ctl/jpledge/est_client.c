@@ -169,13 +169,21 @@ static bool verifies(STACK_OF(X509) * anchors, X509 *cert, STACK_OF(X509) * chai
 	return good;
 }
 
-/* Is the Registrar of the CA that it says is ours now? */
-static bool registrar_is_of(struct est_client *c, STACK_OF(X509) * cacerts, char *why, size_t len)
+/* The session's, if there is one by OpenSSL. */
+static SSL *session_ssl(struct est_client *c)
 {
 	coap_tls_library_t library;
 	SSL *ssl = coap_session_get_tls(c->session, &library);
 
-	if (ssl && library == COAP_TLS_LIBRARY_OPENSSL && SSL_get0_peer_certificate(ssl)) {
+	return library == COAP_TLS_LIBRARY_OPENSSL ? ssl : NULL;
+}
+
+/* Is the Registrar of the CA that it says is ours now? */
+static bool registrar_is_of(struct est_client *c, STACK_OF(X509) * cacerts, char *why, size_t len)
+{
+	SSL *ssl = session_ssl(c);
+
+	if (ssl && SSL_get0_peer_certificate(ssl)) {
 		c->result.suite = SSL_get_cipher_name(ssl);
 		return verifies(cacerts, SSL_get0_peer_certificate(ssl),
 				SSL_get_peer_cert_chain(ssl), why, len);
@@ -275,12 +283,9 @@ static bool add_attribute(struct est_client *c, const ASN1_TYPE *any, bool *link
  */
 static bool link_csr(struct est_client *c)
 {
-	coap_tls_library_t library;
-	SSL *ssl = coap_session_get_tls(c->session, &library);
+	SSL *ssl = session_ssl(c);
 	uint8_t unique[64], text[128];
-	size_t len = ssl && library == COAP_TLS_LIBRARY_OPENSSL
-			     ? SSL_get_finished(ssl, unique, sizeof(unique))
-			     : 0;
+	size_t len = ssl ? SSL_get_finished(ssl, unique, sizeof(unique)) : 0;
 
 	if (!len || len > sizeof(unique))
 		return false;
@@ -707,6 +712,8 @@ static bool begin_session(struct est_client *c)
 	if (!c->session)
 		return false;
 	coap_session_set_app_data(c->session, c);
+	if (session_ssl(c))
+		retransmissions_watch(&c->result.again, session_ssl(c));
 	go_on(c, EST_HANDSHAKE);
 	return true;
 }

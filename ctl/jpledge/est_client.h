@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "est_profile.h"
+#include "retransmissions.h"
 
 struct coaploop;
 struct event_base;
@@ -40,8 +41,9 @@ struct est_result {
 	STACK_OF(X509) * cacerts;
 	X509 *cert;
 	EVP_PKEY *key;
-	const char *suite;    /* of DTLS */
-	unsigned int sessions; /* of DTLS that it took; what was lost within one is not counted */
+	const char *suite;	      /* of DTLS */
+	unsigned int sessions;	      /* of DTLS that it took */
+	struct retransmissions again; /* within them */
 	char attributes[400]; /* object identifiers that the Registrar named, a blank between */
 };
 
