@@ -13,6 +13,7 @@
 #include "multipart.h"
 #include "pemfile.h"
 #include "pki.h"
+#include "power.h"
 
 static EVP_PKEY *key;
 static X509 *cert;
@@ -179,6 +180,24 @@ static void test_files(void **state)
 	sk_X509_pop_free(certs, X509_free);
 }
 
+/* Before it is used for anything, and never a file that is cut off. */
+static void test_files_survive_a_failure_of_power(void **state)
+{
+	STACK_OF(X509) *certs = several(1);
+
+	(void)state;
+	power_watch();
+	assert_int_equal(pemfile_write_key(pki_file("k"), key, err, sizeof(err)), 0);
+	power_may_fail();
+	power_watch();
+	assert_int_equal(pemfile_write_identity(pki_file("i"), key, cert, err, sizeof(err)), 0);
+	power_may_fail();
+	power_watch();
+	assert_int_equal(pemfile_write_certs(pki_file("c"), certs, err, sizeof(err)), 0);
+	power_may_fail();
+	sk_X509_pop_free(certs, X509_free);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +206,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_subject_is_printable, begin, end),
 		cmocka_unit_test_setup_teardown(test_multipart, begin, end),
 		cmocka_unit_test_setup_teardown(test_files, begin, end),
+		cmocka_unit_test_setup_teardown(test_files_survive_a_failure_of_power, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 
 #include "../../ctl/jpreg/record.h"
 #include "pki.h"
+#include "power.h"
 
 static char err[400];
 
@@ -142,6 +143,23 @@ static void test_survives_its_process(void **state)
 	}
 	r = open_it(true);
 	assert_int_equal(count_all(r), 3);
+	record_close(r);
+}
+
+/* Who asked gets an answer when this is over, so it has to be on the disk. */
+static void test_survives_a_failure_of_power(void **state)
+{
+	struct record *r = open_it(true);
+	const uint8_t serial = 1;
+
+	(void)state;
+	assert_non_null(r);
+	power_watch();
+	assert_int_equal(add(r, 1), 0);
+	power_may_fail();
+	power_watch();
+	assert_true(record_revoke(r, &serial, 1, 5000, err, sizeof(err)) >= 0);
+	power_may_fail();
 	record_close(r);
 }
 
@@ -285,6 +303,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_adds_and_finds, pki_begin, pki_end),
 		cmocka_unit_test_setup_teardown(test_reads_beside, pki_begin, pki_end),
 		cmocka_unit_test_setup_teardown(test_survives_its_process, pki_begin, pki_end),
+		cmocka_unit_test_setup_teardown(test_survives_a_failure_of_power, pki_begin,
+						pki_end),
 		cmocka_unit_test_setup_teardown(test_no_room, pki_begin, pki_end),
 		cmocka_unit_test_setup_teardown(test_disk_full, pki_begin, pki_end),
 		cmocka_unit_test_setup_teardown(test_refuses, pki_begin, pki_end),
