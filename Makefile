@@ -144,7 +144,7 @@ $(BUILD)/tests/test_icmp_error: UNIT_WITH := ctl/jpd/icmp_error.c
 $(BUILD)/tests/test_config: UNIT_WITH := ctl/jpd/config.c ctl/jpd/config_discovery.c ctl/jpd/flow_limits.c
 $(BUILD)/tests/test_announce_links: UNIT_WITH := ctl/jpd/announce_links.c
 $(BUILD)/tests/test_find: UNIT_WITH := ctl/jpledge/find.c
-$(BUILD)/tests/test_retransmissions: UNIT_WITH := ctl/jpledge/retransmissions.c
+$(BUILD)/tests/test_dtls_watch: UNIT_WITH := ctl/jpledge/dtls_watch.c
 $(BUILD)/tests/test_dns: UNIT_WITH := $(if $(WITH_CARES),ctl/jpd/dns.c ctl/jpd/pledge_links.c)
 # ... and what it plays itself.
 $(BUILD)/tests/test_beacon: UNIT_WITH := ctl/jpd/beacon.c ctl/jpd/wpan.c -Wl,--wrap=wpan_open

@@ -37,6 +37,14 @@
  * once more than "idle" ticks have gone by, a port rested once "rest" have: one more there.) */
 #define TICKS(s) ((__u32)(((s)*1000000000ULL + TICK_NS - 1) / TICK_NS))
 
+/* Errors come together: whoever talks to a Registrar when it dies hears of it within seconds. */
+#define ERRORS_AT_ONCE 40
+
+/* A bucket that is filled at the rate of refusals. */
+struct errors {
+	__u32 tick, left;
+};
+
 struct flows {
 	struct event_base *base;
 	struct datapath *dp;
@@ -55,7 +63,8 @@ struct flows {
 	int *sockets;  /* by slot, -1: none */
 	struct event *sweep;
 	/* Both. */
-	struct jpx_refusals told[JPX_MAX_PORTS], passed_on[JPX_MAX_PORTS];
+	struct jpx_refusals told[JPX_MAX_PORTS];
+	struct errors passed_on[JPX_MAX_PORTS];
 	void (*opened)(void *arg, __u32 slot, int fd);
 	void (*closed)(void *arg, __u32 slot);
 	void *arg;
@@ -676,7 +685,14 @@ bool flows_may_refuse(struct flows *flows, unsigned int port_id)
 
 bool flows_may_pass_on(struct flows *flows, unsigned int port_id)
 {
-	return jpx_refusals_take(&flows->passed_on[port_id], now_ticks());
+	struct errors *e = &flows->passed_on[port_id];
+	__u32 now = now_ticks(), since = now - e->tick;
+	__u32 left =
+		since < ERRORS_AT_ONCE ? e->left + since * JPX_REFUSALS_A_TICK : ERRORS_AT_ONCE;
+
+	e->tick = now;
+	e->left = left < ERRORS_AT_ONCE ? left : ERRORS_AT_ONCE;
+	return e->left && e->left--;
 }
 
 struct jpx_flow *flows_by_uplink(struct flows *flows, const struct in6_addr *addr, in_port_t port)

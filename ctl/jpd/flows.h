@@ -40,8 +40,8 @@ bool flows_is_port(const struct flows *flows, unsigned int udp_port);
 
 /* Makes service SERVICE_ID leave from ADDRS, at most JPX_SERVICE_UPLINKS: fills SERVICE's uplinks.
  * Flows of it from addresses that are no longer among them end.  COUNT 0: all end.  READY tells
- * which of them are on this host now; flows from the others end, too.  Returns 0, or -ENOSPC: too many addresses in all for
- * the size of the tables. */
+ * which of them are on this host now; flows from the others end, too.  Returns 0, or -ENOSPC: too
+ * many addresses in all for the size of the tables. */
 int flows_set_uplinks(struct flows *flows, unsigned int service_id, struct jpx_service *service,
 		      const struct in6_addr *addrs, const bool *ready, unsigned int count);
 
@@ -51,8 +51,8 @@ long flows_enter(struct flows *flows, const struct jpx_flow_key *key);
 /* May a pledge of this port be told of a refusal now? */
 bool flows_may_refuse(struct flows *flows, unsigned int port_id);
 
-/* May a pledge of this port be told of one more ICMP error now?  As many as there may be
- * refusals, and not at their cost. */
+/* May a pledge of this port be told of one more ICMP error now?  As many a second as there may be
+ * refusals, but some of them at once, and not at their cost. */
 bool flows_may_pass_on(struct flows *flows, unsigned int port_id);
 
 /* The flow of uplink address and port (port in network order), live or resting; NULL if there is

@@ -199,8 +199,8 @@ static void on_done(void *arg, const struct est_result *result)
 		s->enrolments[s->enrolled++] = (unsigned int)(jpx_now_ms() - m->since);
 	}
 	s->sessions += result->sessions;
-	s->flights_again += result->again.handshake;
-	s->messages_again += result->again.coap;
+	s->flights_again += result->dtls.flights_again;
+	s->messages_again += result->dtls.messages_again;
 	s->active--;
 	est_client_free(m->client);
 	m->client = NULL;

@@ -33,10 +33,10 @@
 /* OpenSSL gives up a handshake after 31 s, and libcoap a message after 93 at most; on a link that
  * loses every tenth datagram at each end some of a hundred come to that.  Who has heard of the
  * Registrar before knows that it is worth the while. */
-#define LATER	 3 /* times the patience with one that nobody has heard of */
-#define AGAIN_MS 1000
-/* What fails sooner than OpenSSL and libcoap have sent anything for a third time was refused, not
- * lost. */
+#define LATER	3 /* times the patience with one that nobody has heard of */
+#define AGAIN_S 1 /* ... more before each session than before the last one */
+/* What fails sooner than OpenSSL and libcoap have sent anything for a third time is not lost: an
+ * ICMP error came. */
 #define LOST_MS 5000
 
 struct est_client {
@@ -118,19 +118,53 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 		       c->config->patience_s);
 }
 
-/* The session is of no use any more, FMT says why: a new one, unless there were enough, or it was
- * refused. */
+/* Does ALERT say that one end does not believe the other's certificate (RFC 5246 7.2.2)? */
+static bool is_of_certificate(int alert)
+{
+	return (alert >= SSL_AD_BAD_CERTIFICATE && alert <= SSL_AD_CERTIFICATE_UNKNOWN) ||
+	       alert == SSL_AD_UNKNOWN_CA || alert == SSL_AD_ACCESS_DENIED;
+}
+
+/* One end said why it ends the session, and will say so again.  False: neither did. */
+static bool refused_by_alert(struct est_client *c)
+{
+	int got = c->result.dtls.alert_got, sent = c->result.dtls.alert_sent;
+
+	if (sent != DTLS_NO_ALERT && is_of_certificate(sent))
+		finish(c,
+		       "the DTLS handshake failed: the Registrar's certificate is not believed "
+		       "(%s): is it of --ca?",
+		       SSL_alert_desc_string_long(sent));
+	else if (got != DTLS_NO_ALERT && is_of_certificate(got))
+		finish(c,
+		       "the DTLS handshake failed: the Registrar does not take our certificate "
+		       "(%s): does it know its maker?",
+		       SSL_alert_desc_string_long(got));
+	else if (sent != DTLS_NO_ALERT || got != DTLS_NO_ALERT)
+		finish(c, "the DTLS handshake failed: %s (%s)",
+		       got != DTLS_NO_ALERT ? "the Registrar refused"
+					    : "it was not as it should be",
+		       SSL_alert_desc_string_long(got != DTLS_NO_ALERT ? got : sent));
+	return c->over;
+}
+
+/* The session is of no use any more, WHY says it: a new one, unless there were enough, it was
+ * refused, or nobody is there. */
 static void lost(struct est_client *c, const char *why)
 {
-	if (c->over || c->again)
+	if (c->over || c->again || refused_by_alert(c))
 		return;
-	if (c->result.sessions == SESSIONS_MAX || jpx_now_ms() - c->session_since < LOST_MS) {
+	if (!c->result.dtls.heard && jpx_now_ms() - c->session_since < LOST_MS) {
+		finish(c, "nobody listens at that port: is it a join port, or a Registrar's?");
+		return;
+	}
+	if (c->result.sessions == SESSIONS_MAX) {
 		finish(c, "%s", why);
 		return;
 	}
 	/* Not from within libcoap, either. */
 	c->again = true;
-	evtimer_add(c->timer, &(struct timeval){ .tv_sec = AGAIN_MS / 1000 });
+	evtimer_add(c->timer, &(struct timeval){ .tv_sec = AGAIN_S * (time_t)c->result.sessions });
 }
 
 static void go_on(struct est_client *c, enum est_step step)
@@ -610,8 +644,7 @@ static coap_response_t on_answer(coap_session_t *session, const coap_pdu_t *sent
 	return COAP_RESPONSE_OK;
 }
 
-static const char handshake_failed[] = "the DTLS handshake failed: is our certificate one that the "
-				       "Registrar knows, and its own of --ca?";
+static const char handshake_failed[] = "the DTLS handshake failed, and no end said why";
 
 static void on_nack(coap_session_t *session, const coap_pdu_t *sent,
 		    const coap_nack_reason_t reason, const coap_mid_t mid)
@@ -713,7 +746,7 @@ static bool begin_session(struct est_client *c)
 		return false;
 	coap_session_set_app_data(c->session, c);
 	if (session_ssl(c))
-		retransmissions_watch(&c->result.again, session_ssl(c));
+		dtls_watch(&c->result.dtls, session_ssl(c));
 	go_on(c, EST_HANDSHAKE);
 	return true;
 }

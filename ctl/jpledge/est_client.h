@@ -10,8 +10,8 @@
 #include <openssl/x509.h>
 #include <stdbool.h>
 
+#include "dtls_watch.h"
 #include "est_profile.h"
-#include "retransmissions.h"
 
 struct coaploop;
 struct event_base;
@@ -41,10 +41,10 @@ struct est_result {
 	STACK_OF(X509) * cacerts;
 	X509 *cert;
 	EVP_PKEY *key;
-	const char *suite;	      /* of DTLS */
-	unsigned int sessions;	      /* of DTLS that it took */
-	struct retransmissions again; /* within them */
-	char attributes[400]; /* object identifiers that the Registrar named, a blank between */
+	const char *suite;	/* of DTLS */
+	unsigned int sessions;	/* of DTLS that it took */
+	struct dtls_watch dtls; /* what happened within them */
+	char attributes[400];	/* object identifiers that the Registrar named, a blank between */
 };
 
 struct est_events {

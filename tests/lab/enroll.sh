@@ -94,8 +94,8 @@ for service in $forms direct; do
 done
 check server-key server_key
 check all-issued all_issued
-check wrong-maker refused 'the DTLS handshake failed' enroll pl0 --identity "$work/others/device-1.pem"
-check wrong-ca refused 'the DTLS handshake failed' enroll pl0 --identity "$work/makers/device-1.pem" --ca "$work/others/maker.pem"
+check wrong-maker refused 'the Registrar does not take our certificate (unknown CA)' enroll pl0 --identity "$work/others/device-1.pem"
+check wrong-ca refused "the Registrar's certificate is not believed (unknown CA)" enroll pl0 --identity "$work/makers/device-1.pem" --ca "$work/others/maker.pem"
 check no-identity refused 'none.pem: No such file' enroll pl0 --identity "$work/none.pem"
 check stays stays
 check all-issued-still all_issued
@@ -114,6 +114,7 @@ stop "$jpreg_pid"
 serve
 check another-profile refused 'not in a CBOR byte string' enroll pl0 --profile est-coaps-06 --identity "$work/makers/device-1.pem"
 stop "$jpreg_pid"
+check nobody-listens refused 'nobody listens at that port' enroll --proxy "[$(pj_address pj0)%pl0]:7" --identity "$work/makers/device-1.pem"
 check no-registrar refused 'no DTLS handshake in 8 s' enroll --timeout 8 --proxy "[$(pj_address pj0)%pl0]:5684" \
 	--identity "$work/makers/device-1.pem"
 finish

@@ -123,7 +123,7 @@ check other-ca disbelieved other-ca "not of the Registrar's CA"
 check expired disbelieved expired 'has expired'
 check other-subject disbelieved other-subject 'another serial number than ours'
 check other-server disbelieved other-server "own certificate is not of the CA that it gives"
-check server-of-no-ca-of-ours disbelieved strange-ca 'the DTLS handshake failed' --ca "$work/makers/maker.pem"
+check server-of-no-ca-of-ours disbelieved strange-ca "the Registrar's certificate is not believed (unknown CA)" --ca "$work/makers/maker.pem"
 check cas-garbage disbelieved crts-garbage 'no certs-only message'
 check cas-empty disbelieved crts-empty 'no certs-only message'
 check cas-too-many disbelieved five-cas 'no certs-only message of 1 to 4'

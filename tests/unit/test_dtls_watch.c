@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a DTLS client sent again is counted, to the last flight, and what it sent anew is not. */
+/*
+ * What a DTLS client sent again is counted, to the last flight, and what it sent anew is not; and
+ * the alert that ended a session is known.
+ */
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../ctl/jpledge/retransmissions.h"
+#include "../../ctl/jpledge/dtls_watch.h"
 #include "pki.h"
 
 /* Longer than a busy machine takes for a flight, or it would be sent again unasked. */
@@ -18,7 +21,7 @@
 struct ends {
 	SSL *client, *server;
 	int client_fd, server_fd;
-	struct retransmissions r;
+	struct dtls_watch w;
 };
 
 /* Datagrams of either end, on two sockets that know each other alone. */
@@ -88,7 +91,7 @@ static int begin(void **state)
 	EVP_PKEY_free(key);
 	/* as est_client.c has it: the first ClientHello is on its way */
 	SSL_connect(ends.client);
-	retransmissions_watch(&ends.r, ends.client);
+	dtls_watch(&ends.w, ends.client);
 	*state = &ends;
 	return 0;
 }
@@ -133,8 +136,8 @@ static void shake_hands(struct ends *e)
 
 static void expect(const struct ends *e, unsigned int handshake, unsigned int coap)
 {
-	assert_int_equal(e->r.handshake, handshake);
-	assert_int_equal(e->r.coap, coap);
+	assert_int_equal(e->w.flights_again, handshake);
+	assert_int_equal(e->w.messages_again, coap);
 }
 
 static void test_nothing_lost(void **state)
@@ -166,7 +169,7 @@ static void test_last_flight(void **state)
 
 	SSL_accept(e->server);
 	SSL_connect(e->client);
-	assert_int_equal(e->r.last_seq, 2); /* Finished: one more than ClientKeyExchange */
+	assert_int_equal(e->w.last_seq, 2); /* Finished: one more than ClientKeyExchange */
 	lose(e->server_fd);
 	client_timer(e);
 	expect(e, 1, 0);
@@ -215,9 +218,55 @@ static void test_next_session(void **state)
 	client_timer(e);
 	shake_hands(e);
 	say(e->client, e->server, "block 1");
-	retransmissions_watch(&e->r, e->client);
+	dtls_watch(&e->w, e->client);
 	say(e->client, e->server, "block 1");
 	expect(e, 1, 0);
+}
+
+static void shake_in_vain(struct ends *e)
+{
+	for (int i = 0; i < 5; i++) {
+		SSL_accept(e->server);
+		SSL_connect(e->client);
+	}
+}
+
+static void test_no_alert(void **state)
+{
+	struct ends *e = *state;
+
+	assert_false(e->w.heard);
+	shake_hands(e);
+	assert_true(e->w.heard);
+	/* close_notify is no failure */
+	SSL_shutdown(e->server);
+	SSL_shutdown(e->client);
+	assert_int_equal(e->w.alert_got, DTLS_NO_ALERT);
+	assert_int_equal(e->w.alert_sent, DTLS_NO_ALERT);
+}
+
+static void test_alert_got(void **state)
+{
+	struct ends *e = *state;
+
+	SSL_set_verify(e->server, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	shake_in_vain(e);
+	assert_int_equal(e->w.alert_got, SSL_AD_HANDSHAKE_FAILURE);
+	assert_int_equal(e->w.alert_sent, DTLS_NO_ALERT);
+}
+
+static void test_alert_sent(void **state)
+{
+	struct ends *e = *state;
+
+	SSL_set_verify(e->client, SSL_VERIFY_PEER, NULL);
+	shake_in_vain(e);
+	assert_int_equal(e->w.alert_got, DTLS_NO_ALERT);
+	assert_int_equal(e->w.alert_sent, SSL_AD_UNKNOWN_CA);
+	/* of the former session */
+	dtls_watch(&e->w, e->client);
+	assert_int_equal(e->w.alert_sent, DTLS_NO_ALERT);
+	assert_true(e->w.heard);
 }
 
 int main(void)
@@ -228,6 +277,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_last_flight, begin, finish),
 		cmocka_unit_test_setup_teardown(test_messages, begin, finish),
 		cmocka_unit_test_setup_teardown(test_next_session, begin, finish),
+		cmocka_unit_test_setup_teardown(test_no_alert, begin, finish),
+		cmocka_unit_test_setup_teardown(test_alert_got, begin, finish),
+		cmocka_unit_test_setup_teardown(test_alert_sent, begin, finish),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
