@@ -215,6 +215,7 @@ static void resolve(const char *link, const char *addr)
 static void test_first_picture(void)
 {
 	const struct netwatch_link *l = link_of("up0");
+	bool tentative;
 
 	ok(!changes, "first-picture-is-no-change");
 	ok(l && netwatch_link_by_index(nw, l->ifindex) == l, "link-by-name-and-index");
@@ -223,8 +224,10 @@ static void test_first_picture(void)
 	ok(l && !strcmp(l->kind, "veth"), "link-kind");
 	ok(l && l->arphrd == ARPHRD_ETHER && l->up, "link-type-and-up");
 	ok(l && l->parent == 0, "link-parent-in-other-namespace");
+	/* On a slow machine DAD may be over before the first picture. */
+	tentative = l && !l->has_link_local;
 	ok(until(5000, lowest_is("up0", "fe80::ff:fe00:a01")), "link-local-after-dad");
-	ok(until(100, changes), "link-local-is-a-change");
+	ok(!tentative || until(100, changes), "link-local-is-a-change");
 	l = link_of("up0");
 	ok(l && !l->has_link_local4 && !l->link_local4.s_addr, "link-local4-none");
 	ok(is_local("::ffff:192.0.2.1") && is_local("2001:db8:1::1") && is_local("::1") &&
