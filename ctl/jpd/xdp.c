@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
 
@@ -158,6 +159,16 @@ static int open_program(const struct jpx_pinned *maps, unsigned int slot_id,
 	return ret;
 }
 
+/* libxdp's own.  It makes the directory when it is used for the first time, and fails ever after if
+ * it is gone then: xdp_tidy() takes it, another jpd's, too. */
+#define LIBXDP_DIR "/sys/fs/bpf/xdp"
+
+static void make_libxdp_dir(void)
+{
+	/* What is wrong with it, if anything, libxdp will say. */
+	(void)!mkdir(LIBXDP_DIR, 0700);
+}
+
 /* Behind libxdp's dispatcher, or alone where libxdp knows that the kernel has none. */
 static int attach_shared(struct jpx_bpf *skel, struct jpx_slot *slot, enum jpx_engine engine)
 {
@@ -168,6 +179,7 @@ static int attach_shared(struct jpx_bpf *skel, struct jpx_slot *slot, enum jpx_e
 
 	if (ret)
 		return ret;
+	make_libxdp_dir();
 	ret = xdp_program__attach(prog, (int)slot->ifindex, attach_mode(engine), 0);
 	if (!ret) {
 		slot->prog_id = xdp_program__id(prog);
@@ -442,7 +454,7 @@ void xdp_tidy(void)
 {
 	/* libxdp makes it and leaves it behind; rmdir spares it while another
 	 * program's dispatcher is pinned there. */
-	rmdir("/sys/fs/bpf/xdp");
+	rmdir(LIBXDP_DIR);
 }
 
 int xdp_is_attached(const struct jpx_slot *slot)

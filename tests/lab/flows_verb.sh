@@ -13,6 +13,9 @@ needs "$build/tests/crowd" "$build/tests/echo"
 registrar=2001:db8:2::52
 many=20 few=10 held=5
 max=16384
+patience=${JPX_PATIENCE:-1}
+# Not to be over before all has been asked of them.
+lasting="flows { idle = $((30 * patience)) }"
 
 # pledges IF COUNT BASE SERVICE [OPTION...]: each sends two datagrams and has two answers.
 pledges() {
@@ -63,7 +66,7 @@ picture() {
 }
 
 set_up() { # XDP
-	jpd_start && jp registrar add main "[$registrar]:5684" --mode stateful --xdp "$1" >>"$work/attach.log" &&
+	jpd_start "$lasting" && jp registrar add main "[$registrar]:5684" --mode stateful --xdp "$1" >>"$work/attach.log" &&
 		jp registrar add other "[$registrar]:5685" --mode stateful --xdp "$1" >>"$work/attach.log" &&
 		attach pj0 --max-flows 100 --xdp "$1" && attach pj1 --max-flows 50 --xdp "$1"
 }
@@ -79,7 +82,7 @@ listed() {
 		is $((many + few)) "$(flows '[.flows[].uplink_port] | unique | length')" &&
 		is '["2001:db8:1::2"]' "$(flows '[.flows[].uplink_address] | unique')" &&
 		is '[[2,2,false]]' "$(flows '[.flows[] | [.to_registrar.packets, .to_pledge.packets, .intercepted]] | unique')" &&
-		is true "$(flows '[.flows[] | .age_s < 60 and .idle_s <= .age_s and .udp_port > 0] | all')" &&
+		is true "$(flows '[.flows[] | .age_s < '$((60 * patience))' and .idle_s <= .age_s and .udp_port > 0] | all')" &&
 		is '[["pj0","main"],["pj1","other"]]' "$(flows '[.flows[] | [.ifname, .service]] | unique')"
 }
 
@@ -160,7 +163,7 @@ told_without_jpd() {
 }
 
 told_after_restart() {
-	jpd_start && is "$before" "$(picture)"
+	jpd_start "$lasting" && is "$before" "$(picture)"
 }
 
 # The server saw the same pledges at the same ports all the time.
@@ -206,7 +209,7 @@ check nothing-attached-stop jpd_stop
 for xdp in auto off; do
 	check "set-up-$xdp" set_up "$xdp"
 	all_verbs "$xdp"
-	check "held-$xdp" hold 6
+	check "held-$xdp" hold $((6 * patience))
 	check "told-without-jpd-$xdp" told_without_jpd
 	check "told-after-restart-$xdp" told_after_restart
 	check "sessions-went-on-$xdp" sessions_went_on

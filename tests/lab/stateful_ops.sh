@@ -102,6 +102,12 @@ one_armed() { # XDP
 		answered
 }
 
+engine_is() { # XDP
+	local engine
+	engine=$(status '.ports[0].engine')
+	[ "$engine" = "$([ "$1" = off ] && echo socket || echo xdp-native)" ] || { echo "# it is $engine"; return 1; }
+}
+
 one_armed_over() {
 	ns_ip pledge addr del 2001:db8:7::52/64 dev pl0
 	ns_ip proxy addr del 2001:db8:7::1/64 dev pj0
@@ -265,6 +271,7 @@ check jpd jpd_start
 for xdp in auto off; do
 	for where in local_registrar link_local_registrar one_armed alike; do
 		check "${where//_/-}-$xdp" "$where" "$xdp"
+		check "${where//_/-}-$xdp-engine" engine_is "$xdp"
 		[ "$where" = alike ] && check "other-addresses-$xdp" other_addresses_are_refused
 		jp detach pj0 >>"$work/attach.log" 2>&1
 		[ "$where" = one_armed ] && one_armed_over

@@ -173,6 +173,12 @@ if check_says ok; then
 			check nothing-dropped-without-filter does_not_filter
 			check joins-without-filter joins_by xdp
 			check still-native port_is xdp-native true
+			# Once more when nothing of libxdp's is left.
+			check ours-off-alone detach_ours
+			check nothing-of-libxdp test ! -e /sys/fs/bpf/xdp
+			check attach-again attach_ours
+			check again-native port_is xdp-native true
+			check joins-again joins_by xdp
 			# And the other way round: ours first, ours off first.
 			check filter-again filter_on
 			check ours-off-first detach_ours

@@ -173,10 +173,10 @@ probing() { # WHO IF ADDR PORT
 	wait_for 3 has answered "$probe_log" || why "the first datagrams are not answered"
 }
 
-# Answers are steady again within a second after NOW.
+# Answers are steady again within a second after NOW (JPX_PATIENCE of them, on a slow machine).
 heals() {
 	local took since=${1:-$(now)}
-	took=$("$probe" healed "$probe_log" "$since" 1000) || why "healed after $took ms" || return 1
+	took=$("$probe" healed "$probe_log" "$since" $((1000 * ${JPX_PATIENCE:-1}))) || why "healed after $took ms" || return 1
 	echo "# $took ms"
 }
 
