@@ -11,8 +11,9 @@ JPX_LAB=t-killed
 # shellcheck source=tests/lab/lib/registrar.sh
 . "$(dirname "$0")/lib/registrar.sh"
 needs openssl "$build/jpledge"
-# jpd tells no more than some fifty in one go
-pledges=20
+# jpd tells no more than some forty in one go.  The first few are done when the others have hardly begun.
+pledges=40
+caught=0
 # Statefully, as ICMP errors tell the pledges at once that nobody listens.  Each session is from a port of its own, so
 # it takes a flow, and the one before stands until it is idle.
 conf="$quiet
@@ -44,7 +45,7 @@ dies() {
 	serials >"$work/then"
 	count=$(wc -l <"$work/then")
 	echo "# $count certificates when it got SIG$1"
-	[ "$count" -lt $(($2 - 1 + pledges)) ] || { echo "# nobody was left"; ret=1; }
+	if [ "$count" -lt $(($2 - 1 + pledges)) ]; then caught=$((caught + 1)); else echo "# nobody was left"; fi
 	sleep 4 # what is sent again in that time meets nobody
 	serve || ret=1
 	wait "$pid" || ret=1
@@ -75,5 +76,7 @@ check all-kept all_kept
 check one-each one_each "$pledges"
 check ends dies TERM $((pledges + 1))
 check all-kept-then all_kept
+# On a busy machine all may be done before the signal is there; not twice, it is to be hoped.
+check in-the-middle test $caught -gt 0
 check one-each-then one_each $((2 * pledges))
 finish
