@@ -71,3 +71,8 @@ void dtls_watch(struct dtls_watch *w, SSL *ssl)
 	SSL_set_msg_callback(ssl, on_message);
 	SSL_set_msg_callback_arg(ssl, w);
 }
+
+void dtls_unwatch(SSL *ssl)
+{
+	SSL_set_msg_callback(ssl, NULL);
+}

@@ -26,7 +26,9 @@ struct dtls_watch {
 };
 
 /* Watches SSL, a client that has sent its first ClientHello and does one thing after the other
- * (NSTART is 1), from now on.  W, all zero before the first session, must live as long as SSL. */
+ * (NSTART is 1), from now on.  W, all zero before the first session, must live as long as SSL or
+ * until dtls_unwatch(). */
 void dtls_watch(struct dtls_watch *w, SSL *ssl);
+void dtls_unwatch(SSL *ssl);
 
 #endif

@@ -719,6 +719,18 @@ static bool read_self(struct est_client *c, char *err, size_t err_len)
 	return made;
 }
 
+/* libcoap may need it longer than we do: what it has sent goes on being sent again. */
+static void leave_session(struct est_client *c)
+{
+	if (!c->session)
+		return;
+	if (session_ssl(c))
+		dtls_unwatch(session_ssl(c));
+	coap_session_set_app_data(c->session, NULL);
+	coap_session_release(c->session);
+	c->session = NULL;
+}
+
 /* Which suites are offered is libcoap's choice: 4.3.1 asks nobody before it sends a ClientHello.
  * The mandatory one is among them, and Registrars take it first (RFC 9148 3). */
 static bool begin_session(struct est_client *c)
@@ -734,10 +746,7 @@ static bool begin_session(struct est_client *c)
 			     .key.pem = { config->ca, config->cert, config->key } },
 	};
 
-	if (c->session) {
-		coap_session_set_app_data(c->session, NULL);
-		coap_session_release(c->session);
-	}
+	leave_session(c);
 	c->again = false;
 	c->result.sessions++;
 	c->session_since = jpx_now_ms();
@@ -806,10 +815,7 @@ void est_client_free(struct est_client *c)
 {
 	if (!c)
 		return;
-	if (c->session) {
-		coap_session_set_app_data(c->session, NULL);
-		coap_session_release(c->session);
-	}
+	leave_session(c);
 	if (c->end)
 		event_free(c->end);
 	if (c->timer)

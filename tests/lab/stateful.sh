@@ -68,7 +68,7 @@ lossy() { # PERCENT JOIN-PORT
 	spawn registrar lossy-far "$build/tests/lossy" rg0 --loss "$1" --reorder 5 --seed 12
 	far=$spawned
 	wait_for has 'on pl0' "$work/lossy-near.log" && wait_for has 'on rg0' "$work/lossy-far.log" &&
-		coap_tries=4 coap_seconds=40 crowd $pledges "$2" -B 40 && good=1
+		coap_tries=3 coap_seconds=40 crowd $pledges "$2" -B 40 && good=1
 	stop "$near"
 	stop "$far"
 	lost=$(cat "$work/lossy-near.log" "$work/lossy-far.log" | grep '^{' | jq -s '[.[].lost] | add')
@@ -116,7 +116,7 @@ for xdp in auto off; do
 	check "attach-$xdp" attach pj0 --registrar "[$registrar6]:5684" --mode stateful \
 		--max-flows 1000 --xdp "$xdp"
 	port=$(join_port pj0 0)
-	coap_tries=2 check "psk-$xdp" coap_get 0 "$port"
+	check "psk-$xdp" coap_get 0 "$port"
 	check "crowd-at-once-$xdp" crowd $pledges "$port" -B 30
 	check "crowd-of-flows-$xdp" flows_of_their_own $pledges
 	attach pj0 --registrar "[$registrar6]:5690" --mode stateful --xdp "$xdp"

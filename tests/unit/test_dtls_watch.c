@@ -223,6 +223,18 @@ static void test_next_session(void **state)
 	expect(e, 1, 0);
 }
 
+/* Who goes first leaves nothing behind that is written to. */
+static void test_unwatch(void **state)
+{
+	struct ends *e = *state;
+
+	shake_hands(e);
+	say(e->client, e->server, "block 1");
+	dtls_unwatch(e->client);
+	say(e->client, e->server, "block 1");
+	expect(e, 0, 0);
+}
+
 static void shake_in_vain(struct ends *e)
 {
 	for (int i = 0; i < 5; i++) {
@@ -277,6 +289,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_last_flight, begin, finish),
 		cmocka_unit_test_setup_teardown(test_messages, begin, finish),
 		cmocka_unit_test_setup_teardown(test_next_session, begin, finish),
+		cmocka_unit_test_setup_teardown(test_unwatch, begin, finish),
 		cmocka_unit_test_setup_teardown(test_no_alert, begin, finish),
 		cmocka_unit_test_setup_teardown(test_alert_got, begin, finish),
 		cmocka_unit_test_setup_teardown(test_alert_sent, begin, finish),
